@@ -49,7 +49,9 @@ def multiply(path: Path, copies: int) -> None:
     for key in ("id", "hash", "previous", "format"):
         for entry in newest.values():
             entry.pop(key)
-    append(path, list(drafts), lambda database, _, entries: _copy_rows(database, entries, copies))
+    with writing(path) as database:
+        entries, _ = append(database, load(database, path), list(drafts))
+        _copy_rows(database, entries, copies)
 
 
 def _copy_rows(database: Database, entries: list[dict[str, Any]], copies: int) -> None:

@@ -19,7 +19,7 @@ from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, sign
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
-from pricerl.operations.outbox import generation_of
+from pricerl.operations.outbox import advising_generation
 from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
@@ -160,7 +160,9 @@ def is_delivered(generation: Generation | None, advises: bool) -> bool:
         return generation is None
     folder = RunFolder(generation.path.parent)
     entries = read_log(folder.path / LOG_FILE).entries
-    named = {name for item in entries for name in (generation_of(item), item.get("generation"), item.get("instead_of"))}
+    named = {
+        name for item in entries for name in (advising_generation(item), item.get("generation"), item.get("instead_of"))
+    }
     used = not advises and folder.current is not None and folder.current.number >= generation.number
     return used or generation.name in named
 

@@ -24,7 +24,7 @@ from pricerl.formatting import Formatter
 from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE
-from pricerl.operations.outbox import Outbox, generation_of
+from pricerl.operations.outbox import Outbox, advising_generation
 from pricerl.shop.database import MODEL, Database, reading
 from pricerl.writing import explained, refuse_folders, rewriting, write_text
 
@@ -189,7 +189,7 @@ def _hash(database: Database, entries: Sequence[Entry]) -> str:
 def _note(database: Database, entries: Sequence[Entry]) -> str:
     """Return what the pages say of an advice whose generation is not in force any more; empty for others."""
     used = database.fact(MODEL)
-    last = next((generation_of(entry) for entry in reversed(entries) if entry["kind"] == ADVICE), "")
+    last = next((advising_generation(entry) for entry in reversed(entries) if entry["kind"] == ADVICE), "")
     return REPLACED if used and last not in (used, "") else ""
 
 

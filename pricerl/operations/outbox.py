@@ -7,12 +7,14 @@ in double precision. Whatever is left out is said.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import chain
+from itertools import chain, groupby
 from operator import itemgetter
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from pricerl.decide.decision import Approval
@@ -21,7 +23,7 @@ from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
-from pricerl.operations.log.orders import ADVICE, APPROVAL, LIMITS, PAUSE, PUBLISHING, RESUME, judged_orders
+from pricerl.operations.log.orders import ADVICE, LIMITS, PAUSE, PUBLISHING, judged_orders
 from pricerl.operations.log.typed_limits import beyond_words, limits_of, refuse_change
 from pricerl.terminal import shown
 
@@ -83,24 +85,27 @@ def open_day(advice: Entry, today: date) -> str:
     return max(today.isoformat(), str(advice["days"][0]["date"]))
 
 
-def publishing_of(advice: Entry) -> Approval:
-    """Return how the price of an advice was published when it was made: ``auto``, ``manual`` or ``shadow``."""
-    terms = advice["terms"]
-    found: Approval = "manual" if terms.get("approval_required") else terms.get("approval", "auto")
-    return found
-
-
 def shop_publishing(entries: Sequence[Entry]) -> Approval | None:
     """Return how a shop publishes advised prices, given the entries of its log; None before its first advice."""
     decided = (entry["mode"] for entry in reversed(entries) if entry["kind"] == PUBLISHING)
-    advised = (publishing_of(entry) for entry in reversed(entries) if entry["kind"] == ADVICE)
+    advised = (entry["terms"]["approval"] for entry in reversed(entries) if entry["kind"] == ADVICE)
     return next(chain(decided, advised), None)
 
 
-def generation_of(advice: Entry) -> str:
+def advising_generation(advice: Entry) -> str:
     """Return the name of the generation that made an advice; empty if it names none."""
-    name = str(advice.get("checkpoint") or "").partition("/")[0]
-    return name if name.startswith("gen-") else ""
+    return PurePath(advice.get("checkpoint") or "").parent.name
+
+
+class State(NamedTuple):
+    """State of a shop on which each price of its outbox depends, next to the entries about the product."""
+
+    today: date
+    generation: str
+    """Name of the one in force."""
+    publishing: Approval | None
+    typed: Sequence[Entry]
+    """Entries that typed limits."""
 
 
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
@@ -111,57 +116,67 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     newest = newest_advice(entries)
     own = by_product(entries)
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
-    publishing = shop_publishing(entries)
-    rows: list[Row] = []
-    left_out: list[tuple[str, str]] = []
-    for advice in newest:
-        row, why = _row_of(advice, own[advice["product"]], today, publishing, typed, generation)
-        if row is not None:
-            why = refuse_change(row.price, advice, typed, row.ordered)
-        if why:
-            left_out.append((advice["product"], why))
-        elif row is not None:
-            rows.append(row)
+    state = State(today, generation, shop_publishing(entries), typed)
+    found = {advice["product"]: _find_row(advice, own[advice["product"]], state) for advice in newest}
+    rows = [row for row in found.values() if isinstance(row, Row)]
+    left_out = [(product, why) for product, why in found.items() if isinstance(why, str) and why]
     kept, broken = _keep_relations(rows, newest)
     terms: Entry = newest[-1]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
     return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals)
 
 
-def _row_of(
-    advice: Entry,
-    entries: Sequence[Entry],
-    today: date,
-    publishing: Approval | None,
-    typed: Sequence[Entry],
-    generation: str,
-) -> tuple[Row | None, str]:
-    """Return the row of one product, given its entries, or None with the reason."""
-    day = open_day(advice, today)
-    judged = orders_on(advice, entries, day, typed)
+def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | str:
+    """Return the row of one product, given its entries, or why it has none; empty if its price stays."""
+    day = open_day(advice, state.today)
+    judged = orders_on(advice, entries, day, state.typed)
     order = active_of(judged)
-    if order is not None and order.kind == PAUSE:
-        return None, f"it is paused until {order.until} (entry {order.id})"
-    if order is not None and order.schedule:
-        return _scheduled(order.schedule, advice, day), ""
-    if order is not None and order.price is not None:
-        return Row(advice["product"], day, order.price, order.until, ordered=True), ""
     refused = [order for order in judged if order.status == "refused"]
-    if refused:
-        return None, f"{refused[-1].refusal} (entry {refused[-1].id})"
+    row: Row | str
+    if order is not None and order.kind == PAUSE:
+        row = f"it is paused until {order.until} (entry {order.id})"
+    elif order is not None and order.schedule:
+        row = _scheduled(order.schedule, advice, day)
+    elif order is not None and order.price is not None:
+        row = Row(advice["product"], day, order.price, order.until, ordered=True)
+    elif refused:
+        row = f"{refused[-1].refusal} (entry {refused[-1].id})"
+    else:
+        row = _advised(advice, entries, day, state)
+    if isinstance(row, Row) and (why := refuse_change(row.price, advice, state.typed, row.ordered)):
+        return why
+    return row
+
+
+def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State) -> Row | str:
+    """Return the row of a product without an order, as `_find_row` does.
+
+    Until a fresh file shows that the first change was made, the path is followed only as far as one change from the
+    current price may go: its later steps depend on sales that are not known yet.
+    """
     if followed := advice.get("order") or advice.get("test"):
-        return None, f"the order of entry {followed} has ended; run predict, and the model decides again"
+        return f"the order of entry {followed} has ended; run predict, and the model decides again"
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
-        return None, f"{ended}; export a fresh file and run predict"
-    if generation and generation_of(advice) not in (generation, ""):
-        return None, f"its advice is from {generation_of(advice)}, which a rollback replaced; run predict"
-    if publishing == "shadow":
-        return None, "decision.approval is shadow" if first_change(advice) else ""
-    why = waits_for(advice, [*entries, *typed])
-    if publishing == "manual" or why:
-        return _approved(advice, entries, day, why)
-    return _planned(advice, day), ""
+        return f"{ended}; export a fresh file and run predict"
+    if state.generation and advising_generation(advice) not in (state.generation, ""):
+        return f"its advice is from {advising_generation(advice)}, which a rollback replaced; run predict"
+    change = first_change(advice)
+    if change is None:
+        return ""
+    if state.publishing == "shadow":
+        return "decision.approval is shadow"
+    first = max(change["date"], day)
+    price = change["price"]
+    why = waits_for(advice, [*entries, *state.typed])
+    if state.publishing == "manual" or why:
+        if approval_of(advice, entries) is None:
+            return why or f"the change to {price:g} waits for your approval"
+    else:
+        planned = next(row["price"] for row in reversed(advice["days"]) if row["date"] <= first)
+        low, high = (advice["limits"][end] for end in ("lowest", "highest"))
+        price = price if low is None or high is None or is_outside(planned, low, high) else planned
+    return Row(advice["product"], first, price, last_day_of(advice)) if price != advice["current_price"] else ""
 
 
 def orders_on(advice: Entry, entries: Sequence[Entry], day: str, typed: Sequence[Entry]) -> list[Order]:
@@ -170,11 +185,10 @@ def orders_on(advice: Entry, entries: Sequence[Entry], day: str, typed: Sequence
     Entries of ``typed`` limits are among the log's. A price test that the advice knew and did not follow,
     although no other order was in force, was stopped by an alarm.
     """
-    currency = advice["terms"]["currency"]
-    known = (advice["current_price"], advice["history_end"])
-    judged = judged_orders(entries, advice["product"], *known, limits_of(advice, typed), day, currency)
+    known = (advice["current_price"], advice["history_end"], limits_of(advice, typed), day, advice["terms"]["currency"])
+    judged = judged_orders(entries, advice["product"], *known)
     test = active_of(judged)
-    if test is None or not test.schedule or test.id > advice["seen"] or "order" in advice or "test" in advice:
+    if test is None or not test.schedule or test.id > advice["seen"] or advice.get("order") or advice.get("test"):
         return judged
     return [replace(order, status="suspended") if order is test else order for order in judged]
 
@@ -187,19 +201,21 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
     """
     product = advice["product"]
     terms = advice["terms"]
-    if not (change := first_change(advice)):
+    change = first_change(advice)
+    if change is None:
         return ""
     if rule := terms.get("forced"):
         limit = _forcing(advice)
-        own = [entry for entry in entries if entry.get("product") == product]
-        approved = _approvals(own)
-        asked = [entry for entry in own if entry["id"] in approved and entry["terms"].get("forced") == rule]
-        words = [approved[entry["id"]][1] for entry in asked if same_price(limit, _forcing(entry))]
+        own = (entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == product)
+        alike = (entry for entry in own if entry["terms"].get("forced") == rule)
+        asked = {entry["id"] for entry in alike if same_price(limit, _forcing(entry))}
+        ended = {entry.get("ends") for entry in entries}
+        words = [entry["id"] not in ended for entry in entries if entry.get("approves") in asked]
         confirmed = (item["confirmed"].get(product, 0.0) for item in entries if item["kind"] == LIMITS)
         if not any([*words[-1:], *(same_price(limit, other) for other in confirmed)]):
             return f"{beyond_words(rule, limit, advice)}; approve the change, or change the limit"
-    editor = "waits for an approval, as an editor asked for this advice"
-    return f"the change to {change['price']:g} {editor}" if terms.get("waits") else ""
+    asks = f"the change to {change['price']:g} waits for an approval, as an editor asked for this advice"
+    return asks if terms.get("waits") else ""
 
 
 def _forcing(advice: Entry) -> float:
@@ -208,53 +224,28 @@ def _forcing(advice: Entry) -> float:
     return float(limits["floor"] if limits["floor"] > advice["current_price"] else limits["ceiling"])
 
 
-def _approvals(entries: Iterable[Entry]) -> dict[int, tuple[Entry, bool]]:
-    """Return the last approval of each advice on a product, given its entries, and whether nobody took it back."""
-    own = list(entries)
-    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
-    return {entry["approves"]: (entry, entry["id"] not in ended) for entry in own if entry["kind"] == APPROVAL}
-
-
-def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -> Row | None:
+def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -> Row | str:
     """Return the price of a price test on a day, or its next one that differs from the current price."""
-    dates = [first for first, _ in schedule]
-    left = schedule[max(bisect_right(dates, day) - 1, 0) :]
-    changes = [at for at, (_, price) in enumerate(left) if price != advice["current_price"]]
-    if not changes:
-        return None
-    first, price = left[changes[0]]
-    run = next((at for at in range(changes[0], len(left)) if left[at][1] != price), len(left))
-    last = date.fromisoformat(left[run][0]) - timedelta(days=1) if run < len(left) else _row_end(left[-1][0], advice)
-    return Row(advice["product"], max(first, day), price, last.isoformat(), ordered=True)
-
-
-def _approved(advice: Entry, entries: Sequence[Entry], day: str, why: str) -> tuple[Row | None, str]:
-    """Return the recommended change if its approval is in force, else ``why`` it waits."""
-    change = first_change(advice)
-    if change is None:
-        return None, ""
-    if approval_of(advice, entries) is None:
-        usual = f"the change to {change['price']:g} waits for your approval"
-        return None, why or usual
-    return Row(advice["product"], max(change["date"], day), change["price"], last_day_of(advice)), ""
+    begun = bisect_right([first for first, _ in schedule], day) - 1
+    runs = [(price, [first for first, _ in run]) for price, run in groupby(schedule[max(begun, 0) :], itemgetter(1))]
+    for at, (price, days) in enumerate(runs, 1):
+        if price != advice["current_price"]:
+            last = _day_before(runs[at][1][0]) if at < len(runs) else _row_end(days[-1], advice)
+            return Row(advice["product"], max(days[0], day), price, last, ordered=True)
+    return ""
 
 
 def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
     """Return the approval of the first change of an advice, unless a person took it back or an advice withdrew it."""
-    change = first_change(advice)
-    if change is None:
-        return None
     own = [entry for entry in entries if entry.get("product") == advice["product"]]
-    given = _approvals(own)
-    for other in reversed(own):
-        if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
-            again = first_change(advice if other["id"] == advice.get("id") else other)
-            if again is None or not same_price(again["price"], change["price"]):
-                break
-            if other["id"] in given:
-                approval, holds = given[other["id"]]
-                return approval if holds else None
-    return None
+    generation = advising_generation(advice)
+    advised = [item for item in (*own, advice) if item["kind"] == ADVICE and advising_generation(item) == generation]
+    numbers = {item.get("id", 0) for item in advised}  # a draft has none yet
+    given = next((entry for entry in reversed(own) if entry.get("approves") in numbers), None)
+    if given is None or any(entry.get("ends") == given["id"] for entry in own):
+        return None
+    changes = [first_change(item) for item in advised if item.get("id", math.inf) >= given["approves"]]
+    return given if all(change and same_price(change["price"], given["price"]) for change in changes) else None
 
 
 def approved_change(advice: Entry, entries: Sequence[Entry]) -> ApprovedChange | None:
@@ -266,25 +257,6 @@ def approved_change(advice: Entry, entries: Sequence[Entry]) -> ApprovedChange |
     return ApprovedChange(given["id"], change["date"], change["price"], given["actor"])
 
 
-def _planned(advice: Entry, day: str) -> Row | None:
-    """Return the price of the model's path on a day, or its first change after it.
-
-    Until a fresh file shows that the first change was made, the path is followed only as far as one change from the
-    current price may go: its later steps depend on sales that are not known yet.
-    """
-    change = first_change(advice)
-    if change is None:
-        return None
-    first = max(change["date"], day)
-    price = next(row["price"] for row in reversed(advice["days"]) if row["date"] <= first)
-    low, high = (advice["limits"][end] for end in ("lowest", "highest"))
-    if low is None or high is None or is_outside(price, low, high):
-        price = change["price"]
-    if price == advice["current_price"]:
-        return None
-    return Row(advice["product"], first, price, last_day_of(advice))
-
-
 def first_change(advice: Entry) -> Mapping[str, Any] | None:
     """Return the first open day of an advice whose price is not the current one."""
     return next((row for row in advice["days"] if row["price"] != advice["current_price"]), None)
@@ -292,14 +264,18 @@ def first_change(advice: Entry) -> Mapping[str, Any] | None:
 
 def last_day_of(advice: Entry) -> str:
     """Return the last day that an advice covers, ISO format."""
-    return _row_end(advice["days"][-1]["date"], advice).isoformat()
+    return _row_end(advice["days"][-1]["date"], advice)
 
 
-def _row_end(first: str, advice: Entry) -> date:
+def _row_end(first: str, advice: Entry) -> str:
     """Return the last day of a row that begins on a day: the same one, or six days later for weekly rows."""
     days = [date.fromisoformat(row["date"]) for row in advice["days"][:2]]
     step = (days[1] - days[0]).days if len(days) > 1 else 1
-    return date.fromisoformat(first) + timedelta(days=step - 1)
+    return (date.fromisoformat(first) + timedelta(days=step - 1)).isoformat()
+
+
+def _day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
 
 
 def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[tuple[str, str]]]:
@@ -311,16 +287,15 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     relations = read_relations([item for advice in newest for item in advice["terms"]["relations"]])
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}
-    left_out: list[tuple[str, str]] = []
+    left_out: dict[str, str] = {}
     while True:
         broken = [(item, why) for item in related if (why := _object_to_days(item, kept, current))]
-        leaving = [(name, why) for item, why in broken for name in item.products if name in kept]
-        leaving = [(name, why) for name, why in leaving if not kept[name].ordered]
+        free = {name for name, row in kept.items() if not row.ordered}
+        leaving = {name: why for item, why in broken for name in item.products if name in free}
         if not leaving:
-            return [row for row in rows if row.product in kept], left_out
-        left_out += dict(leaving).items()
-        for name, _ in leaving:
-            kept.pop(name, None)
+            return [*kept.values()], [*left_out.items()]
+        left_out |= leaving
+        kept = {name: row for name, row in kept.items() if name not in leaving}
 
 
 def _object_to_days(relation: Relation, kept: Mapping[str, Row], current: Mapping[str, float]) -> str:

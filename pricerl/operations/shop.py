@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +33,9 @@ from pricerl.operations.log.decision_log import (
     load,
     read_log,
 )
-from pricerl.operations.log.orders import APPROVAL, LIMITS, OVERRIDE, PAUSE, PRICE_TEST, orders_of
+from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST
 from pricerl.operations.log.takeover import take_over
-from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
+from pricerl.operations.log.typed_limits import settings_in_force
 from pricerl.operations.outbox import (
     Outbox,
     approval_of,
@@ -50,7 +49,7 @@ from pricerl.operations.outbox import (
     shop_publishing,
 )
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.shop.database import MODEL, READING, Database, exists, reading, writing
+from pricerl.shop.database import MODEL, READING, Database, reading, writing
 from pricerl.shop.files import remember_files, were_read
 
 if TYPE_CHECKING:
@@ -77,34 +76,30 @@ class Shop:
 
         ``today`` is the value of ``--today``; one that is no day is a ``UsageError``, a broken log a ``DataError``.
         """
-        day = None if today is None else read_day(today)
-        with _state_of(folder) as database:
-            shop = cls._of(folder, day, database)
-            current = database is None or shop._is_exported(database)
-        if not current:
-            with contextlib.suppress(OSError, UsageError):  # a folder that may only be read
+        shop = cls.read(folder, None if today is None else read_day(today))
+        with contextlib.suppress(OSError, UsageError):  # a folder that may only be read
+            if not shop._is_exported():
                 shop.export()
         return shop
 
     @classmethod
     def read(cls, folder: RunFolder, day: date | None = None) -> Shop:
-        """Return the state of a shop without writing anything."""
-        with _state_of(folder) as database:
+        """Return the state of a shop without writing any of its files."""
+        take_over(folder.path / LOG_FILE)
+        with reading(folder.path / LOG_FILE) as database:
             return cls._of(folder, day, database)
 
     @classmethod
-    def _of(cls, folder: RunFolder, day: date | None, database: Database | None) -> Shop:
-        if database is None:
-            return cls(folder, Log(), "" if folder.current is None else folder.current.name, day)
+    def _of(cls, folder: RunFolder, day: date | None, database: Database) -> Shop:
         log = load(database, folder.path / LOG_FILE, standing=True)
-        return cls(folder, log, database.fact(MODEL) if log.entries else "", day)
+        shown = folder.current
+        return cls(folder, log, database.fact(MODEL) or ("" if shown is None else shown.name), day)
 
-    def renewed(self) -> Shop:
-        """Return the shop as it is now."""
-        with _state_of(self.folder) as database:
-            if database is not None and (find_head(database), database.fact(MODEL)) == (self.log.head, self.generation):
-                return self
-        return Shop.open(self.folder, None if self.given_day is None else self.given_day.isoformat())
+    def _renewed(self, database: Database) -> Shop:
+        """Return the shop as it is in its database now."""
+        if (find_head(database), database.fact(MODEL)) == (self.log.head, self.generation):
+            return self
+        return Shop._of(self.folder, self.given_day, database)
 
     @property
     def log_path(self) -> Path:
@@ -117,31 +112,26 @@ class Shop:
 
     @cached_property
     def newest(self) -> dict[str, Entry]:
-        """Newest advice by product."""
+        """Newest advice by product, the oldest first."""
         return {entry["product"]: entry for entry in newest_advice(self.log.entries)}
 
     @cached_property
     def products(self) -> list[str]:
         """Products that were advised on, and those whose days it has read."""
-        with _state_of(self.folder) as database:
-            names = [] if database is None else database.run("SELECT name FROM product ORDER BY id")
+        with reading(self.log_path) as database:
+            names = database.run("SELECT name FROM product ORDER BY id")
         return list(dict.fromkeys([*self.newest, *(name for (name,) in names)]))
-
-    @property
-    def last(self) -> Entry | None:
-        """The advice that was recorded last, if any."""
-        return max(self.newest.values(), key=itemgetter("id"), default=None)
 
     @cached_property
     def sources(self) -> list[str]:
         """Files that the newest advice with files was made from, of any generation; none for a simulated seller."""
-        named = sorted((entry["id"], entry["path"]) for entry in self.newest.values() if entry["path"])
-        return list_sources(named[-1][1] if named else None)
+        return list_sources(next((entry["path"] for entry in reversed(self.newest.values()) if entry["path"]), None))
 
     @property
     def settings(self) -> dict[str, Any]:
         """Settings of the newest advice that differ from its checkpoint's; the last row's price counted once."""
-        kept = {} if self.last is None else copy.deepcopy(self.last["settings"])
+        *_, last = ({"settings": {}}, *self.newest.values())
+        kept: dict[str, Any] = copy.deepcopy(last["settings"])
         reading = kept.get("data", {}).get("reading", {})
         if reading.get("current_price") == "last":
             del reading["current_price"]
@@ -155,13 +145,7 @@ class Shop:
     @cached_property
     def guardrails(self) -> dict[str, Any]:
         """Settings of the guardrails in force, whatever generation advised last; none before the first advice."""
-        if self.last is None:
-            return {}
-        typed = [entry for entry in self.log.entries if entry["kind"] == LIMITS]
-        known = {**DEFAULTS, **self.last.get("settings", {}).get("data", {}).get("guardrails", {})}  # of pricerl 1.0
-        if "guardrails" in self.last["terms"]:
-            known = combined_settings(list(self.newest.values()), typed)
-        return with_typed(known, typed_since(self.last, typed))
+        return settings_in_force(self.newest, self.log.entries) if self.newest else {}
 
     @property
     def lasting(self) -> dict[str, Any]:
@@ -203,42 +187,36 @@ class Shop:
         """
         from pricerl.data.reading.sources.containers import is_present  # late, as commands about orders read no file
 
-        with _state_of(self.folder) as database:
-            if database is not None and were_read(database, self.sources):
+        with reading(self.log_path) as database:
+            if were_read(database, self.sources):
                 return []
         gone = [source for source in self.sources if not is_present(source)]
-        if gone and self.days() is None:
+        if gone and self.days(()) is None:
             last = max(entry["history_end"] for entry in self.newest.values())
             known = f"the last advice read it, up to {last}"
             raise DataError(gone[0], [f"is gone: {known}; name a newer export with --data.path"])
         return [] if gone else self.sources
 
-    def remember(self, sources: Sequence[str]) -> None:
-        """Remember that the shop has read some files as they are."""
-        with writing(self.log_path) as database:
-            remember_files(database, sources)
-
     def days(self, products: Collection[str] | None = None) -> Days | None:
         """Return the days of some products, by default of all, or None if the shop has read none at all."""
         from pricerl.shop.days import read_days  # late, as it imports pandas
 
-        with _state_of(self.folder) as database:
-            return None if database is None else read_days(database, products)
+        with reading(self.log_path) as database:
+            return read_days(database, products)
 
     @property
     def reading(self) -> dict[str, Any]:
         """Settings with which the files of the newest advice were read; none before the first."""
-        with _state_of(self.folder) as database:
-            return {} if database is None else json.loads(database.fact(READING) or "{}")
+        with reading(self.log_path) as database:
+            found: dict[str, Any] = json.loads(database.fact(READING) or "{}")
+        return found
 
     def named(self, rows: Rows, accepted: Collection[str] = ()) -> Rows:
         """Return a file's rows under the shop's names, with orders of other files; errors are as in `name_rows`."""
         from pricerl.shop.names import name_rows  # late, as both import pandas
         from pricerl.shop.orders import join_orders
 
-        with _state_of(self.folder) as database:
-            if database is None:
-                return rows
+        with reading(self.log_path) as database:
             return join_orders(database, name_rows(database, rows, self.products, accepted))
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
@@ -246,14 +224,15 @@ class Shop:
         days = self.days()
         return rows if days is None else days.join(rows, accepts_changes)
 
-    def add(self, rows: Rows) -> int:
-        """Keep the days of a file that are new, or other ones than before, and return how many."""
+    def add(self, rows: Rows, sources: Sequence[str] = ()) -> int:
+        """Keep the days of some files that are new, or other ones than before, and return how many."""
         with writing(self.log_path) as database:
-            return self._keep_days(database, rows)
+            return self._keep_days(database, rows, sources)
 
-    def _keep_days(self, database: Database, rows: Rows) -> int:
+    def _keep_days(self, database: Database, rows: Rows, sources: Sequence[str]) -> int:
         from pricerl.shop.days import keep_days  # late, as it imports pandas
 
+        remember_files(database, sources)
         return keep_days(database, rows, self.today)
 
     def advice_on(self, product: str | None) -> Entry:
@@ -263,10 +242,10 @@ class Shop:
         return self.newest[choose_product(list(self.newest), product, "this run")]
 
     def orders_on(self, product: str) -> list[Order]:
-        """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
-        if (advice := self.newest.get(product)) is None:
-            return orders_of(self.log.entries, product, self.today.isoformat())
-        return orders_on(advice, self.log.entries, open_day(advice, self.today), self.log.entries)
+        """Return all orders on a product, oldest first; none without advice on it."""
+        advice = self.newest.get(product)
+        day = self.today
+        return [] if advice is None else orders_on(advice, self.log.entries, open_day(advice, day), self.log.entries)
 
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""
@@ -306,55 +285,51 @@ class Shop:
 
     def record(
         self,
-        drafts: Sequence[Entry] | Callable[[Shop], Sequence[Entry]],
+        drafts: Callable[[Shop], Sequence[Entry]],
         advice: Publication | None = None,
         fresh: Sequence[Fresh] = (),
         rows: Rows | None = None,
         uses: Generation | None = None,
+        sources: Sequence[str] = (),
     ) -> tuple[list[Entry], Shop]:
         """Append entries to the log, then write the files that follow; return the entries and the new shop.
 
         Entries and records are one transaction. An interruption after it leaves older files, which the next command
-        writes again. Errors are as in `append`.
+        writes again.
 
         Args:
-            drafts: entries without number and hashes, or a function of the shop as it is when they are recorded.
+            drafts: entries without number and hashes, given the shop as it is when they are recorded.
             advice: new advice as a whole, kept together with its entries.
             fresh: the new advice on some products.
             rows: rows of the file that was read.
             uses: generation that is in force from here on; the present one if absent.
+            sources: files that the rows were read from.
         """
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
-        generation = ""
-
-        def dated(log: Log) -> list[Entry]:
-            made = drafts(replace(self, log=log)) if callable(drafts) else drafts
-            return [{**day, **draft} for draft in made]
-
-        def keep(database: Database, after: Log, entries: list[Entry]) -> None:
-            nonlocal generation
-            generation = database.fact(MODEL) or self.generation if uses is None else uses.name
-            database.keep_fact(MODEL, generation)
-            if rows is not None:
-                self._keep_days(database, rows)
-            if advice is not None:
-                numbers = {entry["product"]: entry["id"] for entry in newest_advice(after.entries)}
-                advice.keep(database, fresh, numbers)
-
+        if not self.log.entries:
+            drafts(self)  # its errors, before a file is made
         if uses is not None and advice is not None:
             uses.complete()
-        entries, log = append(self.log_path, dated, keep, self.log)
-        after = Shop(self.folder, log, generation, self.given_day)
+        with writing(self.log_path) as database:
+            now = replace(self._renewed(database))  # days may have passed since it was opened
+            entries, log = append(database, now.log, ({**day, **draft} for draft in drafts(now)))
+            after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
+            database.keep_fact(MODEL, after.generation)
+            if rows is not None:
+                self._keep_days(database, rows, sources)
+            if advice is not None:
+                advice.keep(database, fresh, {name: entry["id"] for name, entry in after.newest.items()})
         try:
             after.export()
         except (OSError, PricerlError) as error:
             raise UsageError(f"recorded, but not yet published: {error}; the next command publishes it") from error
         return entries, after
 
-    def _is_exported(self, database: Database) -> bool:
+    def _is_exported(self) -> bool:
         """Return whether all files are as the shop has them."""
         state = (self.folder.path, self.log.entries, self.outbox)
-        return not self.newest or (self._is_used and are_current(database, *state))
+        with reading(self.log_path) as database:
+            return not self.newest or (self._is_used and are_current(database, *state))
 
     @property
     def _is_used(self) -> bool:
@@ -366,24 +341,11 @@ class Shop:
     def export(self) -> None:
         """Write the files, while no other command writes, as the shop is by then."""
         with writing(self.log_path) as database:
-            now = self
-            if (database.fact("hash"), database.fact(MODEL)) != (self.log.head.hash, self.generation):
-                log = load(database, self.log_path, standing=True)
-                now = replace(self, log=log, generation=database.fact(MODEL))
+            now = self._renewed(database)
             if now.newest:
                 if not now._is_used:
                     self.folder.use(Generation(self.folder.path / now.generation))
                 write_files(database, self.folder.path, now.log.entries, now.outbox)
-
-
-@contextlib.contextmanager
-def _state_of(folder: RunFolder) -> Iterator[Database | None]:
-    """Open the database of a shop to read one state of it, or None before its first one."""
-    path = folder.path / LOG_FILE
-    take_over(path)
-    with contextlib.ExitStack() as opened:
-        database = opened.enter_context(reading(path)) if exists(path) else None
-        yield database if database is not None and database.version else None
 
 
 def system_day() -> date:

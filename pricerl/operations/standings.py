@@ -31,46 +31,30 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
     """
     account = None
     end = history.last_day
-    for entry in entries:
-        if entry["kind"] != ADVICE or entry["product"] != history.product:
-            continue
+    for entry in (item for item in entries if item["kind"] == ADVICE and item["product"] == history.product):
         day = date.fromisoformat(entry["history_end"])
-        account = None if entry.get("restarts") else account
         at = history.dates == np.datetime64(day)
         prices = (*history.price[at].tolist(), *history.prices_in_force[at].tolist())
-        known_as = [same_price(price, entry["current_price"]) for price in prices]
-        doubted = known_as == [True, False]
+        doubted = [same_price(price, entry["current_price"]) for price in prices] == [True, False]
+        account = None if entry.get("restarts") else account
         if day < end and not doubted and (account is None or days_left(account, day) == 0):
             account = Account(entry["history_end"], entry["current_price"])
     return None if account is None or days_left(account, passed or end) == 0 else account
 
 
-def find_measured(
-    entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str
-) -> dict[str, MeasuredPair]:
-    """Return the pairs of prices of which the last price test of a measure proved the better one, by product."""
-    last = {
-        entry["product"]: entry for entry in entries if entry["kind"] == TEST_RESULT and entry["question"] == measure
-    }
-    found = {}
-    for history in (history for history in products if history.product in last):
-        entry = last[history.product]
-        age = (history.last_day - date.fromisoformat(entry["last_day"])).days
-        if entry["verdict"] != "undecided" and entry.get("proven", True) and age <= MEASURED_DAYS:
-            pair = (entry["test_price"], entry["regular_price"])
-            better, worse = pair if entry["verdict"] == "higher" else pair[::-1]
-            found[history.product] = MeasuredPair(better, worse)
-    return found
+def find_measured(entries: Iterable[Entry], history: ProductHistory, measure: str) -> MeasuredPair | None:
+    """Return the pair of prices of which the last price test of a measure on a product proved the better one."""
+    found = [entry for entry in _results(entries, history.product) if entry["question"] == measure]
+    known = [entry for entry in found[-1:] if entry["proven"] and entry["verdict"] != "undecided"]
+    if not known or (history.last_day - date.fromisoformat(known[0]["last_day"])).days > MEASURED_DAYS:
+        return None
+    (last,) = known
+    pair = (last["test_price"], last["regular_price"])
+    return MeasuredPair(*(pair if last["verdict"] == "higher" else pair[::-1]))
 
 
 def find_tests(entries: Iterable[Entry], product: str, account: Account | None) -> tuple[EndedTest, ...]:
-    """Return the price tests of a product that have ended since its account was opened; empty without an account.
-
-    Tests of older versions that compared units are left out.
-    """
-    if account is None:
-        return ()
-    own = (entry for entry in entries if entry["kind"] == TEST_RESULT and entry["product"] == product)
+    """Return the price tests of a product that have ended since its account was opened; empty without an account."""
     return tuple(
         EndedTest(
             price=entry["test_price"],
@@ -79,11 +63,15 @@ def find_tests(entries: Iterable[Entry], product: str, account: Account | None) 
             question=entry["question"],
             estimate=entry["estimate"],
             limits=tuple(entry["limits"]),
-            proven=entry.get("proven", True) and entry["verdict"] != "undecided",
+            proven=entry["proven"] and entry["verdict"] != "undecided",
         )
-        for entry in own
-        if entry["question"] != "units" and entry["last_day"] > account.opened
+        for entry in _results(entries, product)
+        if account is not None and entry["last_day"] > account.opened
     )
+
+
+def _results(entries: Iterable[Entry], product: str) -> list[Entry]:
+    return [entry for entry in entries if entry["kind"] == TEST_RESULT and entry["product"] == product]
 
 
 def find_standings(
@@ -99,7 +87,6 @@ def find_standings(
     the prices that relations leave, ``currency`` is the file's, if known.
     """
     histories = dynamics.market.preprocessor.products
-    measured = find_measured(entries, histories, dynamics.market.measure)
     found = {}
     for product in (Product(dynamics, index) for index in range(len(histories))):
         history = product.history
@@ -113,7 +100,7 @@ def find_standings(
         account = None if restarts else find_account(entries, history, day - timedelta(days=history.step_days))
         found[name] = Standing(
             today=day,
-            measured=measured.get(name),
+            measured=find_measured(entries, history, dynamics.market.measure),
             account=account,
             tests=find_tests(entries, name, account),
             advised_low=advised_low(predictions, history),

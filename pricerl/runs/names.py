@@ -8,7 +8,7 @@ from pathlib import Path
 from pricerl.data.naming import Sources, name_after
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.runs.folder import RunFolder
-from pricerl.shop.database import FILE, shops_of_server
+from pricerl.shop.database import FILE, OLDER, shops_of_server
 from pricerl.terminal import shown
 
 RUNS = Path("checkpoints")
@@ -48,7 +48,7 @@ def name_run(path: Sources | None = None, preset: str | None = None, env_id: str
 
 def runs_with(file: str) -> list[RunFolder]:
     """Return the folders of the runs that hold a file, by name; a server or a log of pricerl 1.0 holds a shop, too."""
-    held = (file, *(["decisions.jsonl"] if file == FILE else []))
+    held = (file, *([OLDER] if file == FILE else []))
     found = {path for path in RUNS.glob("*") if any((path / name).exists() for name in held)}
     found |= {RUNS / name for name in (shops_of_server() if file == FILE else ())}
     return [RunFolder(path) for path in sorted(found)]

@@ -37,8 +37,6 @@ class Run:
     """Results of validate and test by name."""
     generation: Generation | None = None
     """Generation that ``fit`` writes, or that holds the checkpoint."""
-    shop: Any = None
-    """The `Shop` as it was when the run was loaded; None in ``fit``, ``validate`` and ``test``."""
     known: int = 0
     """Entries of the shop's log whose decisions the settings contain."""
     nothing_left: bool = False

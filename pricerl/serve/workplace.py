@@ -196,7 +196,7 @@ class Workplace:
         files = [folder.path / name for name in STATE]
         state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files if path.exists()]
         with reading(folder.path / LOG_FILE) as database:
-            facts = database.run("SELECT name, value FROM fact") if database.version else []
+            facts = database.run("SELECT name, value FROM fact")
         with ONCE:
             return _open_shop(folder.path, self.today, system_day(), (*state, *facts))
 

@@ -18,6 +18,8 @@ from typing import Any
 from pricerl.errors import DataError, UsageError, import_extra
 
 FILE = "shop.db"
+OLDER = "decisions.jsonl"
+"""Log of pricerl 1.0 in the folder of a shop; its head is a file of the same name with another ending."""
 ADDRESS = "PRICERL_SHOP"
 
 MODEL = "model"
@@ -173,12 +175,13 @@ def shops_of_server() -> list[str]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Database]:
-    """Open a shop, which must exist, to read one state of it."""
-    with _connected(path) as database:
+    """Open a shop to read one state of it; one that does not exist yet is empty."""
+    with _connected(path) as database, contextlib.closing(sqlite3.connect(":memory:")) as nothing:
         database.run("BEGIN ISOLATION LEVEL REPEATABLE READ" if _address() else "BEGIN")
-        database.check_version(path)
+        if not database.check_version(path):
+            database = Database(nothing, False)
+            database.migrate(path)
         yield database
-        database.run("ROLLBACK")
 
 
 @contextlib.contextmanager
@@ -239,7 +242,9 @@ def _connected(path: Path, writes: bool = False) -> Iterator[Database]:
 
 
 def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
-    """Open a file; one in a folder that may not be written is read as it is."""
+    """Open a file; one in a folder that may not be written is read as it is, an absent one as an empty database."""
+    if not (writes or path.is_file()):
+        return sqlite3.connect(":memory:", isolation_level=None)
     frozen = "" if writes or os.access(path.parent, os.W_OK) else "&immutable=1"
     mode = "rwc" if writes else "ro" if frozen else "rw"
     found = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{frozen}", PATIENCE, isolation_level=None, uri=True)

@@ -24,7 +24,7 @@ from pricerl.operations.log.drafts import draft_publishing, publishing_words
 from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_basis, has_own_code, stands_until
-from pricerl.operations.outbox import approved_change, generation_of
+from pricerl.operations.outbox import advising_generation, approved_change
 from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
@@ -74,7 +74,7 @@ class Delivered(NamedTuple):
 
 def deliver(run: Run) -> Delivered:
     """Advise on the products about which something is new, record it, and write the files of the advice on all."""
-    shop = Shop.open(RunFolder(run.folder), run.options.today) if run.shop is None else run.shop.renewed()
+    shop = Shop.open(RunFolder(run.folder), run.options.today)
     data = run.pricing
     on_trial = refuse_other_model(run, shop)
     names = data.preprocessor.names
@@ -98,10 +98,8 @@ def deliver(run: Run) -> Delivered:
     with stage("writing the report"):
         trained = run.generation if run.command == "fit" else None
         drafts = advised.drafts
-        written, after = shop.record(
-            lambda now: [*_publish_as(now, asked), *drafts], publication, fresh, data.unread, trained
-        )
-    after.remember(list_sources(data.path))
+        read = (data.unread, trained, list_sources(data.path))
+        written, after = shop.record(lambda now: [*_publish_as(now, asked), *drafts], publication, fresh, *read)
     if trained is not None:
         remove_old_generations(run)
     if kept := len(after.newest.keys() - {item.product for item in advice}) if data.concerned is not None else 0:
@@ -176,7 +174,7 @@ def _publish_as(shop: Shop, asked: Approval | None) -> list[Entry]:
 
 def remove_old_generations(run: Run) -> None:
     """Remove generations of the run that are neither among the newest nor named by its log."""
-    named = {generation_of(entry) for entry in read_log(run.folder / LOG_FILE).entries}
+    named = {advising_generation(entry) for entry in read_log(run.folder / LOG_FILE).entries}
     RunFolder(run.folder).remove_old(run.options.keep, named)
 
 

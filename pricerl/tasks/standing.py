@@ -51,7 +51,7 @@ def keep_standing(shop: Shop, sources: Sequence[str], until: date, code: int) ->
 def find_standing(shop: Shop, named: Sequence[str]) -> Standing | None:
     """Return what the newest advice depends on if it stands today, by the files that are ``named`` or its own."""
     with reading(shop.log_path) as database:
-        kept = database.fact(STANDING) if database.version else ""
+        kept = database.fact(STANDING)
         stands = read_standing(database, shop.newest.values()) if kept else {}
     if not kept or shop.waits is not None or stands.keys() != shop.newest.keys():
         return None
@@ -77,5 +77,5 @@ def renew_standing(shop: Shop, standing: Standing) -> tuple[Publication, Shop]:
     if publication.about.today == today:
         return publication, shop
     publication = publication._replace(about=publication.about._replace(today=today))
-    _, after = shop.record([], publication)
+    _, after = shop.record(lambda _: [], publication)
     return publication, after

@@ -104,7 +104,9 @@ def test_a_log_of_an_older_version_is_taken_over_by_the_first_command(tmp_path: 
 def test_a_retraining_is_a_fit_with_the_kept_settings_and_the_new_days(shop: Path) -> None:
     folder = RunFolder(shop / "checkpoints" / "seller")
     state = Shop.open(folder)
-    state.record([draft_publishing(state, "manual", "anna", ""), draft_limits(state, {"floor": 1.25}, "anna", "")])
+    state.record(
+        lambda _: [draft_publishing(state, "manual", "anna", ""), draft_limits(state, {"floor": 1.25}, "anna", "")]
+    )
     write_lines(shop / "fresh.csv", seller_lines(150))
     says(shop, "retrain seller --data.path fresh.csv --trainer.enable_progress_bar false")
     assert folder.current is not None and folder.current.name == "gen-0002"

@@ -85,7 +85,7 @@ def test_limits_typed_and_publishing_tightened_during_an_advice_hold(
             draft_limits(shop(folder), {"floor": 9.8}, "anna", ""),
             draft_publishing(shop(folder), "manual", "anna", ""),
         ]
-        shop(folder).record(drafts)
+        shop(folder).record(lambda _: drafts)
         return made
 
     monkeypatch.setattr(advise, "make_advice", interrupted)

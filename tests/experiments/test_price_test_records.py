@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 from advising import moving
+from decision_logs import record
 
 from pricerl.advice import block
 from pricerl.advice.describe import advise
@@ -46,7 +47,7 @@ from pricerl.experiments.schedule import (
 from pricerl.formatting import PLAIN
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, append, read_log, stamp
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log, stamp
 from pricerl.operations.log.orders import orders_of
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_measured, find_standings, find_tests
@@ -83,8 +84,9 @@ def _override(number: int, until: str, price: float = 10.2) -> Entry:
 
 
 def _result(order: Entry, verdict: str, **changes: Any) -> Entry:
-    about = {"kind": "price_test_result", "id": 2, "test": 1, "verdict": verdict, "last_day": "2025-03-01", **changes}
-    return {key: order[key] for key in ("product", "question", "regular_price", "test_price")} | about
+    about = {"kind": "price_test_result", "id": 2, "test": 1, "verdict": verdict, "last_day": "2025-03-01"}
+    asked = {key: order[key] for key in ("product", "question", "regular_price", "test_price")}
+    return {**asked, **about, "proven": True, **changes}
 
 
 UNKNOWN = {"price": 10.0, "units": None, "sales": None, "profit": None, "sd": None}
@@ -161,10 +163,10 @@ def test_a_plan_that_was_changed_is_refused_although_the_schedule_fits(
 
 def test_the_log_takes_a_test_and_its_result(tmp_path: Path, order: Entry) -> None:
     log = tmp_path / LOG_FILE
-    append(log, [stamp("price_test", "anna", "") | order])
+    record(log, [stamp("price_test", "anna", "") | order])
     numbers = {"pairs": 6, "estimate": 1.5, "limits": [0.5, None], "p_value": 0.03, "lost": ["2025-03-08"]}
     result = {key: value for key, value in _result(order, "higher", **numbers).items() if key != "id"}
-    append(log, [stamp("price_test_result", "anna", "") | result])
+    record(log, [stamp("price_test_result", "anna", "") | result])
     assert [entry["kind"] for entry in read_log(log).entries] == ["price_test", "price_test_result"]
 
 
@@ -216,19 +218,18 @@ def test_the_kill_switch_wins_over_a_test(dynamics: Dynamics, order: Entry) -> N
 
 
 def test_only_a_decided_and_fresh_test_measures_its_pair(dynamics: Dynamics, order: Entry) -> None:
-    products, pair = dynamics.market.preprocessor.products, (order["test_price"], order["regular_price"])
-    assert find_measured([_result(order, "higher", proven=False)], products, "profit") == {}
-    found = find_measured([_result(order, "higher")], products, "profit")
-    assert found == {"product": MeasuredPair(*pair)}
-    assert find_measured([_result(order, "lower")], products, "profit") == {"product": MeasuredPair(*pair[::-1])}
+    (history,), pair = dynamics.market.preprocessor.products, (order["test_price"], order["regular_price"])
+    assert find_measured([_result(order, "higher")], history, "profit") == MeasuredPair(*pair)
+    assert find_measured([_result(order, "lower")], history, "profit") == MeasuredPair(*pair[::-1])
     for entry in (
+        _result(order, "higher", proven=False),
         _result(order, "undecided"),
         _result(order, "higher", last_day="2024-03-01"),
-        _result(order, "higher", question="units"),
+        _result(order, "higher", question="sales"),
         _result(order, "higher", product="other"),
     ):
-        assert find_measured([entry], products, "profit") == {}
-    assert find_measured([_result(order, "higher"), _result(order, "undecided")], products, "profit") == {}
+        assert find_measured([entry], history, "profit") is None
+    assert find_measured([_result(order, "higher"), _result(order, "undecided")], history, "profit") is None
 
 
 def test_the_page_says_what_a_test_of_the_quarter_has_shown(order: Entry) -> None:

@@ -11,6 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 import torch
+from decision_logs import record
 
 from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError
@@ -18,7 +19,6 @@ from pricerl.operations.log.decision_log import (
     BEFORE_THE_FIRST,
     LOG_FILE,
     Entry,
-    append,
     canonical,
     check_row,
     read_log,
@@ -121,9 +121,9 @@ def test_the_shipped_schema_is_the_one_of_the_types() -> None:
 
 def test_what_would_break_the_schema_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / LOG_FILE
-    append(path, [VALID["pause"]])
+    record(path, [VALID["pause"]])
     with pytest.raises(ValueError, match="prize"):
-        append(path, [{**VALID["pause"], "prize": 5}])
+        record(path, [{**VALID["pause"], "prize": 5}])
     assert len(read_log(path).entries) == 1
 
 
@@ -159,6 +159,6 @@ def test_differences_and_their_combination_are_inverse() -> None:
 def test_20_000_advices_of_14_days_are_read_whole(tmp_path: Path) -> None:
     path = tmp_path / LOG_FILE
     draft = {key: value for key, value in VALID["advice"].items() if key not in ("id", "previous", "hash")}
-    append(path, [draft] * 20_000)
+    record(path, [draft] * 20_000)
     log = verify(path)
     assert len(log.entries) == 20_000 and log.entries[-1]["previous"] == log.entries[-2]["hash"]

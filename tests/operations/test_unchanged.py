@@ -66,7 +66,7 @@ def advised(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.code in (0, 4), result.err
     write_rows(folder, dict.fromkeys(NAMES, 91))
     assert fresh(folder, LAST + timedelta(days=2)) == set(NAMES)
-    assert all("account" in entry for entry in newest(folder).values())
+    assert all(entry["account"] for entry in newest(folder).values())
     return folder
 
 

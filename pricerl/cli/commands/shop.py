@@ -36,8 +36,7 @@ def add(words: Sequence[str]) -> int:
     shop = Shop.open(_folder(options), options.today)
     fresh = shop.named(read_rows(options.path, DataConfig(**shop.reading)), accepted)
     rows = shop.join(fresh, CHANGED in accepted)
-    count = shop.add(rows)
-    shop.remember(options.path)
+    count = shop.add(rows, options.path)
     known = [] if (days := shop.days()) is None else days.summary()
     last = max(last for *_, last in known)
     write_lines(

@@ -60,8 +60,7 @@ def watch(words: Sequence[str]) -> int:
     try:
         run = load_words("watch", rest, options)
         if (unread := run.pricing.unread) is not None:
-            shop.add(unread)
-            shop.remember(list_sources(run.pricing.path))
+            shop.add(unread, list_sources(run.pricing.path))
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:

@@ -6,12 +6,10 @@ hash of the last entry, the head, are kept next to them, so that a log that was 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +17,8 @@ import msgspec
 
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.log_entries import parse_entry, parse_standing
-from pricerl.shop.database import FILE, Database, exists, reading, writing
+from pricerl.operations.log.log_entries import parse_entry
+from pricerl.shop.database import FILE, Database, exists, reading
 
 LOG_FILE = FILE
 """File of the shop's database, in which the log is."""
@@ -54,9 +52,8 @@ class Log(NamedTuple):
 
     def find(self, digits: str) -> int | None:
         """Return the number of the entry whose hash begins with some digits, 0 before the first, None without one."""
-        if BEFORE_THE_FIRST.startswith(digits):
-            return 0
-        return next((entry["id"] for entry in self.entries if entry["hash"].startswith(digits)), None)
+        hashes = (BEFORE_THE_FIRST, *(entry["hash"] for entry in self.entries))
+        return next((number for number, found in enumerate(hashes) if found.startswith(digits)), None)
 
 
 def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
@@ -66,9 +63,6 @@ def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
         found.setdefault(entry.get("product"), []).append(entry)
     return found
 
-
-Drafts = Sequence[Entry] | Callable[[Log], Sequence[Entry]]
-"""Entries without number and hashes, or a function that makes them from the log as it stands."""
 
 STANDING = """WHERE kind <> 'advice' OR id IN (SELECT max(id) FROM entry WHERE kind = 'advice' GROUP BY product)
     OR product IN (SELECT product FROM entry WHERE kind <> 'advice')"""
@@ -86,24 +80,14 @@ def read_log(path: Path, standing: bool = False) -> Log:
     A missing database is an empty log. The first wrong entry is a ``DataError``; a database that cannot be read is a
     ``UsageError``.
     """
-    if not exists(path):
-        return Log()
     with reading(path) as database:
         return load(database, path, standing)
 
 
 def load(database: Database, path: Path, standing: bool = False) -> Log:
     """Return the log of an open database, as `read_log` does."""
-    if not database.version:
-        return Log()
-    collects = gc.isenabled()
-    gc.disable()  # it would take most of the time, and find nothing
-    try:
-        rows = database.each(f"SELECT id, hash, line FROM entry {STANDING if standing else ''} ORDER BY id")
-        entries = [check_row(path, number, digest, line, standing) for number, digest, line in rows]
-    finally:
-        if collects:
-            gc.enable()
+    rows = database.each(f"SELECT id, hash, line FROM entry {STANDING if standing else ''} ORDER BY id")
+    entries = [check_row(path, number, digest, line, standing) for number, digest, line in rows]
     head = find_head(database)
     (kept,) = database.run("SELECT count(*), max(id) FROM entry")
     last = entries[-1]["hash"] if entries else BEFORE_THE_FIRST
@@ -114,64 +98,51 @@ def load(database: Database, path: Path, standing: bool = False) -> Log:
 
 
 def find_head(database: Database) -> Head:
-    """Return the head of the log in an open database, which has a schema."""
+    """Return the head of the log in an open database."""
     return Head(int(database.fact("entries") or 0), database.fact("hash") or BEFORE_THE_FIRST)
 
 
 def read_own(path: Path, products: Iterable[str]) -> list[Entry]:
     """Return all entries about some products or about none, oldest first; the first wrong one is a ``DataError``."""
-    if not exists(path):
-        return []
-    found: list[Entry] = []
+    own = "SELECT id, hash, line FROM entry WHERE product IS NOT DISTINCT FROM ?"
     with reading(path) as database:
-        for name in (None, *products) if database.version else ():
-            rows = database.run(
-                "SELECT id, hash, line FROM entry WHERE product IS NOT DISTINCT FROM ?", (_plain(name),)
-            )
-            found += [check_row(path, *row) for row in rows]
-    return sorted(found, key=itemgetter("id"))
+        rows = [row for name in (None, *products) for row in database.run(own, (_plain(name),))]
+    return [check_row(path, *row) for row in sorted(rows)]
 
 
 def verify(path: Path) -> Log:
     """Read a log as `read_log` does, check its chain, and refuse one that does not exist."""
     if not exists(path):
         raise UsageError(f"{path} does not exist; fit and predict create it")
-    log = read_log(path)
-    previous = BEFORE_THE_FIRST
-    for number, entry in enumerate(log.entries, 1):
+    with reading(path) as database:
+        return load_chain(database, path)
+
+
+def load_chain(database: Database, path: Path) -> Log:
+    """Return the whole log of an open database, of which each entry must follow the one before."""
+    log = load(database, path)
+    hashes = [BEFORE_THE_FIRST, *(entry["hash"] for entry in log.entries)]
+    for number, (entry, previous) in enumerate(zip(log.entries, hashes, strict=False), 1):
         if (entry["id"], entry["previous"]) != (number, previous):
             why = "does not follow the previous one; an entry was removed, inserted or moved"
             raise DataError(str(path), [f"entry {entry['id']}: {why}; {REMEDY}"])
-        previous = entry["hash"]
     return log
 
 
-def append(
-    path: Path,
-    drafts: Drafts,
-    keep: Callable[[Database, Log, list[Entry]], object] = lambda *_: None,
-    known: Log = Log(),  # noqa: B008  # it is frozen
-) -> tuple[list[Entry], Log]:
-    """Append drafts to a log, created if absent, and return the new entries with the log as it stands after them.
+def append(database: Database, log: Log, drafts: Iterable[Entry]) -> tuple[list[Entry], Log]:
+    """Append drafts, entries without number and hashes, to the log of a database that is being written.
 
-    All or none are written. Reading, checking, calling ``drafts``, writing and ``keep``, which is called with the
-    database, the log after them and the new entries, are one transaction. The log is not read again where it is the
-    ``known`` one. Errors are as in `read_log`.
+    Returns the new entries, and the log as it stands after them.
     """
-    if callable(drafts) and not exists(path):
-        drafts(Log())  # its errors, before a file is made
-    with writing(path) as database:
-        log = known if known.entries and find_head(database) == known.head else load(database, path, standing=True)
-        entries: list[Entry] = []
-        previous = log.head.hash
-        for number, draft in enumerate(drafts(log) if callable(drafts) else drafts, log.head.entries + 1):
-            entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
-            previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
-            entries.append({**entry, "hash": previous})
-            parse_entry(canonical(entries[-1]))
-        after = Log([*log.entries, *entries], Head(log.head.entries + len(entries), previous))
-        insert(database, entries, after.head)
-        keep(database, after, entries)
+    entries: list[Entry] = []
+    previous = log.head.hash
+    for number, draft in enumerate(drafts, log.head.entries + 1):
+        entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
+        previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
+        entries.append({**entry, "hash": previous})
+        parse_entry(canonical(entries[-1]))
+    after = Log([*log.entries, *entries], Head(log.head.entries + len(entries), previous))
+    insert(database, entries, after.head)
     return entries, after
 
 
@@ -204,17 +175,13 @@ def check_row(path: Path, number: int, digest: str, line: str, standing: bool = 
     One that was changed or is not an entry raises a ``DataError``.
     """
     mark = f'"hash":"{digest}",'
-    if line.count(mark) != 1:
-        why = "is not a log entry"
-    elif hashlib.sha256(line.replace(mark, "").encode()).hexdigest() != digest:
-        why = "was changed after it was written; its hash does not match"
-    else:
+    why = "was changed after it was written; its hash does not match"
+    if hashlib.sha256(line.replace(mark, "").encode()).hexdigest() == digest:
         try:
-            found = parse_standing(line) if standing and ADVICE_MARK in line else parse_entry(line)
+            found = parse_entry(line, standing and ADVICE_MARK in line)
+            if (found.get("id"), found.get("hash")) == (number, digest):
+                return found
+            why = "is another entry"
         except ValueError as error:
             why = f"is not a valid entry: {error}"
-        else:
-            if (found["id"], found["hash"]) == (number, digest):
-                return found
-            why = "is not a log entry"
     raise DataError(str(path), [f"entry {number}: {why}; {REMEDY}"])

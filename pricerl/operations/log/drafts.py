@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Any
 
 from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval
@@ -15,7 +16,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import name_limit, refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log import orders
-from pricerl.operations.log.decision_log import Entry, read_log, stamp
+from pricerl.operations.log.decision_log import Entry, stamp
 from pricerl.operations.log.typed_limits import (
     TYPED,
     beyond_words,
@@ -34,6 +35,25 @@ LOOSENESS: tuple[Approval, ...] = ("shadow", "manual", "auto")
 """Ways to publish, the tightest first."""
 MOST_DAYS = timedelta(days=366)
 """Longest order: whoever gave it has looked at it again within a year."""
+
+CONTENT = {
+    orders.ADVICE: "{advised}, grade {grade}, source {source}",
+    orders.OVERRIDE: "{price} until {until}, {status}{prepared}",
+    orders.PAUSE: "{price} kept until {until}, {status}{prepared}",
+    orders.PRICE_TEST: "{test_price} until {until}, {status}{prepared}",
+    orders.TEST_RESULT: "{question} {verdict} at {test_price} (test of entry {test})",
+    orders.RESUME: "the {what} of entry {ends} has ended",
+    orders.APPROVAL: "{price} on {date} approved (entry {approves})",
+    orders.STAGED: "{asks} prepared by an agent, {given}",
+    orders.REJECTION: "the decision prepared in entry {staged} is rejected",
+    orders.COSTS: "a unit costs {unit_cost:g}{beginning}{prepared}",
+    orders.PUBLISHING: "publishing: {instead_of} → {mode}",
+    orders.LIMITS: "{limits}",
+    orders.ROLLBACK: "{generation} instead of {instead_of}",
+    orders.RETRAIN: "{generation} instead of {instead_of}, promoted: {promoted}",
+    orders.REPAIR: "",
+}
+"""Content of an entry in words, by its kind."""
 
 
 def typed_stamp(kind: str, by: str | None, reason: str) -> Entry:
@@ -66,44 +86,47 @@ def draft_override(
     """
     advice = shop.advice_on(product)
     draft = _draft_order(orders.OVERRIDE, shop, advice, until, by, reason)
-    draft |= {"price": orders.positive_price(price), "currency": advice["terms"]["currency"]}
-    if refusal := refuse_price(draft["price"], limits_of(advice, shop.log.entries)):
-        raise UsageError(f"--price: {refusal}; choose another price or change the limit")
-    if not 0 <= tolerance < math.inf:
-        raise UsageError(f"--tolerance: must be 0 or more, found {tolerance:g}")
-    doubt = orders.doubt_price(draft["price"], advice["current_price"], advice["tried"], tolerance)
-    if doubt and not force:
-        raise UsageError(f"--price: {doubt}; add --force if you mean it")
-    return {**draft, "forced": bool(doubt)}
+    refusal = refuse_price(orders.positive_price(price), limits_of(advice, shop.log.entries))
+    doubt = orders.doubt_price(price, advice["current_price"], advice["tried"], tolerance)
+    faults = {
+        f"--price: {refusal}; choose another price or change the limit": refusal,
+        f"--tolerance: must be 0 or more, found {tolerance:g}": not 0 <= tolerance < math.inf,
+        f"--price: {doubt}; add --force if you mean it": doubt and not (force or refusal),
+    }
+    _refuse(faults)
+    return draft | {"price": price, "currency": advice["terms"]["currency"], "forced": bool(doubt)}
+
+
+def _refuse(faults: Mapping[str, object]) -> None:
+    """Raise a ``UsageError`` with all faults that are the case."""
+    if found := [fault for fault, is_so in faults.items() if is_so]:
+        raise UsageError("; ".join(found))
 
 
 def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | None, reason: str) -> Entry:
     """Draft an order on the product of an advice."""
     first = open_day(advice, shop.today)
     last = read_day(until, "--until").isoformat()
-    if last < first:
-        raise UsageError(f"--until: {last} is before {first}, the next day that has no price yet; choose a later day")
     latest = (date.fromisoformat(first) + MOST_DAYS).isoformat()
-    if last > latest:
-        raise UsageError(f"--until: {last} is more than a year away; choose a day until {latest}")
-    if not shown(reason):
-        raise UsageError("--reason: must be a text, found nothing")
+    faults = {
+        f"--until: {last} is before {first}, the next day that has no price yet; choose a later day": last < first,
+        f"--until: {last} is more than a year away; choose a day until {latest}": last > latest,
+        "--reason: must be a text, found nothing": not shown(reason),
+    }
+    _refuse(faults)
     return typed_stamp(kind, by, reason) | {"product": advice["product"], "until": last}
 
 
 def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: str) -> Entry:
     """Draft the end of the order in force on a product, else of the approval; with neither it is a ``UsageError``."""
     advice = shop.advice_on(product)
-    given = shop.orders_on(advice["product"])
-    order = next((order for order in reversed(given) if order.is_open or order.status == "suspended"), None)
+    given = reversed(shop.orders_on(advice["product"]))
+    order = next((order for order in given if order.is_open or order.status == "suspended"), None)
     approval = approval_of(advice, shop.log.entries)
-    if order is not None:
-        ends = order.id
-    elif approval is not None:
-        ends = approval["id"]
-    else:
-        what = "no override, pause, price test or approval"
-        raise UsageError(f"{what} of {shown(advice['product'])} is in force (see history)")
+    ends = order.id if order is not None else approval and approval["id"]
+    if ends is None:
+        name = shown(advice["product"])
+        raise UsageError(f"no override, pause, price test or approval of {name} is in force (see history)")
     return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends}
 
 
@@ -121,29 +144,31 @@ def draft_price_test(
     if product not in shop.newest:
         raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
     last = shop.newest[product]
-    again = "make it again with price-test plan"
+    now = last["current_price"]
+    regular = draft["regular_price"]
+    begins = draft["first_day"]
     first = open_day(last, shop.today)
-    if draft["first_day"] < first:
-        raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
-    if not same_price(last["current_price"], draft["regular_price"]):
-        now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
-        raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
-    doubts = []
     far = 1 + (draft["consent"] or 0.0)
-    low, high = last["tried"]
-    tried = (min(low, last["current_price"] / far), max(high, last["current_price"] * far))
-    for price in sorted({row["price"] for row in draft["schedule"]}):
-        words = "scheduled price" if price == draft["regular_price"] else "price"
-        if refusal := refuse_price(price, limits_of(last, shop.log.entries), words):
-            raise UsageError(f"{refusal}; {again}")
-        doubts.append(orders.doubt_price(price, last["current_price"], tried, tolerance))
-    if any(doubts) and not force:
-        raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
+    tried = (min(last["tried"][0], now / far), max(last["tried"][1], now * far))
+    limits = limits_of(last, shop.log.entries)
+    prices = sorted({row["price"] for row in draft["schedule"]})
+    refusals = [refuse_price(price, limits, "scheduled price" if price == regular else "price") for price in prices]
+    doubts = [orders.doubt_price(price, now, tried, tolerance) for price in prices]
+    refusal, doubt = (next(filter(None, found), "") for found in (refusals, doubts))
+    planned = f"{now:g}, not {regular:g} as when the test was planned"
+    again = "make it again with price-test plan"
+    faults: dict[str, object] = {
+        f"the planned test begins on {begins}, before {first}, the next day; {again}": begins < first,
+        f"the current price of {shown(product)} is {planned}; {again}": not same_price(now, regular),
+        f"{refusal}; {again}": refusal,
+        f"the scheduled price of {doubt}; add --force if you mean it, or {again}": doubt and not force,
+    }
     if (order := blocking_of(shop.orders_on(product))) is not None:
         what = f"{order.kind.replace('_', ' ')} of {shown(product)} until {order.until}"
         why = f"waits, as {order.refusal}" if order.refusal else "is in force"
-        raise UsageError(f"the {what} {why}; end it with resume first")
-    return draft | {"forced": any(doubts)}
+        faults[f"the {what} {why}; end it with resume first"] = True
+    _refuse(faults)
+    return draft | {"forced": bool(doubt)}
 
 
 def draft_approval(shop: Shop, product: str | None, number: int | None, by: str | None, reason: str) -> Entry:
@@ -151,22 +176,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
 
     One that is not the newest, changes nothing, has passed or is overruled is a ``UsageError``.
     """
-    if number is None:
-        advice = shop.advice_on(product)
-    else:
-        advice = find_advice(read_log(shop.log_path).entries, number)
-        newest = shop.newest.get(advice["product"])
-        if newest is None or newest["id"] != advice["id"]:
-            found = f"entry {advice['id']}, {_advised_words(advice, shop)}"
-            instead = (
-                f"the newest is entry {newest['id']}, {_advised_words(newest, shop)}"
-                if newest
-                else "it is not in force"
-            )
-            raise UsageError(f"{found}, is not the newest advice on {shown(advice['product'])}; {instead}")
-        if product not in (None, advice["product"]):
-            raise UsageError(f"entry {number} advises on {shown(advice['product'])}, not on {shown(product)}")
-        advice = newest
+    advice = shop.advice_on(product) if number is None else _find_newest(shop, product, number)
     change = first_change(advice)
     name = f"entry {advice['id']}"
     if change is None:
@@ -185,6 +195,23 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
     about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
     return typed_stamp(orders.APPROVAL, by, reason) | about
+
+
+def _find_newest(shop: Shop, product: str | None, number: int) -> Entry:
+    """Return the newest advice on a product by its entry number; another one is a ``UsageError``."""
+    entries = shop.entries()
+    if not 1 <= number <= len(entries):
+        raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
+    advice = entries[number - 1]
+    if advice["kind"] != orders.ADVICE:
+        raise UsageError(f"entry {number} is not an advice, but of kind {advice['kind']} (see history)")
+    newest = shop.newest[advice["product"]]
+    if newest["id"] != number:
+        found, instead = (f"entry {item['id']}, {_advised_words(item, shop)}" for item in (advice, newest))
+        raise UsageError(f"{found}, is not the newest advice on {shown(advice['product'])}; the newest is {instead}")
+    if product not in (None, advice["product"]):
+        raise UsageError(f"entry {number} advises on {shown(advice['product'])}, not on {shown(product)}")
+    return newest
 
 
 def _advised_words(advice: Entry, shop: Shop) -> str:
@@ -222,8 +249,7 @@ def draft_limits(
     check_typed(limits)
     name = "" if product is None else shop.advice_on(product)["product"]
     shop.advice_on(name or next(iter(shop.newest), None))  # a shop without advice has no limits
-    given = {"product": name, "limits": dict(limits)}
-    after = with_typed(shop.guardrails, [given])
+    after = with_typed(shop.guardrails, [{"product": name, "limits": limits}])
     GuardrailConfig(**after)
     own = limits_on(shop.guardrails, name)
     changed = {setting: value for setting, value in limits.items() if value != own[setting]}
@@ -233,14 +259,16 @@ def draft_limits(
     if not may_widen and (wider := widened(changed, before)):
         raise NotAllowedError(f"a wider {name_limit(wider[0])} is an approver's decision; an editor may narrow limits")
     broken = broken_by(after, shop.guardrails, list(shop.newest.values()))
-    for item, (rule, limit) in broken.items():
-        if math.isinf(limit):
-            raise UsageError(f"{shown(item)}: no price leaves this {name_limit(rule)}")
-    if broken and not (force and may_widen):
-        said = "; ".join(f"{shown(item)}: {beyond_words(*broken[item], shop.newest[item])}" for item in [*broken][:3])
-        if not may_widen:
-            raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
-        raise UsageError(f"{said}; confirm it, and the next advice moves the price")
+    _refuse(
+        {
+            f"{shown(item)}: no price leaves this {name_limit(rule)}": math.isinf(limit)
+            for item, (rule, limit) in broken.items()
+        }
+    )
+    said = "; ".join(f"{shown(item)}: {beyond_words(*broken[item], shop.newest[item])}" for item in [*broken][:3])
+    if broken and not may_widen:
+        raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
+    _refuse({f"{said}; confirm it, and the next advice moves the price": broken and not force})
     confirmed = {item: limit for item, (_, limit) in broken.items()}
     about = {"product": name, "limits": changed, "instead_of": before, "confirmed": confirmed}
     return typed_stamp(orders.LIMITS, by, reason) | about
@@ -251,15 +279,6 @@ def check_typed(limits: Mapping[str, float | None]) -> None:
     if unknown := set(limits) - set(TYPED):
         raise UsageError(f"limits: {shown(', '.join(sorted(unknown)))!r} is none of {', '.join(TYPED)}")
     GuardrailConfig(**limits)  # type: ignore[arg-type]  # checks them itself
-
-
-def find_advice(entries: Sequence[Entry], number: int) -> Entry:
-    """Return an advice by its entry number."""
-    if not 1 <= number <= len(entries):
-        raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
-    if entries[number - 1]["kind"] != orders.ADVICE:
-        raise UsageError(f"entry {number} is not an advice, but of kind {entries[number - 1]['kind']} (see history)")
-    return entries[number - 1]
 
 
 def typed_text(text: str) -> str:
@@ -280,8 +299,8 @@ def actor_of(name: str | None) -> str:
 def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     """Return an entry of a shop's log as texts: number, time, kind, author and content."""
     about = f"{shown(entry['product'] or 'all products')}: " if "product" in entry else ""
-    content = f"{about}{content_words(entry, shop)}"
-    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)
+    author = f"by {shown(entry['actor'], 40)}"
+    return (f"{entry['id']}", entry["time"], entry["kind"], author, f"{about}{content_words(entry, shop)}")
 
 
 def price_words(price: float, shop: Shop) -> str:
@@ -289,67 +308,43 @@ def price_words(price: float, shop: Shop) -> str:
     return f"{price:.{shop.outbox.decimals}f}"
 
 
-def end_words(entry: Entry, shop: Shop) -> str:
-    """Return what an entry of kind ``resume`` has ended."""
-    approved = any(item["id"] == entry["ends"] and item["kind"] == orders.APPROVAL for item in shop.log.entries)
-    return f"the {'approval' if approved else 'order'} of entry {entry['ends']} has ended"
-
-
 def publishing_words(entry: Entry) -> str:
     """Return what an entry of kind ``publishing`` has changed."""
-    return f"publishing: {entry['instead_of']} → {entry['mode']}"
-
-
-def _limit(value: float | None) -> str:
-    return "none" if value is None else f"{value:g}"
+    return CONTENT[orders.PUBLISHING].format(**entry)
 
 
 def content_words(entry: Entry, shop: Shop) -> str:
     """Return the content of an entry without its product."""
-    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
-    return f"{_describe_content(entry, shop)}{as_of}"
-
-
-def _describe_content(entry: Entry, shop: Shop) -> str:
-    if entry["kind"] in ("repair", "rollback", "retrain"):
-        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
-        return "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
-    if entry["kind"] == orders.PUBLISHING:
-        return publishing_words(entry)
-    if entry["kind"] == orders.LIMITS:
-        named = ((name_limit(name), value, entry["instead_of"][name]) for name, value in entry["limits"].items())
-        return ", ".join(f"{name} {_limit(value)} instead of {_limit(old)}" for name, value, old in named)
-    if entry["kind"] == orders.APPROVAL:
-        return f"{price_words(entry['price'], shop)} on {entry['date']} approved (entry {entry['approves']})"
-    if entry["kind"] == orders.RESUME:
-        return end_words(entry, shop)
-    if entry["kind"] == orders.REJECTION:
-        return f"the decision prepared in entry {entry['staged']} is rejected"
-    if entry["kind"] == orders.STAGED:
-        given = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry["given"].items())
-        return f"{entry['asks'].replace('_', ' ')} prepared by an agent, {given}"
-    if entry["kind"] == orders.COSTS:
-        since = f" from {entry['since']} on" if entry["since"] else ""
-        return f"a unit costs {entry['unit_cost']:g}{since}, prepared in entry {entry['staged']}"
-    if entry["kind"] == orders.TEST_RESULT:
-        price = price_words(entry["test_price"], shop)
-        return f"{entry['question']} {entry['verdict']} at {price} (test of entry {entry['test']})"
-    if entry["kind"] == orders.ADVICE:
-        change = first_change(entry)
-        now = price_words(entry["current_price"], shop)
-        words = (
-            f"keep {now}" if change is None else f"{now} to {price_words(change['price'], shop)} on {change['date']}"
+    kind = entry["kind"]
+    found: dict[str, Any] = {
+        **entry,
+        **{name: price_words(entry[name], shop) for name in ("price", "test_price", "current_price") if name in entry},
+        "asks": entry.get("asks", "").replace("_", " "),
+        "given": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry.get("given", {}).items()),
+        "prepared": f", prepared in entry {entry['staged']}" if entry.get("staged") else "",
+        "beginning": f" from {entry['since']} on" if entry.get("since") else "",
+        "as_of": f", as of {entry['today']}" if entry.get("today") not in (None, entry["time"][:10]) else "",
+    }
+    if kind == orders.LIMITS:
+        found["limits"] = ", ".join(
+            f"{name_limit(name)} {_limit(value)} instead of {_limit(entry['instead_of'][name])}"
+            for name, value in entry["limits"].items()
         )
-        return f"{words}, grade {entry['grade']}, source {entry['source']}"
-    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
-    ordered = entry.get("test_price") or entry.get("price") or _price_before(entry, shop)
-    kept = " kept" if entry["kind"] == orders.PAUSE else ""
-    prepared = f", prepared in entry {entry['staged']}" if entry.get("staged") else ""
-    return f"{price_words(ordered, shop)}{kept} until {entry['until']}, {status}{prepared}"
+    if kind == orders.RESUME:
+        ends = [item["kind"] for item in shop.log.entries if item["id"] == entry["ends"]]
+        found["what"] = "approval" if ends == [orders.APPROVAL] else "order"
+    if kind == orders.ADVICE:
+        change = first_change(entry)
+        to = change and f"{found['current_price']} to {price_words(change['price'], shop)} on {change['date']}"
+        found["advised"] = to or f"keep {found['current_price']}"
+    if kind in (orders.OVERRIDE, orders.PAUSE, orders.PRICE_TEST):
+        found["status"] = next(order.status for order in shop.orders_on(entry["product"]) if order.id == entry["id"])
+    if kind == orders.PAUSE:
+        earlier = (item for item in shop.log.entries if item["id"] < entry["id"])
+        *_, advice = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])
+        found["price"] = price_words(advice["current_price"], shop)
+    return f"{CONTENT[kind]}{{as_of}}".format(**found)
 
 
-def _price_before(entry: Entry, shop: Shop) -> float:
-    """Return the current price of an entry's product in its last advice before, in money."""
-    earlier = (item for item in reversed(shop.log.entries) if item["id"] < entry["id"])
-    advised = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])
-    return float(next(advised)["current_price"])
+def _limit(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"

@@ -61,8 +61,6 @@ class Terms(Part):
     price_decimals: Count
     relations: list[RelatedProducts] = []  # noqa: RUF012  # msgspec copies it
     approval: Approval = "auto"
-    approval_required: bool = False
-    """Whether a person must approve, in entries of older versions."""
     waits: Literal["", "editor"] = ""
     """Why a person must approve even where prices are published at once: an ``editor`` of the server asked for it."""
     forced: str = ""
@@ -341,27 +339,20 @@ KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEntry)}
 """Type of each kind of entry: msgspec builds the whole union anew for each entry that is converted to it."""
 
 
-def parse_entry(line: str) -> dict[str, Any]:
-    """Return the entry of a line; a ``ValueError`` says what is wrong with it."""
-    content = _decode(line, Any)
-    if not isinstance(content, dict):
-        raise ValueError("not an object")
-    msgspec.convert(content, type=KINDS.get(str(content.get("kind")), AnyEntry))
-    return content
+def parse_entry(line: str, standing: bool = False) -> dict[str, Any]:
+    """Return the entry of a line, or of a ``standing`` advice the keys that `StandingAdvice` has.
 
-
-def parse_standing(line: str) -> dict[str, Any]:
-    """Return the keys of an advice's line that `StandingAdvice` has; errors are as in `parse_entry`."""
-    found: dict[str, Any] = _decode(line, StandingAdvice)
-    return found
-
-
-def _decode(line: str, kind: Any) -> Any:
+    A ``ValueError`` says what is wrong with it.
+    """
+    kind: Any = StandingAdvice if standing else dict[str, Any]
     try:
-        return msgspec.json.decode(line, type=kind)
+        found: dict[str, Any] = msgspec.json.decode(line, type=kind)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except msgspec.ValidationError:
         raise
     except ValueError:  # half of a character pair
-        return msgspec.convert(json.loads(line), type=kind)
+        found = msgspec.convert(json.loads(line), type=kind)
+    if not standing:
+        msgspec.convert(found, type=KINDS.get(str(found.get("kind")), AnyEntry))
+    return found

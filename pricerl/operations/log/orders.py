@@ -27,7 +27,8 @@ REJECTION = "rejection"
 COSTS = "costs"
 PUBLISHING = "publishing"
 LIMITS = "limits"
-"""Kinds of entries; ``repair`` is the only other one."""
+REPAIR = "repair"
+"""Kinds of entries."""
 
 TOLERANCE = 0.20
 """Largest difference between an ordered price and the current one that needs no ``--force``, as a share: four of the
@@ -44,55 +45,53 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     ended earlier have ended, and so has a price test with a result. An override or a pause suspends a price test; the
     test goes on after it.
     """
-    kinds = (OVERRIDE, PAUSE, RESUME, PRICE_TEST, TEST_RESULT)
-    own = [entry for entry in entries if entry["kind"] in kinds and entry["product"] == product]
-    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
-    ended |= {entry["test"] for entry in own if entry["kind"] == TEST_RESULT}
-    orders: list[Order] = []
-    for group in ((OVERRIDE, PAUSE), (PRICE_TEST,)):
-        found = [entry for entry in own if entry["kind"] in group]
-        for entry in found:
-            status: Status = "active" if entry is found[-1] else "replaced"
-            status = "expired" if entry["until"] < first_day else "ended" if entry["id"] in ended else status
-            suspended = entry["kind"] == PRICE_TEST and any(order.status == "active" for order in orders)
-            status = "suspended" if suspended and status == "active" else status
-            days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
-            price = entry["regular_price"] if days else entry.get("price")
-            prepared = f"approved as an agent prepared it, entry {entry['staged']}" if entry.get("staged") else ""
-            reason = entry["reason"] or prepared
-            about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], reason, status)
-            orders.append(Order(*about, schedule=days))
-    return sorted(orders, key=lambda order: order.id)
+    own = [entry for entry in entries if entry.get("product") == product]
+    given = [entry for entry in own if entry["kind"] in (OVERRIDE, PAUSE, PRICE_TEST)]
+    newest = {entry["kind"] == PRICE_TEST: entry["id"] for entry in given}.values()
+    ended = _ended(own) | {entry["test"] for entry in own if entry["kind"] == TEST_RESULT}
+    orders = []
+    for entry in given:
+        status: Status = "active" if entry["id"] in newest else "replaced"
+        status = "expired" if entry["until"] < first_day else "ended" if entry["id"] in ended else status
+        days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
+        price = entry["regular_price"] if days else entry.get("price")
+        prepared = f"approved as an agent prepared it, entry {entry['staged']}" if entry.get("staged") else ""
+        about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], entry["reason"] or prepared, status)
+        orders.append(Order(*about, schedule=days))
+    active = [order for order in orders if order.status == "active"]
+    suspended = [order for order in active if order.kind == PRICE_TEST and len(active) > 1]
+    return [replace(order, status="suspended") if order in suspended else order for order in orders]
 
 
-def _returns(test: Entry, own: Sequence[Entry], current_price: float, history_end: str) -> bool:
+def _ended(entries: Iterable[Entry]) -> set[int]:
+    """Return the numbers of the orders that a person has ended."""
+    return {entry["ends"] for entry in entries if entry["kind"] == RESUME}
+
+
+def _returns(test: Order, own: Sequence[Entry], current_price: float, history_end: str) -> bool:
     """Return whether the regular price of the last price test, which has ended, is still to be charged again.
 
     It is unless the test showed that the other price is better, a person decided on the price since, or a file that
     ends later shows a price that is not the test's. ``own`` are the product's entries, oldest first.
     """
-    over = first_day = ""
-    for entry in own:
-        if entry["kind"] == ADVICE:
-            first_day = entry["days"][0]["date"]
-        elif entry["kind"] == TEST_RESULT and entry["test"] == test["id"]:
-            if entry["verdict"] == "higher":
-                return False
-            over = over or min(_day_of(entry), test["until"])
-        elif entry["kind"] == RESUME and entry["ends"] == test["id"]:
-            if over or max(_day_of(entry), first_day) > test["until"]:
-                return False
-            over = _day_of(entry)
-    over = over or test["until"]
-    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
-    later = (entry for entry in own if entry["kind"] in (OVERRIDE, PAUSE) and entry["id"] > test["id"])
-    if over < test["first_day"] or any(entry["until"] > over for entry in later if entry["id"] not in ended):
+    advised = [entry for entry in own if entry["kind"] == ADVICE]
+    results = [entry for entry in own if entry["kind"] == TEST_RESULT and entry["test"] == test.id]
+    ends = [entry for entry in own if entry.get("ends") == test.id or entry in results]
+    over = min([test.until, *map(_day_of, ends[:1])])
+    for entry in ends:
+        opened = [item["days"][0]["date"] for item in advised if item["id"] < entry["id"]][-1:]
+        is_over = entry is not ends[0] or max([_day_of(entry), *opened]) > test.until
+        if entry.get("verdict") == "higher" or (entry["kind"] == RESUME and is_over):
+            return False
+    ended = _ended(own)
+    later = (entry for entry in own if entry["kind"] in (OVERRIDE, PAUSE) and entry["id"] not in ended)
+    if over < test.schedule[0][0] or any(entry["until"] > over for entry in later if entry["id"] > test.id):
         return False
-    known = [(entry["history_end"], entry["current_price"]) for entry in own if entry["kind"] == ADVICE]
-    shown = [price for day, price in (*known, (history_end, current_price)) if day >= over]
-    tried = [row["price"] for row in test["schedule"] if row["date"] <= over]
-    others = {price for price in tried if not same_price(price, test["regular_price"])}
-    return all(any(same_price(price, other) for other in others) for price in shown or tried[-1:])
+    known = [*((entry["history_end"], entry["current_price"]) for entry in advised), (history_end, current_price)]
+    tried = [price for day, price in test.schedule if day <= over]
+    others = {price for price in tried if not same_price(price, test.price or 0.0)}
+    shown = [price for day, price in known if day >= over] or tried[-1:]
+    return all(any(same_price(price, other) for other in others) for price in shown)
 
 
 def _day_of(entry: Entry) -> str:
@@ -116,25 +115,21 @@ def judged_orders(
     if known. ``restarts`` states how the file contradicts the one that the last advice knew; it is empty
     if it does not. A price test that has ended is in force until the shop is back at its regular price.
     """
-    currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
-    contradicted = [entry["id"] for entry in entries if entry.get("restarts") and entry["product"] == product]
-    orders = orders_of(entries, product, first_day)
+    own = [entry for entry in entries if entry.get("product") == product]
+    orders = orders_of(own, product, first_day)
     test = next((order for order in reversed(orders) if order.kind == PRICE_TEST), None)
-    if test is not None and test.status in ("ended", "expired") and active_of(orders) is None:
-        own = [entry for entry in entries if entry.get("product") == product]
-        (started,) = (entry for entry in own if entry["id"] == test.id)
-        if _returns(started, own, current_price, history_end):
-            until = (date.fromisoformat(first_day) + timedelta(days=RETURN_DAYS - 1)).isoformat()
-            back = replace(test, status="returning", until=until, schedule=())
-            orders = [back if other is test else other for other in orders]
-    order = active_of(orders)
-    if order is None:
+    is_over = test is not None and test.status in ("ended", "expired") and active_of(orders) is None
+    if test is not None and is_over and _returns(test, own, current_price, history_end):
+        until = (date.fromisoformat(first_day) + timedelta(days=RETURN_DAYS - 1)).isoformat()
+        back = replace(test, status="returning", until=until, schedule=())
+        orders = [back if other is test else other for other in orders]
+    if (order := active_of(orders)) is None:
         return orders
     kind = order.kind.replace("_", " ")
-    given = currencies.get(order.id)
+    given = next(entry.get("currency") for entry in own if entry["id"] == order.id)
     if None not in (given, currency) and given != currency:
         refusal = f"the {kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
-    elif restarts or any(order.id < number for number in contradicted):
+    elif restarts or any(entry.get("restarts") and order.id < entry["id"] for entry in own):
         refusal = f"the {kind} was ordered before the prices in the file changed their unit"
     else:
         refusals = (  # the regular price of a test may lie between two steps, as it was charged before
@@ -155,12 +150,10 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
     doubts = []
     change = price / current_price - 1
     if abs(change) > tolerance + FLOAT32_SLACK:
-        way = "above" if change > 0 else "below"
-        far = f"{100 * abs(change):.3g} % {way} the current price of {current_price:g}"
+        far = f"{100 * abs(change):.3g} % {'above' if change > 0 else 'below'} the current price of {current_price:g}"
         doubts.append(f"{far} (--tolerance {tolerance:g})")
     if is_outside(price, *tried):
-        low, high = tried
-        doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
+        doubts.append(f"outside the prices tried, {tried[0]:g} to {tried[1]:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
 
 

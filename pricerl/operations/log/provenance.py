@@ -94,10 +94,8 @@ def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     """Return nested settings with changes; the inverse of `differing`."""
     found = dict(settings)
     for name, value in changes.items():
-        other = found.get(name)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            value = combine(other, value)
-        found[name] = value
+        nested = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
+        found[name] = combine(found[name], value) if nested else value
     return found
 
 
@@ -114,9 +112,15 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "guardrails": own_settings(product.dynamics.guardrails, item.product),
         "forced": product.today.hard_rule if forced else "",
     }
-    draft = {
+    decision = item.decision
+    model = item.model
+    order = item.order
+    # days of a price test are the model's own: no demand moved their prices
+    follows = {} if order is None else {"test" if order.kind == PRICE_TEST else "order": order.id}
+    return {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
+        **follows,
         "product": item.product,
         "history_end": str(history.dates[-1]),
         "current_price": item.current_price,
@@ -128,26 +132,20 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "known": describe_history(history),
         "terms": terms,
         "tried": [round(price, 6) for price in history.tried_prices],
-        "grade": item.decision.grade,
-        "source": item.decision.source,
-        "follow": item.decision.follow,
-        "reasons": to_plain(item.decision.reasons),
+        "grade": decision.grade,
+        "source": decision.source,
+        "follow": decision.follow,
+        "reasons": to_plain(decision.reasons),
         "proposal": list(item.proposal.prices),
         "days": [_day(day) for day in item.days],
         "edits": [asdict(edit) for edit in item.guardrails],
+        "model_days": [] if model is None else [_day(day) for day in model.days],
+        "model_grade": "" if model is None else model.decision.grade,
+        "model_source": "" if model is None else model.decision.source,
+        "elasticity": list(item.market.elasticity),
+        "restarts": "" if item.previous is None else item.previous.contradiction,
+        "account": to_plain(item.account),
     }
-    if item.model is not None:
-        draft["model_days"] = [_day(day) for day in item.model.days]
-        draft["model_grade"] = item.model.decision.grade
-        draft["model_source"] = item.model.decision.source
-    if item.order is not None:  # days of a price test are the model's own: no demand moved their prices
-        draft["test" if item.order.kind == PRICE_TEST else "order"] = item.order.id
-    draft["elasticity"] = list(item.market.elasticity)
-    if item.previous is not None and item.previous.contradiction:
-        draft["restarts"] = item.previous.contradiction
-    if item.account is not None:
-        draft["account"] = to_plain(item.account)
-    return draft
 
 
 def describe_history(history: ProductHistory) -> dict[str, Any]:
@@ -187,19 +185,17 @@ def hash_history(products: Iterable[ProductHistory]) -> str:
     for product in products:
         for item in fields(product):
             value = getattr(product, item.name)
-            found.update(f"{item.name}\0".encode())
-            if isinstance(value, np.ndarray):
-                found.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
-            else:
-                found.update(repr(value).encode("utf-8", "backslashreplace"))
+            is_array = isinstance(value, np.ndarray)
+            about = f"{value.dtype}{value.shape}" if is_array else repr(value)
+            found.update(f"{item.name}\0{about}".encode("utf-8", "backslashreplace"))
+            found.update(np.ascontiguousarray(value).tobytes() if is_array else b"")
     return found.hexdigest()
 
 
 def hash_weights(state: Mapping[str, Any]) -> str:
     """Hash the tensors of a state dict, on any device."""
     found = hashlib.sha256()
-    for name in sorted(state):
-        value = state[name]
+    for name, value in sorted(state.items()):
         if isinstance(value, Tensor):
             found.update(f"{name}\0{value.dtype}{tuple(value.shape)}".encode())
             found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -63,30 +63,29 @@ def find_open(shop: Shop, number: int | None) -> Entry:
     """
     if not is_staged(shop, number):
         raise UsageError(f"entry {number} is no prepared decision (see history)")
-    name = f"entry {number}"
-    first, *later = (entry for entry in shop.log.entries if entry["id"] >= (number or 0))
-    for entry in later:
-        if entry.get("staged") == number:
-            done = "rejected" if entry["kind"] == orders.REJECTION else "approved"
-            raise UsageError(f"{name} was {done} before, by {shown(entry['actor'])} ({entry['time']})")
-        if entry["kind"] == orders.STAGED and _slot(entry) == _slot(first):
-            raise UsageError(f"{name} was replaced by entry {entry['id']}, which the agent prepared later")
-    if (newest := shop.advice_on(first["product"])["id"]) > first["id"]:
-        raise UsageError(f"{name} was prepared before the newest advice, entry {newest}; prepare it again")
-    return first
+    staged = next(entry for entry in shop.log.entries if entry["id"] == number)
+    if why := _find_end(shop, staged):
+        raise UsageError(f"entry {number} {why}")
+    return staged
 
 
 def open_decisions(shop: Shop) -> list[Entry]:
     """Return the prepared decisions that wait, at most one per product and kind, oldest first."""
-    done = {entry.get("staged") for entry in shop.log.entries}
-    last = {_slot(entry): entry for entry in shop.log.entries if entry["kind"] == orders.STAGED}
-    found = sorted((entry for entry in last.values() if entry["id"] not in done), key=lambda entry: int(entry["id"]))
-    return [entry for entry in found if shop.newest.get(entry["product"], entry)["id"] <= entry["id"]]
+    return [entry for entry in shop.log.entries if entry["kind"] == orders.STAGED and not _find_end(shop, entry)]
 
 
-def _slot(staged: Entry) -> tuple[str, str]:
-    """Return product and kind of a prepared decision, of which one waits at a time."""
-    return staged["product"], staged["asks"]
+def _find_end(shop: Shop, staged: Entry) -> str:
+    """Return why a prepared decision does not wait any more; empty if it does."""
+    later = (entry for entry in shop.log.entries if entry["id"] > staged["id"])
+    for entry in (entry for entry in later if entry.get("product") == staged["product"]):
+        if entry.get("staged") == staged["id"]:
+            done = "rejected" if entry["kind"] == orders.REJECTION else "approved"
+            return f"was {done} before, by {shown(entry['actor'])} ({entry['time']})"
+        if entry["kind"] == orders.STAGED and entry["asks"] == staged["asks"]:
+            return f"was replaced by entry {entry['id']}, which the agent prepared later"
+        if entry["kind"] == orders.ADVICE:
+            return f"was prepared before the newest advice, entry {entry['id']}; prepare it again"
+    return ""
 
 
 def is_planned(shop: Shop, product: str) -> bool:
@@ -99,18 +98,16 @@ def is_planned(shop: Shop, product: str) -> bool:
 
 def _decide(shop: Shop, staged: Mapping[str, Any], by: str | None, reason: str) -> Entry:
     """Draft the decision that is asked for."""
-    given = staged["given"]
-    product = staged["product"]
-    made: dict[Asked, Callable[[], Entry]] = {
-        "override": lambda: drafts.draft_override(shop, product, given["until"], by, reason, given["price"]),
-        "pause": lambda: drafts.draft_pause(shop, product, given["until"], by, reason),
-        "price_test": lambda: _draft_test(shop, product, given["schedule_hash"], by, reason),
-        "costs": lambda: _draft_costs(shop, product, given, by, reason),
+    drafted: dict[str, Callable[..., Entry]] = {
+        "override": drafts.draft_override,
+        "pause": drafts.draft_pause,
+        "price_test": _draft_test,
+        "costs": _draft_costs,
     }
-    return made[staged["asks"]]()
+    return drafted[staged["asks"]](shop, product=staged["product"], by=by, reason=reason, **staged["given"])
 
 
-def _draft_test(shop: Shop, product: str, schedule_hash: str, by: str | None, reason: str) -> Entry:
+def _draft_test(shop: Shop, product: str, by: str | None, reason: str, schedule_hash: str, **_: Any) -> Entry:
     """Draft the start of the planned test, unless another one was planned since."""
     for plan in read_plans(shop.folder.path):
         if plan["schedule_hash"] == schedule_hash:
@@ -118,7 +115,7 @@ def _draft_test(shop: Shop, product: str, schedule_hash: str, by: str | None, re
     raise UsageError(f"the price test of {shown(product)} was planned again since; prepare it again")
 
 
-def _draft_costs(shop: Shop, product: str, given: Mapping[str, Any], by: str | None, reason: str) -> Entry:
+def _draft_costs(shop: Shop, product: str, by: str | None, reason: str, **given: Any) -> Entry:
     """Draft the cost of a unit; a wrong value, or one above the current price, is a ``UsageError``."""
     from pricerl.data.row_table import TABLES  # late, as most decisions concern no costs
 
@@ -127,5 +124,5 @@ def _draft_costs(shop: Shop, product: str, given: Mapping[str, Any], by: str | N
     if given["unit_cost"] > price:
         why = f"is above the current price, {drafts.price_words(price, shop)}: is it the cost of all units?"
         raise UsageError(f"unit cost {given['unit_cost']:g} {why} Otherwise a person types it into {COSTS_FILE}")
-    draft = drafts.typed_stamp(orders.COSTS, by, reason)
-    return draft | {"product": product, "unit_cost": given["unit_cost"], "since": given.get("from")}
+    about = {"product": product, "unit_cost": given["unit_cost"], "since": given.get("from")}
+    return drafts.typed_stamp(orders.COSTS, by, reason) | about

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
 from pathlib import Path
 
 from pricerl.errors import DataError
-from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, REMEDY, Entry, Head, check_row, insert
-from pricerl.operations.log.orders import ADVICE, ROLLBACK
-from pricerl.operations.outbox import generation_of
-from pricerl.shop.database import MODEL, Database, exists, writing
+from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, REMEDY, Head, check_row, insert, load_chain
+from pricerl.operations.log.orders import ROLLBACK
+from pricerl.operations.outbox import advising_generation
+from pricerl.shop.database import MODEL, OLDER, exists, writing
 from pricerl.terminal import print_notes
-
-OLDER = "decisions.jsonl"
-"""Log of pricerl 1.0 in the folder of a run; its head is a file of the same name with another ending."""
 
 
 def take_over(path: Path) -> None:
@@ -23,42 +20,22 @@ def take_over(path: Path) -> None:
     if exists(path) or not older.exists():
         return
     with writing(path) as database:
-        if not database.run("SELECT 1 FROM entry LIMIT 1"):
-            entries = _read(older)
-            _insert(database, entries)
-            print_notes([f"{len(entries)} entries of {older} were taken over into {path}; the old file stays"])
-
-
-def _insert(database: Database, entries: Sequence[Entry]) -> None:
-    insert(database, entries, Head(len(entries), entries[-1]["hash"] if entries else BEFORE_THE_FIRST))
-    for entry in entries:
-        trained = entry["kind"] == ADVICE and entry["command"] == "fit"
-        name = entry["generation"] if entry["kind"] == ROLLBACK else generation_of(entry) if trained else ""
-        if name:
-            database.keep_fact(MODEL, name)
-
-
-def _read(older: Path) -> list[Entry]:
-    """Read every complete line, and check the chain and its head."""
-    entries: list[Entry] = []
-    previous = BEFORE_THE_FIRST
-    *lines, _ = older.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
+        if database.run("SELECT 1 FROM entry LIMIT 1"):  # another command was faster
+            return
+        *lines, _ = older.read_bytes().decode("utf-8", "replace").split("\n")
+        digests = ["".join(re.findall('"hash":"(.*?)"', line)[:1]) for line in lines]
+        entries = [check_row(older, number, *row) for number, row in enumerate(zip(digests, lines, strict=True), 1)]
+        hashes = [BEFORE_THE_FIRST, *digests]
+        insert(database, entries, Head(len(entries), hashes[-1]))
+        load_chain(database, older)
         try:
-            digest = str(json.loads(line)["hash"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DataError(str(older), [f"entry {number}: is not a log entry; {REMEDY}"]) from error
-        entry = check_row(older, number, digest, line.decode("utf-8", "replace"))
-        if entry["previous"] != previous:
-            raise DataError(str(older), [f"entry {number}: does not follow the previous one; {REMEDY}"])
-        previous = entry["hash"]
-        entries.append(entry)
-    try:
-        head = json.loads(older.with_suffix(".head").read_text(encoding="utf-8"))
-        known = [BEFORE_THE_FIRST, *(entry["hash"] for entry in entries)]
-        intact = known[head["entries"]] == head["hash"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
-        intact = False
-    if not intact:
-        raise DataError(str(older), [f"was cut or rewritten: it has {len(entries)} entries, unlike its head; {REMEDY}"])
-    return entries
+            head = json.loads(older.with_suffix(".head").read_text(encoding="utf-8"))
+            if hashes[head["entries"]] != head["hash"]:
+                raise ValueError("another log's")
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            found = f"it has {len(entries)} entries, unlike its head"
+            raise DataError(str(older), [f"was cut or rewritten: {found}; {REMEDY}"]) from error
+        uses = [entry for entry in entries if entry["kind"] == ROLLBACK or entry.get("command") == "fit"]
+        generations = [entry.get("generation") or advising_generation(entry) for entry in uses]
+        database.keep_fact(MODEL, next(filter(None, reversed(generations)), ""))
+        print_notes([f"{len(entries)} entries of {older} were taken over into {path}; the old file stays"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -20,51 +20,54 @@ TYPED = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min
 ON_CHANGES = ("max_change", "max_week_change", "min_hold_days")
 """Limits whose effect on a price only the next advice finds."""
 
+OF_SOME = ("products", "relations")
+"""Settings of the guardrails that concern some products each."""
+
 DEFAULTS = asdict(GuardrailConfig())
 
 
 class Bounds(NamedTuple):
-    """Hard limits on the price of a product, and the settings that determine them."""
+    """Hard limits on the price of a product, and the setting that determines the lower one."""
 
     limits: HardLimits
     lowest_rule: str
-    highest_rule: str
 
     def breaks(self, price: float) -> tuple[str, float] | None:
         """Return setting and money of the limit that a price breaks, if any."""
-        floor = self.limits.floor
-        ceiling = self.limits.ceiling
-        tolerance = slack(price, self.limits.price_step)
-        if price < floor - tolerance:
+        floor, ceiling, step = astuple(self.limits)
+        if price < floor - slack(price, step):
             return self.lowest_rule, floor
-        return (self.highest_rule, ceiling) if ceiling is not None and price > ceiling + tolerance else None
+        return ("ceiling", ceiling) if ceiling is not None and price > ceiling + slack(price, step) else None
 
 
 def own_settings(config: GuardrailConfig, product: str) -> dict[str, Any]:
     """Return the settings of the guardrails that apply to a product and differ from the defaults, but relations."""
-    names = {item.name for item in fields(config)} - {"products", "relations"}
-    found = {name: value for name in sorted(names) if (value := getattr(config, name)) != DEFAULTS[name]}
+    found = {name: value for name, value in asdict(config).items() if value != DEFAULTS[name] and name not in OF_SOME}
     own = (config.products or {}).get(product)
     return found if own is None else {**found, "products": {product: own}}
 
 
-def combined_settings(advice: Sequence[Entry], entries: Iterable[Entry]) -> dict[str, Any]:
-    """Return the settings of the guardrails of the newest ``advice`` on each product, of which there is one or more.
+def settings_in_force(newest: Mapping[str, Entry], entries: Iterable[Entry]) -> dict[str, Any]:
+    """Return the settings of the guardrails in force, given the newest advice by product, at least one.
 
-    A product that the last file does not hold keeps the limits of its own that it had, and those that were typed for
-    it since, as the ``entries`` of the log have them.
+    The last advice's settings, with what was typed since, as the ``entries`` of the log have it. A product that the
+    last file does not hold keeps the limits of its own that it had.
     """
-    products: dict[str, Any] = {}
-    for entry in advice:
-        own = {"products": (entry["terms"].get("guardrails") or {}).get("products") or {}}
-        typed = (item for item in typed_since(entry, entries) if item["product"] == entry["product"])
-        products |= with_typed(own, typed)["products"]
-    relations: list[Any] = []
-    for entry in advice:
-        relations += [item for item in entry["terms"]["relations"] if item not in relations]
-    last = max(advice, key=itemgetter("id"))
-    shared = {**DEFAULTS, **(last["terms"]["guardrails"] or {})}
-    return {**shared, "products": products or None, "relations": relations or None}
+    last = max(newest.values(), key=itemgetter("id"))
+    products = {
+        name: own for advice in newest.values() for name, own in (_settings_of(advice).get("products") or {}).items()
+    }
+    named = [relation for advice in newest.values() for relation in advice["terms"]["relations"]]
+    relations = [relation for at, relation in enumerate(named) if relation not in named[:at]]
+    known = {**DEFAULTS, **_settings_of(last), "products": products or None, "relations": relations or None}
+    typed = (entry for entry in entries if entry["kind"] == LIMITS)
+    return with_typed(known, (entry for entry in typed if _is_new(entry, newest.get(entry["product"], last))))
+
+
+def _settings_of(advice: Entry) -> dict[str, Any]:
+    """Return the settings of the guardrails that an advice kept to and that differ from the defaults."""
+    older = advice["settings"].get("data", {}).get("guardrails", {})  # of pricerl 1.0
+    return dict(advice["terms"].get("guardrails", older))
 
 
 def with_typed(settings: Mapping[str, Any], typed: Iterable[Entry]) -> dict[str, Any]:
@@ -81,8 +84,11 @@ def with_typed(settings: Mapping[str, Any], typed: Iterable[Entry]) -> dict[str,
 
 def typed_since(advice: Entry, entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries of a log that typed limits which an advice does not know yet, oldest first."""
-    since = advice["terms"].get("since") or advice["seen"]
-    return [entry for entry in entries if entry["kind"] == LIMITS and entry["id"] > since]
+    return [entry for entry in entries if entry["kind"] == LIMITS and _is_new(entry, advice)]
+
+
+def _is_new(entry: Entry, advice: Entry) -> bool:
+    return bool(entry["id"] > (advice["terms"].get("since") or advice["seen"]))
 
 
 def limits_on(settings: Mapping[str, Any], product: str) -> dict[str, Any]:
@@ -93,12 +99,11 @@ def limits_on(settings: Mapping[str, Any], product: str) -> dict[str, Any]:
 def bounds_on(settings: Mapping[str, Any], advice: Entry) -> Bounds:
     """Return the hard limits that settings of the guardrails put on the product of an advice."""
     own = limits_on(settings, advice["product"])
-    step = own["price_step"]
     share_kept, unit_cost = advice["limits"].get("costs") or (1.0, 0.0)
-    lows = {name: own[name] or 0.0 for name in ("floor", "min_advertised_price", "price_step")}
-    lows["min_margin"] = least_price(share_kept, unit_cost, own["min_margin"])
+    shares = {"min_margin": least_price(share_kept, unit_cost, own["min_margin"])}
+    lows = {name: own[name] or 0.0 for name in ("floor", "min_advertised_price", "price_step")} | shares
     lowest = max(lows, key=lambda name: lows[name])
-    return Bounds(HardLimits(lows[lowest], own["ceiling"], step), lowest, "ceiling")
+    return Bounds(HardLimits(lows[lowest], own["ceiling"], own["price_step"]), lowest)
 
 
 def limits_of(advice: Entry, entries: Iterable[Entry]) -> HardLimits:
@@ -147,9 +152,9 @@ def beyond_words(rule: str, limit: float, advice: Entry) -> str:
     """Return that the current price of an advice breaks a hard limit in money, given by its setting."""
     digits = max(PLAIN_DIGITS, advice["terms"]["price_decimals"])
     now = advice["current_price"]
-    named = f"your {name_limit(rule)} of {limit:.{digits}f}"
-    if rule == "min_margin":
-        named = f"the price of your {name_limit(rule)}, {limit:.{digits}f},"
+    what = name_limit(rule)
+    money = f"{limit:.{digits}f}"
+    named = f"the price of your {what}, {money}," if rule == "min_margin" else f"your {what} of {money}"
     return f"{named} is {'above' if limit > now else 'below'} the current price {now:.{digits}f}"
 
 
@@ -157,10 +162,9 @@ def broken_by(
     settings: Mapping[str, Any], before: Mapping[str, Any], newest: Sequence[Entry]
 ) -> dict[str, tuple[str, float]]:
     """Return setting and money of each new hard limit that a product's current price breaks, by product."""
-    found = {}
-    for advice in newest:
-        price = advice["current_price"]
-        broken = bounds_on(settings, advice).breaks(price)
-        if broken is not None and broken != bounds_on(before, advice).breaks(price):
-            found[advice["product"]] = broken
-    return found
+
+    def broken(given: Mapping[str, Any]) -> dict[str, tuple[str, float] | None]:
+        return {item["product"]: bounds_on(given, item).breaks(item["current_price"]) for item in newest}
+
+    known = broken(before)
+    return {name: limit for name, limit in broken(settings).items() if limit is not None and limit != known[name]}

@@ -12,7 +12,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pricerl.advice.result import ProductAdvice
-from pricerl.decide.account import counted_days, days_left
+from pricerl.data.days import WEEK
+from pricerl.decide.account import days_left
 from pricerl.evaluation.backtest import tested_products
 from pricerl.operations.exports import read_standing
 from pricerl.operations.log.decision_log import Entry
@@ -53,7 +54,6 @@ def find_due(run: Run, shop: Shop) -> set[str]:
     basis = find_basis(run)
     if has_own_code(run):
         return {*basis}
-    waits = run.options.waits
     with reading(shop.log_path) as database:
         stands = read_standing(database, shop.newest.values())
     day = shop.today.isoformat()
@@ -65,7 +65,7 @@ def find_due(run: Run, shop: Shop) -> set[str]:
         or advice.get("basis") != hashed
         or not str(advice["today"]) <= day <= stands.get(name, "")
         or decided.get(name, 0) > advice["id"]
-        or (advice["terms"]["waits"] and not waits)
+        or (advice["terms"]["waits"] and not run.options.waits)
     }
 
 
@@ -83,15 +83,12 @@ def stands_until(advice: Entry, item: ProductAdvice, entries: Iterable[Entry], s
     """
     ordered = (entry["until"] for entry in entries if entry["kind"] in (OVERRIDE, PAUSE, PRICE_TEST))
     first = str(advice["days"][0]["date"])
-    if "restarts" in advice:
+    if advice.get("restarts"):
         return ""
     if item.alarm or item.stock or max(ordered, default="") >= first:
         return str(advice["today"])
     if item.account is None:
         return ALWAYS
-    step = timedelta(days=step_days)
-    day = max(date.fromisoformat(advice["today"]), date.fromisoformat(first))
-    weeks = counted_days(days_left(item.account.account, day - step))
-    while (left := days_left(item.account.account, day + timedelta(days=1) - step)) and counted_days(left) == weeks:
-        day += timedelta(days=1)
-    return day.isoformat()
+    day = date.fromisoformat(max(advice["today"], first))
+    left = days_left(item.account.account, day - timedelta(days=step_days))
+    return (day + timedelta(days=max(left - 1, 0) % WEEK)).isoformat()  # as long as its weeks are as many, rounded up
