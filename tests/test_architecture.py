@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "market": 320,
     "market/demand": 873,
     "mcp": 146,
-    "operations": 816,
+    "operations": 812,
     "operations/log": 531,
     "operations/watching": 315,
     "planner": 322,

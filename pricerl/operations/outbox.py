@@ -207,8 +207,8 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
     if rule := terms.get("forced"):
         limit = _forcing(advice)
         own = (entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == product)
-        alike = (entry for entry in own if entry["terms"].get("forced") == rule)
-        asked = {entry["id"] for entry in alike if same_price(limit, _forcing(entry))}
+        forced = (entry for entry in own if entry["terms"].get("forced") == rule)
+        asked = {entry["id"] for entry in forced if same_price(limit, _forcing(entry))}
         ended = {entry.get("ends") for entry in entries}
         words = [entry["id"] not in ended for entry in entries if entry.get("approves") in asked]
         confirmed = (item["confirmed"].get(product, 0.0) for item in entries if item["kind"] == LIMITS)
@@ -288,24 +288,25 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}
     left_out: dict[str, str] = {}
-    while True:
-        broken = [(item, why) for item in related if (why := _object_to_days(item, kept, current))]
-        free = {name for name, row in kept.items() if not row.ordered}
-        leaving = {name: why for item, why in broken for name in item.products if name in free}
-        if not leaving:
-            return [*kept.values()], [*left_out.items()]
+    while leaving := _leaving(related, kept, current):
         left_out |= leaving
         kept = {name: row for name, row in kept.items() if name not in leaving}
+    return [*kept.values()], [*left_out.items()]
+
+
+def _leaving(related: Sequence[Relation], kept: Mapping[str, Row], current: Mapping[str, float]) -> dict[str, str]:
+    """Return the products of broken relations that may leave, with the reason: a person's orders stay."""
+    why = {item: _object_to_days(item, kept, current) for item in related}
+    free = {name for name, row in kept.items() if not row.ordered}
+    return {name: words for item, words in why.items() if words for name in item.products if name in free}
 
 
 def _object_to_days(relation: Relation, kept: Mapping[str, Row], current: Mapping[str, float]) -> str:
     """Return a relation's objection to the prices on the days on which one of them changes; empty if it has none."""
     rows = [kept.get(name) for name in relation.products]
-    for day in sorted({row.date for row in rows if row is not None}):
-        prices = [
-            row.price if row is not None and row.date <= day else current[name]
-            for name, row in zip(relation.products, rows, strict=True)
-        ]
-        if why := relation.objection(prices):
-            return why
-    return ""
+    pairs = [*zip(relation.products, rows, strict=True)]
+    prices = (
+        [row.price if row is not None and row.date <= day else current[name] for name, row in pairs]
+        for day in sorted({row.date for row in rows if row is not None})
+    )
+    return next(filter(None, map(relation.objection, prices)), "")

@@ -192,8 +192,7 @@ class Shop:
                 return []
         gone = [source for source in self.sources if not is_present(source)]
         if gone and self.days(()) is None:
-            last = max(entry["history_end"] for entry in self.newest.values())
-            known = f"the last advice read it, up to {last}"
+            known = f"the last advice read it, up to {max(entry['history_end'] for entry in self.newest.values())}"
             raise DataError(gone[0], [f"is gone: {known}; name a newer export with --data.path"])
         return [] if gone else self.sources
 

@@ -124,8 +124,8 @@ def load_chain(database: Database, path: Path) -> Log:
     hashes = [BEFORE_THE_FIRST, *(entry["hash"] for entry in log.entries)]
     for number, (entry, previous) in enumerate(zip(log.entries, hashes, strict=False), 1):
         if (entry["id"], entry["previous"]) != (number, previous):
-            why = "does not follow the previous one; an entry was removed, inserted or moved"
-            raise DataError(str(path), [f"entry {entry['id']}: {why}; {REMEDY}"])
+            why = f"entry {entry['id']}: does not follow the previous one; an entry was removed, inserted or moved"
+            raise DataError(str(path), [f"{why}; {REMEDY}"])
     return log
 
 
