@@ -71,7 +71,7 @@ def _score(cli: PricingCLI) -> Run:
     """Evaluate the weights of a checkpoint on its data."""
     run = cli.built
     assert run.checkpoint is not None
-    run.checkpoint.restore_data(run.data.load_state_dict, type(run.data).__qualname__)
+    run.data.load_state_dict(run.checkpoint.data_state(type(run.data)))
     if run.advises:
         print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
     run = replace(run, generation=run.checkpoint.generation)

@@ -146,9 +146,8 @@ class Chunk(NamedTuple):
         market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
         dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
         benchmark = None
-        if advisor.step_discount is not None:
-            plan = plan_dynamically(dynamics, advisor.step_discount)
-            benchmark = PlanBenchmark(plan, advisor.step_discount, catalogue=advisor.catalogue)
+        if (discount := advisor.step_discount) is not None:
+            benchmark = PlanBenchmark(plan_dynamically(dynamics, discount), discount, catalogue=advisor.catalogue)
         standings = find_standings(self.entries, dynamics, advisor.today, self.bound, advisor.formatter.currency)
         advice = advise(
             advisor.policy,
@@ -162,12 +161,10 @@ class Chunk(NamedTuple):
             standings=standings,
             current=advisor.current,
         )
-        notes = [] if benchmark is None else [*benchmark.plan.notes]
-        notes += self._losing_tests(dynamics, standings)
+        notes = [*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings)]
         drafts = []
         if self.origin is not None:
-            products = (Product(dynamics, index) for index in range(len(advice)))
-            drafts = [draft_advice(item, self.origin, product) for item, product in zip(advice, products, strict=True)]
+            drafts = [draft_advice(item, self.origin, Product(dynamics, row)) for row, item in enumerate(advice)]
         return Advised(advice, drafts, backtests, tuple(notes))
 
     def _losing_tests(self, dynamics: Dynamics, standings: Mapping[str, Standing]) -> Iterator[str]:
@@ -224,13 +221,13 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
         if not found:
             break
         bound |= found
-        again = []
-        rest = []
-        for chunk, part in done:
-            if isinstance(part, Exception) or found.keys().isdisjoint(chunk.preprocessor.names):
-                rest.append((chunk, part))
-            else:
-                again.append(chunk._replace(bound=bound, backtests=part.backtests))
+        again = [
+            chunk._replace(bound=bound, backtests=part.backtests)
+            for chunk, part in done
+            if isinstance(part, Advised) and not found.keys().isdisjoint(chunk.preprocessor.names)
+        ]
+        replaced = {chunk.preprocessor.names[0] for chunk in again}
+        rest = [pair for pair in done if pair[0].preprocessor.names[0] not in replaced]
         done = rest + _run(again, engine)
     done.sort(key=lambda pair: order[pair[0].preprocessor.names[0]])
     parts = [part for _, part in done if isinstance(part, Advised)]

@@ -53,25 +53,23 @@ def find_news(
         latest = len(history.dates) - steps_in(LATEST_DAYS, history.step_days)
         recent = {at: found for at, found in find_predictions(entries, history).items() if at >= latest}
         miss = find_miss(keep_record(recent, history), history, f)
-        for change, news in ((-1.0, stop), miss or (0.0, None)):
-            if news is not None:
-                found.append((change, Cause(sentence(start + news.words), news.step)))
+        news = [*([(-1.0, stop)] if stop else []), *([miss] if miss else [])]
+        found += [(change, Cause(sentence(start + what.words), what.step)) for change, what in news]
     return [news for _, news in sorted(found, key=lambda pair: pair[0])]
 
 
 def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: Sequence[Cause] = ()) -> ReviewPage:
     """Return the texts of the page of a review, whose amounts are profit, or sales; it begins with the ``news``."""
     followed, other = ([row for row in rows if row.followed == wanted] for wanted in (True, False))
-    total = total_of(followed)
-    apart = total_of(other)
     lead: list[str] = []
     headline = "No advised day has passed at the advised price yet"
-    if total is not None:
+    if followed:
+        total = total_of(followed)
         headline, about = review_words(total.gain, total.days, measure, f, any(row.to_change for row in other))
         lead.append(about)
-    if apart is not None:
-        lead.append(f"On {plural(apart.days, f.period)} another price was charged; they are counted apart.")
-        if total is None:
+    if other:
+        lead.append(f"On {plural(total_of(other).days, f.period)} another price was charged; they are counted apart.")
+        if not followed:
             lead.append("Change the price in your shop, or record your own with pricerl override.")
     if news:
         more = (f"{item.words} {item.step}" for item in news[1:MOST_NEWS])
@@ -93,24 +91,23 @@ def render_review(page: ReviewPage, source: str, f: Formatter) -> str:
 
 def review_lines(page: ReviewPage) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return title and cells of each table, its header first, for the terminal."""
-    found = []
-    for title, _, rows in page.tables:
-        cells = [(name, *(" ".join((cell.value, *cell.notes)) for cell in row)) for name, row in rows]
-        found.append((title, [("", *COLUMNS), *cells]))
-    return found
+
+    def texts(name: str, row: Sequence[Cell]) -> tuple[str, ...]:
+        return name, *(" ".join((cell.value, *cell.notes)) for cell in row)
+
+    return [(title, [("", *COLUMNS), *(texts(*row) for row in rows)]) for title, _, rows in page.tables]
 
 
 def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]]:
     """Return the rows by product and month, then the totals of products with several months, and of all."""
-    found = []
     products = list(dict.fromkeys(row.product for row in rows))
+    listed: list[Reviewed] = []
     for product in products:
         own = [row for row in rows if row.product == product]
-        found += [(shorten(product), _cells(row, f)) for row in own]
-        if len(own) > 1 and (total := total_of(own, product)) is not None:
-            found.append((shorten(product), _cells(total, f)))
-    if len(products) > 1 and (total := total_of(rows)) is not None:
-        found.append(("all products", _cells(total, f)))
+        listed += [*own, total_of(own, product)] if len(own) > 1 else own
+    found = [(shorten(row.product), _cells(row, f)) for row in listed]
+    if len(products) > 1:
+        found.append(("all products", _cells(total_of(rows), f)))
     return found
 
 

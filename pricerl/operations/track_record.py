@@ -184,8 +184,7 @@ def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list
         for at, day in zip(predictions, record.days, strict=True):
             if day.outcome != "not observed":
                 parts.setdefault((day.outcome == "not followed", day.date[:7]), {})[at] = day
-        for _, days in sorted(parts.items()):
-            found.append(_review(market, index, days, predictions, float(kept), rng))
+        found += [_review(market, index, days, predictions, float(kept), rng) for _, days in sorted(parts.items())]
     return found
 
 
@@ -225,24 +224,21 @@ def _review(
     )
 
 
-def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
-    """Return the sum of rows that were all followed, or all not, if there are any.
+def total_of(rows: Sequence[Reviewed], product: str = "") -> Reviewed:
+    """Return the sum of one or more rows that were all followed, or all not.
 
     Draws of one product belong together; different products' are independent, so that sums of draws hold for
     both.
     """
-    parts = list(rows)
-    if not parts:
-        return None
-    draws = sum((row.draws for row in parts), np.zeros(len(parts[0].draws)))
-    return parts[0]._replace(
+    draws = sum((row.draws for row in rows), np.zeros(len(rows[0].draws)))
+    return rows[0]._replace(
         product=product,
         month="",
-        dates=frozenset().union(*(row.dates for row in parts)),
-        kept_price=parts[0].kept_price if product else None,
-        tested=tuple(item for row in parts for item in row.tested),
-        complete=all(row.complete for row in parts),
-        happened=sum(row.happened for row in parts),
+        dates=frozenset().union(*(row.dates for row in rows)),
+        kept_price=rows[0].kept_price if product else None,
+        tested=tuple(item for row in rows for item in row.tested),
+        complete=all(row.complete for row in rows),
+        happened=sum(row.happened for row in rows),
         gain=interval_of(draws),
         draws=draws,
     )
@@ -347,12 +343,13 @@ def _score_overruled(days: Sequence[TrackDay]) -> Overruled | None:
     found = [day for day in days if day.model_price is not None and day.outcome != "not observed"]
     if not found:
         return None
-    model_price = np.mean([day.model_price for day in found if day.model_price is not None])
-    charged_price = np.mean([day.charged_price for day in found])
-    profits = [(day.model_profit, day.actual_profit) for day in found]
+    prices = (
+        float(np.mean(side)) for side in zip(*((day.model_price, day.charged_price) for day in found), strict=True)
+    )
+    profits = ((day.model_profit, day.actual_profit) for day in found)
     known = [(model, actual) for model, actual in profits if model is not None and actual is not None]
     means = [sum(side) / len(known) for side in zip(*known, strict=True)] or [None, None]
-    return Overruled(len(found), float(model_price), float(charged_price), *means)
+    return Overruled(len(found), *prices, *means)
 
 
 def _is_own(charged: float, entry: Entry, day: dict[str, Any]) -> bool:

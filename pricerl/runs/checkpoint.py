@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree
 
 from pricerl.errors import CheckpointError, UsageError
+from pricerl.evaluation.pricing_data import PricingData
 from pricerl.runs.folder import BEST, LAST, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
 from pricerl.writing import is_same, write_file
@@ -237,20 +238,14 @@ class Checkpoint:
                 "or run fit again"
             ) from error
 
-    def data_state(self, kind: str) -> dict[str, Any]:
-        """Return the state of the DataModule of a class, by its name; one of other data is a ``CheckpointError``."""
-        state = self.content.get(kind)
+    def data_state(self, kind: type) -> dict[str, Any]:
+        """Return the state of data of a class, a seller's as a training had them; other data's are refused."""
+        name = USUAL_CLASSES["data"].rpartition(".")[2] if kind is PricingData else kind.__qualname__
+        state = self.content.get(name)
         if not isinstance(state, dict):
-            raise CheckpointError(f"{self.path} holds no state of {kind}")
+            raise CheckpointError(f"{self.path} holds no state of {name}")
         found: dict[str, Any] = as_arrays(state)
         return found
-
-    def restore_data(self, restore: Callable[[dict[str, Any]], object], kind: str) -> None:
-        """Restore data of a class by a function of its state; one that is damaged is a ``CheckpointError``."""
-        try:
-            restore(self.data_state(kind))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{self.path} holds no usable state of {kind}") from error
 
 
 def _other_format(about: Mapping[str, Any]) -> str:

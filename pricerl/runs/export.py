@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
 
 from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.data.features import FEATURES
@@ -66,26 +65,22 @@ def write_policy(actor: nn.Module, dynamics: Dynamics, folder: Path, about: Mapp
     """
     data = dynamics.market.preprocessor
     sizes = {"window": [data.config.window, len(FEATURES)], "prices": [steps_in(RECENT_DAYS, data.step_days)]}
-    inputs = (
-        *(torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()),
-        torch.zeros(2, dtype=torch.int64),
-    )
-    shapes = {name: {0: torch.export.Dim("B")} for name in (*sizes, "product")}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch about itself
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
-        program = torch.export.export(PricePolicy(actor, dynamics).eval(), inputs, dynamic_shapes=shapes, strict=False)
-        for part in program.graph_module.modules():
-            for node in part.graph.nodes if isinstance(part, GraphModule) else ():
-                node.meta.pop("stack_trace", None)  # lines and paths of this machine
-        # onnxscript 0.7.2 optimizes an input of the clamps of price endings away.
-        options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
-        made: Any = torch.onnx.export(program, input_names=[*shapes], output_names=OUTPUTS, **options)
-    path = folder / "policy.onnx"
     names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
     units = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
     scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
+    path = folder / "policy.onnx"
     write_text(path.with_suffix(".json"), json.dumps({**about, **names, **units, "scaler": scaler}, indent=1) + "\n")
-    with explained(path):
-        write_file(path, made.model_proto.SerializeToString())
+    days = [torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()]
+    # onnxscript 0.7.2 optimizes an input of the clamps of price endings away.
+    options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
+    options |= {"dynamic_shapes": {name: {0: torch.export.Dim("B")} for name in (*sizes, "product")}}
+    with warnings.catch_warnings(), explained(path):
+        warnings.simplefilter("ignore")  # torch about itself
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
+        inputs = (*days, torch.zeros(2, dtype=torch.int64))
+        made: Any = torch.onnx.export(PricePolicy(actor, dynamics).eval(), inputs, output_names=OUTPUTS, **options)
+        program = made.model_proto
+        for node in program.graph.node:
+            del node.metadata_props[:]  # lines and paths of this machine
+        write_file(path, program.SerializeToString())
     return path

@@ -78,11 +78,12 @@ class Generation:
         with explained(self.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
             for part in self.path.rglob(".*.part"):
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
-            files: dict[str, dict[str, str | int]] = {}
-            for file in sorted(self.path.rglob("*")):
-                name = file.relative_to(self.path)
-                if file.is_file() and name.parts[0] not in LATER:
-                    files[name.as_posix()] = {"bytes": file.stat().st_size, "sha256": writing.hash_file(file)}
+            found = {file.relative_to(self.path): file for file in sorted(self.path.rglob("*")) if file.is_file()}
+            files = {
+                name.as_posix(): {"bytes": file.stat().st_size, "sha256": writing.hash_file(file)}
+                for name, file in found.items()
+                if name.parts[0] not in LATER
+            }
             content = {"format": 1, "generation": self.name, "files": files}
             writing.write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -173,13 +174,10 @@ class RunFolder:
     def find(self, name: str | None) -> Generation:
         """Return a complete generation, by default the one before the current one; a ``UsageError`` lists them all."""
         complete = [item for item in self.generations() if item.is_complete]
-        current = self.current
-        if name is None and current is not None:
-            earlier = [item for item in complete if item.number < current.number]
-            name = earlier[-1].name if earlier else None
-        for item in complete:
-            if item.name == name:
-                return item
+        used = 0 if self.current is None else self.current.number
+        fitting = [item for item in complete if item.name == name or (name is None and item.number < used)]
+        if fitting:
+            return fitting[-1]
         listed = ", ".join(item.name for item in complete) or "none"
         wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
         raise UsageError(f"{self.path} has {wanted}; complete are {listed}")

@@ -20,7 +20,7 @@ from pricerl.data.naming import list_sources
 from pricerl.data.stock import find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
-from pricerl.operations.engine import CHUNK, Engine, connect
+from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.exports import read_publication
 from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.provenance import combine
@@ -82,7 +82,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -
     )
     check_advising(run)
     prepare_data(run, shop, whole)
-    checkpoint.restore_data(run.pricing.restore, _state_name(kind))
+    run.pricing.restore(checkpoint.data_state(kind))
     print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products, run.pricing.catalogue))
     return run
 
@@ -111,11 +111,6 @@ def find_data(checkpoint: Checkpoint, packages: Sequence[str]) -> type[PricingDa
     if kind is None or not issubclass(kind, PricingData) or not kind.advises:
         raise UsageError("predict advises on a seller's file; score other policies with test")
     return kind  # type: ignore[no-any-return]  # checked above
-
-
-def _state_name(kind: type[PricingData]) -> str:
-    """Return the name under which a training stored its data."""
-    return USUAL_CLASSES["data"].rpartition(".")[2] if kind is PricingData else kind.__qualname__
 
 
 def load_learner(checkpoint: Checkpoint, packages: Sequence[str] = OWN) -> Any:
@@ -174,7 +169,7 @@ def check_advising(run: Run) -> None:
     if options.out:
         check_folder(Path(options.out), "--out ")
     check_folder(run.folder, "the run's folder ")
-    connect(options.engine, options.threads)
+    Engine.of(run)  # refuses one that is unknown or out of reach
     run.formatter_for(step_days=1)  # refuses an unknown locale or currency
     if options.report.excel:
         check_workbook()

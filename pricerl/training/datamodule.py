@@ -102,7 +102,7 @@ class ReplayDataModule(LightningDataModule, ABC):
         except ArgumentError as error:
             raise CheckpointError(f"{checkpoint.path} holds other data than {cls.__name__}") from error
         made = cls(**{**vars(parser.instantiate_classes(config).data), **changes})
-        checkpoint.restore_data(made.load_state_dict, cls.__qualname__)
+        made.load_state_dict(checkpoint.data_state(cls))
         return made
 
     @property

@@ -23,6 +23,7 @@ from command_line import FAST, entries_of, run
 
 from pricerl.operations import catalogue, engine
 from pricerl.operations.catalogue import Chunk
+from pricerl.operations.clusters import connect
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.simulation.seller import SellerConfig, simulate
@@ -35,7 +36,7 @@ ENGINES = {
     "local": True,
     "dask": find_spec("distributed"),
     "ray": find_spec("ray"),
-    "spark": find_spec("pyspark") and shutil.which("java"),
+    "spark": find_spec("joblibspark") and shutil.which("java"),
 }
 """Whether each engine is installed."""
 
@@ -43,14 +44,14 @@ ENGINES = {
 @contextlib.contextmanager
 def two_workers(name: str) -> Iterator[None]:
     """Let an engine start two workers on this machine, and end them."""
-    engine.connect.cache_clear()
+    connect.cache_clear()
     with pytest.MonkeyPatch.context() as changed:
         changed.setattr(engine, "usable_cores", lambda: 2)
         changed.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Spark's workers know nothing else
         try:
             yield
         finally:
-            engine.connect.cache_clear()
+            connect.cache_clear()
             if name == "dask":
                 client = import_module("distributed").default_client()
                 client.cluster.close()
@@ -115,6 +116,7 @@ def test_a_product_that_ends_its_workers_is_a_problem_and_the_others_get_advice(
     shutil.copytree(shop(8) / "before", tmp_path, dirs_exist_ok=True)
     wrap_chunks(monkeypatch, partial(fatal_to, "product-2", os.getpid()))
     monkeypatch.setattr(catalogue, "CHUNK", 3)
+    monkeypatch.setattr(engine, "MOST_SECONDS", 20.0)  # in which joblib sees that Dask gives a call up
     with two_workers(name):
         result = predict(tmp_path, "--engine", name)
     assert result.code == 7 and "Traceback" not in result.err, result.err

@@ -42,7 +42,7 @@ def watch_run(
         check_delay(last_day, today, fresh.step_days, settings),
         *(
             Finding("data", "warning", f"{name} is not in the file")
-            for name in preprocessor_state(run, run.checkpoint)["names"]
+            for name in run.checkpoint.data_state(type(run.data))["preprocessor"]["names"]
             if name not in fresh.names
         ),
         *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
@@ -57,17 +57,8 @@ def watch_run(
 
 def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) -> DataPreprocessor:
     """Return the history that a checkpoint of a run was fitted to, with the days marked whose price pricerl had set."""
-    trained = DataPreprocessor.from_state_dict(preprocessor_state(run, checkpoint))
+    trained = DataPreprocessor.from_state_dict(checkpoint.data_state(type(run.data))["preprocessor"])
     return trained.mark_own_prices(partial(find_own_prices, by_product(entries)))
-
-
-def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return the state of the preprocessor in a checkpoint of a run."""
-    kind = type(run.data).__qualname__
-    found: dict[str, Any] = checkpoint.data_state("PricingDataModule" if kind == "PricingData" else kind)[
-        "preprocessor"
-    ]
-    return found
 
 
 def _watch(

@@ -59,8 +59,7 @@ class RunCheckpoint(ModelCheckpoint):
         self.best_update: int | None = None
         self.last_update = -1
         self.finished = False
-        self._saving = False
-        self._epochs = 0
+        self._epochs: int | None = None
         self._turn = 0
         self._signal: int | None = None
         self._catching = ExitStack()
@@ -149,7 +148,7 @@ class RunCheckpoint(ModelCheckpoint):
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, **self.about}
         checkpoint.pop(LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, None)  # the settings hold them, as plain values
         checkpoint["callbacks"].pop(Timer.__name__, None)
-        if self._saving:
+        if self._epochs is not None:
             _start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
 
     def _save(self, trainer: Any, evaluated: bool, epochs: int | None = None) -> None:
@@ -161,7 +160,6 @@ class RunCheckpoint(ModelCheckpoint):
             if not value.isfinite().all():
                 raise_diverged(trainer, update, f"{name} contains NaN or infinity")
         complete = evaluated and data.epoch_end <= update
-        self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
         left = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
         out_of_time = any(seconds is not None and seconds <= 0 for seconds in left)
         stopped = trainer.should_stop and not out_of_time  # a time limit ends the process, not the training
@@ -170,7 +168,7 @@ class RunCheckpoint(ModelCheckpoint):
         for logger in trainer.loggers:
             logger.save()
         folder = self.generation.path
-        self._saving = True
+        self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
         try:
             if trainer.global_rank:
                 save(rank_file(folder, trainer.global_rank, update), data.process_state())
@@ -185,12 +183,11 @@ class RunCheckpoint(ModelCheckpoint):
                 f"{error.filename or folder} cannot be written: {error.strerror or error}; {self.stands()}"
             ) from error
         finally:
-            self._saving = False
+            self._epochs = None
         self.last_update = update
-        self.last_model_path = str(folder / LAST)
         self.best_model_path = "" if self.best_update is None else str(folder / BEST)
         if trainer.is_global_zero:
-            RunFolder(self.generation.path.parent).show(self.generation)
+            RunFolder(folder.parent).show(self.generation)
 
     def stands(self) -> str:
         """Return what a run that ends here leaves behind, as a part of a sentence."""
