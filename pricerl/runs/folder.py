@@ -101,8 +101,6 @@ class Generation:
     def _fault(self, name: str, entry: dict[str, str]) -> str:
         """Return the fault of a file of the manifest, if it has one."""
         file = self.path / name
-        if self.path.resolve() not in file.parent.resolve().joinpath(file.name).parents:
-            return "lies outside"
         if not file.is_file():
             return "is missing"
         return "" if writing.hash_file(file) == entry["sha256"] else "was changed"

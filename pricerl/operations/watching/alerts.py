@@ -20,7 +20,7 @@ import msgspec
 from pricerl.errors import UsageError, import_extra
 from pricerl.operations.watching.monitor_document import SEVERITIES, Monitor, Severity
 from pricerl.terminal import clean
-from pricerl.writing import explained, naming, sync_folder, write_through
+from pricerl.writing import explained, sync_folder, write_through
 
 ALERT_FILE = "alerts.jsonl"
 """Alerts in the run's folder, one JSON object per line, the newest last."""
@@ -104,7 +104,7 @@ def send_alerts(
     sent = len(channels) - len(failures)
     counts = {"time": now.isoformat(timespec="seconds"), "sent": sent, "failed": len(failures)}
     text = "".join(f"{json.dumps({**alert._asdict(), **counts}, sort_keys=True)}\n" for alert in due)
-    with explained(path), naming(path):
+    with explained(path):
         write_through(path, text.encode(), "ab")
     sync_folder(folder)
     return due, failures
