@@ -275,25 +275,23 @@ def _others(path: Path) -> str:
 
 def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of a run without the query on a database, which no checkpoint brings to another one."""
-    return _changed_reading(settings, lambda reading: {**reading, "query": None} if "query" in reading else reading)
+    return _changed_reading(settings, lambda reading: {"query": None})
 
 
-def _without_sources(reading: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return settings of reading that name neither a query nor the file of a preset."""
-    named: dict[str, str | None] = {"query": None}
-    if Path(str(reading.get("preset"))).suffix in (".yaml", ".yml"):
-        named["preset"] = "auto"
-    return {**reading, **{name: value for name, value in named.items() if name in reading}}
+def _without_sources(reading: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return changes of settings of reading after which they name neither a query nor the file of a preset."""
+    is_file = Path(str(reading.get("preset"))).suffix in (".yaml", ".yml")
+    return {"query": None, "preset": "auto"} if is_file else {"query": None}
 
 
 def _changed_reading(
-    settings: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    settings: Mapping[str, Any], changes: Callable[[Mapping[str, Any]], dict[str, str | None]]
 ) -> dict[str, Any]:
     data = settings.get("data", {})
     group = data.get("init_args", data)
-    if not isinstance(group, dict) or not isinstance(group.get("reading"), dict):
+    if not isinstance(group, dict) or not isinstance(reading := group.get("reading"), dict):
         return dict(settings)
-    changed = {**group, "reading": dict(change(group["reading"]))}
+    changed = {**group, "reading": {**reading, **{k: v for k, v in changes(reading).items() if k in reading}}}
     return {**settings, "data": {**data, "init_args": changed} if "init_args" in data else changed}
 
 

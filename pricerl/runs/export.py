@@ -21,8 +21,6 @@ from pricerl.guardrails.projection import project
 from pricerl.writing import explained, write_file, write_text
 
 OUTPUTS = ("price", "action", "feasible")
-LEFT_OUT = "plan, gate, grade, orders, pause, holds between decisions, relations, stock, later costs and limits"
-"""Parts of an advice that no program holds."""
 
 
 class PricePolicy(nn.Module):
@@ -59,26 +57,22 @@ class PricePolicy(nn.Module):
 
 
 def write_policy(actor: nn.Module, dynamics: Dynamics, folder: Path, about: Mapping[str, Any]) -> Path:
-    """Write ``policy.onnx``, and ``policy.json``, which describes it from ``about`` on; return the program's path.
-
-    It needs onnxscript. A program holds neither critics nor history nor paths.
-    """
+    """Write ``policy.onnx``, and ``policy.json``, which describes it from ``about`` on; return the program's path."""
     data = dynamics.market.preprocessor
-    sizes = {"window": [data.config.window, len(FEATURES)], "prices": [steps_in(RECENT_DAYS, data.step_days)]}
-    names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
-    units = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
-    scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
     path = folder / "policy.onnx"
-    write_text(path.with_suffix(".json"), json.dumps({**about, **names, **units, "scaler": scaler}, indent=1) + "\n")
-    days = [torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()]
+    sizes = {"window": [data.config.window, len(FEATURES)], "prices": [steps_in(RECENT_DAYS, data.step_days)]}
+    described = {"products": data.names, "features": FEATURES, "inputs": sizes, "step_days": data.step_days}
+    write_text(path.with_suffix(".json"), json.dumps({**about, **described}, indent=1) + "\n")
+    inputs = {name: torch.ones(2, *size, dtype=torch.float64) for name, size in sizes.items()}
+    inputs["product"] = torch.zeros(2, dtype=torch.int64)
+    shapes = {name: {0: torch.export.Dim("B")} for name in inputs}
     # onnxscript 0.7.2 optimizes an input of the clamps of price endings away.
     options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
-    options |= {"dynamic_shapes": {name: {0: torch.export.Dim("B")} for name in (*sizes, "product")}}
     with warnings.catch_warnings(), explained(path):
         warnings.simplefilter("ignore")  # torch about itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
-        inputs = (*days, torch.zeros(2, dtype=torch.int64))
-        made: Any = torch.onnx.export(PricePolicy(actor, dynamics).eval(), inputs, output_names=OUTPUTS, **options)
+        policy = PricePolicy(actor, dynamics).eval()
+        made: Any = torch.onnx.export(policy, kwargs=inputs, dynamic_shapes=shapes, output_names=OUTPUTS, **options)
         program = made.model_proto
         for node in program.graph.node:
             del node.metadata_props[:]  # lines and paths of this machine
