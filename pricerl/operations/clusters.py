@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import signal
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -20,8 +22,6 @@ WORKERS = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
 """Environment of workers: they import nothing from the working folder, and leave warnings to this process."""
 IDLE_SECONDS = 30
 """Time after which a process without a call ends and frees its memory; starting one takes two seconds."""
-PATIENT = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-"""Start of a process, which leaves Ctrl-C to this one."""
 CONNECT_SECONDS = 10.0
 """Time in which a cluster must answer."""
 DASK = {
@@ -55,7 +55,8 @@ def connect(name: str, workers: int) -> dict[str, Any]:
     to which calls would cross a network unencrypted, is a ``UsageError``.
     """
     if name == "local":
-        return {"backend": "loky", "n_jobs": max(2, workers), "idle_worker_timeout": IDLE_SECONDS, **PATIENT}
+        following = {"initializer": _follow, "initargs": (os.getpid(),)}
+        return {"backend": "loky", "n_jobs": max(2, workers), "idle_worker_timeout": IDLE_SECONDS, **following}
     kind, _, place = name.partition("://")
     if kind not in CLUSTERS:
         known = f"local, {', '.join(CLUSTERS)} or a cluster such as dask://localhost:8786"
@@ -69,6 +70,18 @@ def connect(name: str, workers: int) -> dict[str, Any]:
         raise UsageError(f"--engine {name}: {error}") from error
     except Exception as error:
         raise UsageError(f"--engine {name}: {error!r}; check that it runs at this address") from error
+
+
+def _follow(parent: int) -> None:
+    """Leave Ctrl-C to the parent of this process, and end with it, even if it was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _start_dask(distributed: Any, place: str, workers: int) -> dict[str, Any]:
@@ -98,6 +111,7 @@ def _start_ray(joblib_of_ray: Any, place: str, workers: int) -> dict[str, Any]:
 
 
 def _start_spark(joblibspark: Any, place: str, workers: int) -> dict[str, Any]:
+    warnings.filterwarnings("ignore", "Spark (local mode|version)|`apply_async` is deprecated")  # about itself
     spark = import_module("pyspark")
     home = dict.fromkeys(("spark.driver.host", "spark.driver.bindAddress"), "127.0.0.1")
     where = {"spark.master": f"spark://{place}"} if place else {"spark.master": f"local[{workers},4]", **home}

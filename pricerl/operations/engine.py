@@ -27,7 +27,7 @@ MOST_SECONDS = 300.0
 COSTLY = "its calculation has ended two processes, perhaps for lack of memory or time; shorten the history"
 """Reason of a product without advice."""
 ONE_BY_ONE = ("loky", "dask")
-"""Backends that return each result when it is there; those of others are lost with a worker."""
+"""Backends that return each result when it is there; other backends lose all of them with one worker."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ Part = tuple[range, list[Any]]
 class Engine:
     """Calls pure functions in workers, which have this process's ``threads`` of torch and ``precision`` of products.
 
-    The last bits of results depend on them. The ``name`` is that of `connect`. Processes of this machine start with the
+    The last bits of results depend on them. `connect` describes the ``name``. Processes of this machine start with the
     first calls and end when they are idle, or with this process.
     """
 
@@ -85,8 +85,8 @@ class Engine:
                 single = left if len(left) > 1 else [range(row, row + 1) for row in left[0]]
                 groups += filter(None, (single[::2], single[1::2]))
         results = [result for rows in sorted(found, key=lambda rows: rows.start) for result in found[rows]]
-        for error in (item for item in results if isinstance(item, Exception)):
-            logging.getLogger(__name__).error("a call has failed: %r", error, exc_info=error)
+        for failure in (item for item in results if isinstance(item, Exception)):
+            logging.getLogger(__name__).error("a call has failed: %r", failure, exc_info=failure)
         return results
 
     def _spread(self, function: Callable[[Any], Any], items: Sequence[Any], group: Sequence[range]) -> Iterator[Part]:
