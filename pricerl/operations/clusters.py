@@ -111,7 +111,7 @@ def _start_ray(joblib_of_ray: Any, place: str, workers: int) -> dict[str, Any]:
 
 
 def _start_spark(joblibspark: Any, place: str, workers: int) -> dict[str, Any]:
-    warnings.filterwarnings("ignore", "Spark (local mode|version)|`apply_async` is deprecated")  # about itself
+    warnings.filterwarnings("ignore", "Spark (local|version|session)|`apply_async` is deprecated")  # joblibspark
     spark = import_module("pyspark")
     home = dict.fromkeys(("spark.driver.host", "spark.driver.bindAddress"), "127.0.0.1")
     where = {"spark.master": f"spark://{place}"} if place else {"spark.master": f"local[{workers},4]", **home}

@@ -185,7 +185,7 @@ def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
 @NEEDS_DASK
 def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
     distributed = import_module("distributed")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         elsewhere = Engine(1, "high", cluster.scheduler_address.replace("tcp", "dask"))
         assert os.getpid() not in elsewhere.map(process, range(3))
         assert elsewhere.map(environment, [None])[0]["precision"] == "high"
