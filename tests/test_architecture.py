@@ -58,7 +58,7 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
-    ".": 351,
+    ".": 349,
     "advice": 320,
     "advice/report": 332,
     "advice/sentences": 416,
@@ -79,18 +79,18 @@ MOST_STATEMENTS = {
     "market": 320,
     "market/demand": 873,
     "mcp": 146,
-    "operations": 812,
+    "operations": 733,
     "operations/log": 531,
-    "operations/watching": 315,
+    "operations/watching": 312,
     "planner": 322,
-    "runs": 301,
+    "runs": 287,
     "sac": 404,
     "serve": 487,
     "shop": 378,
     "simulation": 117,
-    "tasks": 365,
+    "tasks": 364,
     "training": 568,
-    "training/callbacks": 267,
+    "training/callbacks": 264,
 }
 """Budget of statements in the functions of each folder, without its subfolders: what it holds, and raising one needs a
 deletion of the same size elsewhere."""
