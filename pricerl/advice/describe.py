@@ -85,12 +85,19 @@ def advise(
     steps = steps_in(horizon, dynamics.market.step_days)
     proposer = Proposer(policy, dynamics, benchmark, config.policy_margin)
     stocked = plan_half_years(dynamics)
-    advice = []
-    for index, name in enumerate(dynamics.market.preprocessor.names):
-        product = Product(dynamics, index)
-        case = Case(product, proposer.propose, config, steps, standings.get(name, FIRST), seed, stocked.get(index))
-        advice.append(_describe(case, decide_price(case), backtests.get(name), current, formatter))
-    return advice
+    cases = (
+        Case(
+            product=Product(dynamics, index),
+            propose=proposer.propose,
+            config=config,
+            horizon=steps,
+            standing=standings.get(name, FIRST),
+            seed=seed,
+            stocked=stocked.get(index),
+        )
+        for index, name in enumerate(dynamics.market.preprocessor.names)
+    )
+    return [_describe(case, decide_price(case), backtests.get(case.product.name), current, formatter) for case in cases]
 
 
 def check_horizon(horizon: int) -> None:

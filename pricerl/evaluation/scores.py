@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.arrays import interval_of
+from pricerl.arrays import FloatArray, interval_of
 from pricerl.data.days import WEEK
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.gym_adapter import GymVectorEnv
@@ -112,13 +112,16 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
         return PathScores(*[dynamics.history.price.new_zeros(0)] * len(PathScores._fields))
     state = dynamics.start(product, index)
     paths, _ = roll_path(propose_by(policy, dynamics), dynamics, state, dynamics.config.horizon)
-    rows = []
-    for index, path in zip(product.tolist(), paths, strict=True):
-        item = Product(dynamics, index)
-        own, keep = value_paths(item, torch.stack([path, torch.full_like(path, item.current_price)]))
-        gain = own.earned - keep.earned
-        rows.append([*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)])
+    products = [Product(dynamics, index) for index in product.tolist()]
+    gains = [_gain_over_keeping(item, path) for item, path in zip(products, paths, strict=True)]
+    rows = [[*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)] for gain in gains]
     return PathScores(*paths.new_tensor(rows).T)
+
+
+def _gain_over_keeping(product: Product, path: Tensor) -> FloatArray:
+    """Return what a path ``(H,)`` earns more per day than the constant current price, in money ``(K,)``."""
+    own, keep = value_paths(product, torch.stack([path, torch.full_like(path, product.current_price)]))
+    return own.earned - keep.earned
 
 
 class ReturnScores(NamedTuple):

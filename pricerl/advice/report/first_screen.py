@@ -125,10 +125,8 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     column = f"{verb} {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
     if product["uplift"] is None:
         column = "follow the plan" if product.get("stock") else f"go to {price(product['settled_price'])}"
-    rows = []
-    for name, label in labels.items():
-        both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, change[0])]
-        rows.append((label, [*both, view.cell(name, change[1], "+")]))
+    both = {name: [view.cell(name, side)._replace(notes=()) for side in (keep, change[0])] for name in labels}
+    rows = [(label, [*both[name], view.cell(name, change[1], "+")]) for name, label in labels.items()]
     return [kept, column, "difference (90 %)"], rows
 
 

@@ -218,11 +218,13 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
     gains = _gains_at(product, price)
     if gains is None:
         return [f"Nothing is forecast at {f.price(price)}."]
-    lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
-    lines += [f"  {name:<7} {outcome_words(name, gain, f, '+')}" for name, gain in gains.items()]
     exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
     known = price in product["details"]["curves"]["price"]
-    return lines if known else [*lines, f"  interpolated from the last advice; for exact figures: {exact}"]
+    return [
+        f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:",
+        *(f"  {name:<7} {outcome_words(name, gain, f, '+')}" for name, gain in gains.items()),
+        *([] if known else [f"  interpolated from the last advice; for exact figures: {exact}"]),
+    ]
 
 
 def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:

@@ -203,12 +203,9 @@ def tested_words(product: Record, f: Formatter) -> str:
     """Return whether the shop has tested the advice, as a clause."""
     if product["decision"]["grade"] == "A":
         return "measured in a price test in your shop"
-    record = product["track_record"]
-    tested = [] if record is None else [pair for pair in record["inside"].values() if pair[1] > 0]
-    if not tested:
-        return UNTESTED
-    inside, days = tested[0]
-    return f"earlier advice: {inside} of {plural(days, f.period)} inside its 90 % interval"
+    tested = (product["track_record"] or {"inside": {}})["inside"].values()
+    found = (f"{inside} of {plural(days, f.period)} inside its 90 % interval" for inside, days in tested if days > 0)
+    return next((f"earlier advice: {words}" for words in found), UNTESTED)
 
 
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
