@@ -89,11 +89,7 @@ def interval_of(draws: ArrayLike) -> Interval:
 
 def to_plain(value: Any) -> Any:
     """Convert dataclasses, structs and named tuples to dictionaries, and tuples to lists, at any depth."""
-    if type(value) in (float, str, int, bool):
-        return value
-    if isinstance(value, Interval):
-        return list(value)
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+    if isinstance(value, tuple) and hasattr(value, "_asdict") and not isinstance(value, Interval):
         value = value._asdict()
     elif isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
@@ -117,8 +113,7 @@ def check_shapes(*tensors: tuple[str, Tensor, str], sizes: Mapping[str, int] | N
     for name, tensor, axes in tensors:
         found = tuple(tensor.shape)
         if len(found) == len(axes):
-            for axis, size in zip(axes, found, strict=True):
-                known.setdefault(axis, size)
+            known = {**dict(zip(axes, found, strict=True)), **known}
         expected = tuple(map(known.get, axes))
         if found != expected:
             letters = f"({axes},)" if len(axes) == 1 else f"({', '.join(axes)})"

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 import numpy as np
 
 from pricerl.data.days import find_holidays
-from pricerl.data.forecasters import OWN_MEAN, find_forecaster
+from pricerl.data.forecasters import OWN_MEAN, check_forecaster
 from pricerl.errors import UsageError, did_you_mean
 
 LONGEST_WINDOW = 365
@@ -82,12 +82,7 @@ class DataConfig:
     ``sqlite:///shop.db``."""
 
     def __post_init__(self) -> None:
-        find_forecaster(self.forecaster)
-        for name, kind in get_type_hints(DataConfig).items():
-            choices = get_args(kind)
-            if get_origin(kind) is Literal and (value := getattr(self, name)) not in choices:
-                listed = ", ".join(map(repr, choices))
-                raise UsageError(f"{name} must be one of {listed}, found {value!r}{did_you_mean(str(value), choices)}")
+        check_forecaster(self.forecaster)
         if self.columns:
             from pricerl.data.reading.header import check_renames
 
@@ -97,8 +92,18 @@ class DataConfig:
         if self.time_zone is not None and self.time_zone not in available_timezones():
             close = did_you_mean(self.time_zone, available_timezones())
             raise UsageError(f"time_zone must be a name such as Europe/Berlin, found {self.time_zone!r}{close}")
+        chosen = [
+            (name, getattr(self, name), get_args(kind))
+            for name, kind in get_type_hints(DataConfig).items()
+            if get_origin(kind) is Literal
+        ]
         form = "must give day, month and year, such as '%d.%m.%Y'"
         checks = {
+            **{
+                f"{name} must be one of {', '.join(map(repr, choices))}, "
+                f"found {value!r}{did_you_mean(str(value), choices)}": value in choices
+                for name, value, choices in chosen
+            },
             f"date_format {form}; found {self.date_format!r}": self.date_format is None
             or _gives_a_date(self.date_format),
             f"max_gap_days must be 0 or more, found {self.max_gap_days}": self.max_gap_days >= 0,

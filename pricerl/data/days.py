@@ -39,9 +39,13 @@ def steps_in(days: int, step_days: int) -> int:
     return max(1, -(-days // step_days))
 
 
+MONDAY = 3
+"""Days from a Monday to 1970-01-01, a Thursday."""
+
+
 def weekday_of(day: Any) -> Any:
-    """Return Monday 0 to Sunday 6 for days since 1970-01-01, a Thursday, given as number, array or tensor."""
-    return (day + 3) % WEEK
+    """Return Monday 0 to Sunday 6 for days since 1970-01-01, given as number, array or tensor."""
+    return (day + MONDAY) % WEEK
 
 
 ORDINARY, DAY_BEFORE, HOLIDAY = range(3)

@@ -34,7 +34,7 @@ constant."""
 CALENDAR_COLUMNS = [FEATURES.index(name) for name in FIXED_BOUNDS]
 PRICE_COLUMNS = [FEATURES.index(name) for name in ("price", "price_mean_7")]
 """Their bounds exceed the tried prices by 10 %, so that a policy can distinguish prices beyond them."""
-WEEKDAY_COLUMN = FEATURES.index("day_of_week")
+WEEKDAY_COLUMN, MONTH_COLUMN = CALENDAR_COLUMNS
 
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
@@ -49,17 +49,15 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
     price = history.prices_in_force
     price_mean = shifted_mean(price, price[0])
     sales_mean = shifted_mean(history.sales, 0.0)
-    last_week = sales_mean.copy()
-    last_week[WEEK + 1 :] = sales_mean[1:-WEEK]
+    last_week = np.concatenate([sales_mean[: WEEK + 1], sales_mean[1:-WEEK]])
     total = sales_mean + last_week  # the trend is 0 without a last week or sales
-    forecast = np.full_like(sales_mean, np.nan) if predicted is None else predicted
     columns = [
         price,
         price_mean,
         sales_mean,
         weekday_of(history.dates.astype(np.int64)),
         history.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
-        np.where(np.isfinite(forecast), forecast, sales_mean),
+        sales_mean if predicted is None else np.where(np.isfinite(predicted), predicted, sales_mean),
         price / price_mean - 1.0,
         np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0),
         np.nan_to_num(history.organic),
@@ -73,9 +71,7 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
 def shifted_mean(values: FloatArray, first: float) -> FloatArray:
     """Return the mean of the seven ``values (D,)`` before each day, of fewer at the start, ``first`` on the first."""
     sums = np.convolve(values, np.ones(WEEK))[: len(values) - 1]
-    means = np.append(0.0, sums) / np.minimum(np.maximum(np.arange(len(values)), 1), WEEK)
-    means[0] = first
-    return means
+    return np.append(first, sums / np.minimum(np.arange(1, len(values)), WEEK))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +88,13 @@ class MinMaxScaler:
         """Fit a scaler to the ``(D_p, F)`` training days of each product; a single day makes every column constant."""
         low = np.array([features.min(axis=0) for features in per_product_features])
         high = np.array([features.max(axis=0) for features in per_product_features])
-        several_days = np.array([len(features) > 1 for features in per_product_features])
         constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
-        fixed_weekday = several_days & constant[:, WEEKDAY_COLUMN]  # rows of weeks
+        constant[:, MONTH_COLUMN] = False
+        constant[:, WEEKDAY_COLUMN] &= [len(features) > 1 for features in per_product_features]  # rows of weeks
         low[:, PRICE_COLUMNS] -= 0.1 * np.abs(low[:, PRICE_COLUMNS])
         high[:, PRICE_COLUMNS] += 0.1 * np.abs(high[:, PRICE_COLUMNS])
         constant[:, PRICE_COLUMNS] = (high - low)[:, PRICE_COLUMNS] <= CONSTANT_RANGE
         low[:, CALENDAR_COLUMNS], high[:, CALENDAR_COLUMNS] = np.transpose(list(FIXED_BOUNDS.values()))
-        constant[:, CALENDAR_COLUMNS] = False
-        constant[:, WEEKDAY_COLUMN] = fixed_weekday
         spread = np.where(constant, 1.0, high - low)
         return cls(np.where(constant, 0.0, 1.0 / spread), np.where(constant, 0.5, -low / spread))
 

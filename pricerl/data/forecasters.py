@@ -45,11 +45,6 @@ Forecaster = Callable[[FloatArray, int, int], SalesForecast]
 week: 7, or 1 for weekly rows. Each day of the history is predicted from earlier days."""
 
 
-def forecast_mean(sales: FloatArray, days: int, week: int = WEEK) -> SalesForecast:
-    """Predict the trailing 7-day mean; for future days, the mean of the last seven days."""
-    return SalesForecast(shifted_mean(sales, 0.0), np.full(days, sales[-WEEK:].mean()))
-
-
 def forecast_last_week(sales: FloatArray, days: int, week: int = WEEK) -> SalesForecast:
     """Predict the sales of the same weekday one week earlier (seasonal naive)."""
     padded = np.concatenate([np.full(week, np.nan), sales])
@@ -72,19 +67,17 @@ def forecast_weekday_mean(sales: FloatArray, days: int, week: int = WEEK) -> Sal
 
 
 FORECASTERS: dict[str, Forecaster] = {
-    OWN_MEAN: forecast_mean,
     "last_week": forecast_last_week,
     "weekday_mean": forecast_weekday_mean,
 }
-"""Forecasters by name; add new ones here."""
+"""Forecasters by name, in addition to the mean; add new ones here."""
 
 
-def find_forecaster(name: str) -> Forecaster:
-    """Return the forecaster of that name; raise ``UsageError`` if there is none."""
-    if name not in FORECASTERS:
-        known = ", ".join(FORECASTERS)
-        raise UsageError(f"forecaster must be one of {known}, found {name!r}{did_you_mean(name, FORECASTERS)}")
-    return FORECASTERS[name]
+def check_forecaster(name: str) -> None:
+    """Raise a ``UsageError`` if no forecaster has that name."""
+    known = (OWN_MEAN, *FORECASTERS)
+    if name not in known:
+        raise UsageError(f"forecaster must be one of {', '.join(known)}, found {name!r}{did_you_mean(name, known)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +101,7 @@ def choose_forecast(
     """Choose the most accurate of three forecasts: the forecaster, the supplied column and the trailing 7-day mean.
 
     Scored are the observed training days except the first; the 7-day mean wins ties. A forecast chosen in training is
-    used regardless of its error. An unknown forecaster is a ``UsageError``.
+    used regardless of its error.
     """
     forecasts = {
         OWN_MEAN: SalesForecast(shifted_mean(history.sales, 0.0), np.empty(0)),
@@ -116,7 +109,7 @@ def choose_forecast(
     }
     for name in (forecaster, chosen or OWN_MEAN):
         if name not in forecasts:
-            forecasts[name] = find_forecaster(name)(history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
+            forecasts[name] = FORECASTERS[name](history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False
     errors = {}

@@ -123,10 +123,10 @@ class DataPreprocessor(Reported):
         order = [places.get(name, len(names) + crc32(name.encode())) for name in fresh_names]
         chosen = [trained["chosen"][index] if index < len(names) else None for index in order]
         fitted = cls.fit(fresh, config, chosen, numbers=order)
-        for row, index in enumerate(order):
-            if index < len(names):
-                fitted.scaler.gain[row] = trained["gain"][index]
-                fitted.scaler.bias[row] = trained["bias"][index]
+        old = [index for index in order if index < len(names)]
+        rows = np.isin(order, old)
+        fitted.scaler.gain[rows] = trained["gain"][old]
+        fitted.scaler.bias[rows] = trained["bias"][old]
         return fitted
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:

@@ -126,8 +126,7 @@ def regular_prices(log_price: FloatArray, window: int) -> FloatArray:
     of K days. The last price counts as regular once it has lasted longer than any dip before it.
     """
     days = len(log_price)
-    changed = np.flatnonzero(np.abs(np.diff(log_price)) > CHANGE)
-    last = int(changed[-1]) + 1 if len(changed) else 0
+    last = int(np.flatnonzero(np.abs(np.diff(log_price)) > CHANGE).max(initial=-1)) + 1
     before = _closing(log_price[:last], window) if last else log_price[:0]
     longest = int(np.diff(find_runs(before - log_price[:last] > DEAL_DEPTH), axis=1).max(initial=0))
     ongoing = last > 0 and days - last <= longest and before[-1] - log_price[-1] > DEAL_DEPTH
@@ -189,23 +188,16 @@ def find_prices_in_force(
     """
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]
-    reported = promotion is not None and promotion[known].any() and not promotion[known].all()
-    if not reported and count_true(np.diff(price) != 0) < FEWEST_FALLS:
-        return None
-    if promotion is not None and reported:
-        deal = promotion[known]
-    elif _is_promoted(np.log(price), deal_windows(step_days)[1]):
-        deal = _find_deals(np.log(price), deal_windows(step_days)[1])
-    else:
-        deal = np.zeros(len(known), dtype=bool)
+    reported = np.zeros(len(known), dtype=bool) if promotion is None else promotion[known]
+    is_told = reported.any() and not reported.all()
+    deal = reported if is_told else _find_deals(np.log(price), deal_windows(step_days)[1])
     deal[-1] &= regular is None or not regular[known[-1]]
     recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     # below prices of 1 the smallest coin is a hundredth of the price's leading digit
     coin = COIN if price.min() >= 1 else min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
     coins = np.round(price / coin)
     below_coin = np.abs(price - coins * coin) > 1e-6 * price
-    averages = _keeps_changing(price) and below_coin.mean() >= SUB_COIN_SHARE
-    averages = averages or _scatters(coins[recent & ~deal])
+    averages = (_keeps_changing(price) and below_coin.mean() >= SUB_COIN_SHARE) or _scatters(coins[recent & ~deal])
     if not averages and not deal.any():
         return None
     asked = np.round(coins * coin, 10) if averages else price
@@ -223,7 +215,9 @@ def find_prices_in_force(
 
 
 def _find_deals(log_price: FloatArray, window: int) -> BoolArray:
-    """Return the rows ``(D,)`` of deals shorter than a window; a last fall that is shallow for a deal is none."""
+    """Return the rows ``(D,)`` of deals shorter than a window, if any return; a shallow last fall is none."""
+    if not _is_promoted(log_price, window):
+        return np.zeros(len(log_price), dtype=bool)
     depth = regular_prices(log_price, window) - log_price
     deal = depth > DEAL_DEPTH
     last = int(np.flatnonzero(~deal)[-1]) + 1

@@ -10,7 +10,7 @@ import pytest
 from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.features import FEATURES, shifted_mean
-from pricerl.data.forecasters import FORECASTERS, FUTURE_DAYS, choose_forecast, find_forecaster
+from pricerl.data.forecasters import FORECASTERS, FUTURE_DAYS, choose_forecast
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.history_tensors import HistoryTensors
@@ -55,13 +55,6 @@ def test_short_histories_and_products_that_never_sell_give_finite_forecasts(name
         assert np.nanmax(past) == 0 and (future == 0).all()
 
 
-def test_the_default_is_the_mean_of_the_week_before():
-    assert DataConfig().forecaster == "mean_7"
-    past, future = FORECASTERS["mean_7"](NOISY, 3)
-    np.testing.assert_array_equal(past, shifted_mean(NOISY, 0.0))
-    np.testing.assert_allclose(future, NOISY[-7:].mean())
-
-
 def test_last_week_repeats_each_weekday():
     past, future = FORECASTERS["last_week"](np.arange(1.0, 11.0), 9)
     np.testing.assert_array_equal(past, [*[np.nan] * 7, 1, 2, 3])
@@ -85,8 +78,7 @@ def test_the_weekday_mean_takes_its_level_from_the_last_four_weeks():
 def test_an_unknown_forecaster_is_refused_with_the_closest_name():
     with pytest.raises(UsageError, match=r"forecaster must be one of mean_7, .*; did you mean 'weekday_mean'\?"):
         DataConfig(forecaster="weekday-mean")
-    with pytest.raises(UsageError, match="found 'prophet'"):
-        find_forecaster("prophet")
+    assert DataConfig().forecaster == "mean_7"
 
 
 def prepared(product: ProductHistory, forecaster: str) -> DataPreprocessor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
-from pricerl.data.cleaning.product_rows import Segments
+from pricerl.data.cleaning.product_rows import Calendar, Segments
 from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import IN_STOCK, PRODUCT_PRICE, TOTAL_SALES
 
@@ -98,21 +97,20 @@ def find_runs(flags: BoolArray, days: Segments | None = None) -> IntArray:
     return edges.reshape(-1, 2)
 
 
-def mask_days(
-    grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolArray, longest_gap: IntArray, days: Segments
-) -> DayMasks:
-    """Classify the days ``(D,)`` of ``P`` products; blank runs up to ``longest_gap (P,)`` count as zero sales."""
-    price = grid[PRODUCT_PRICE]
-    sales = grid[TOTAL_SALES]
+def mask_days(calendar: Calendar, no_sale: BoolArray, unfinished: BoolArray, longest_gap: int) -> DayMasks:
+    """Classify the days ``(D,)`` of several products; blank runs up to ``longest_gap`` count as zero sales."""
+    price = calendar.grid[PRODUCT_PRICE]
+    sales = calendar.grid[TOTAL_SALES]
+    present = calendar.present
     gap = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
     idle = gap | ~present
-    first, after = find_runs(idle).T
-    at = np.flatnonzero(idle)
-    gap[at] &= np.repeat(after - first, after - first) > days.spread(longest_gap)[at]
-    out = grid[IN_STOCK] == 0
-    out[days.starts] = False
+    length = np.diff(find_runs(idle), axis=1)[:, 0]
+    gap[idle] &= np.repeat(length, length) > longest_gap
+    out = calendar.grid[IN_STOCK] == 0
+    out[calendar.days.starts] = False
+    unpriced_sale = np.isnan(price) & (sales > 0)
     none = np.zeros_like(out)
-    return DayMasks(~present & ~no_sale, sales < 0, gap, np.isnan(price) & (sales > 0), out, none, no_sale, none)
+    return DayMasks(~present & ~no_sale, sales < 0, gap, unpriced_sale, out, none, no_sale, unfinished)
 
 
 def carry_forward(values: FloatArray) -> FloatArray:
@@ -153,8 +151,5 @@ def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments)
 
 def fill_conversion(percent: FloatArray, days: Segments) -> FloatArray:
     """Return conversions ``(D,)`` capped at 100 percent, NaN replaced by the product's median; all NaN without any."""
-    capped = np.minimum(percent, HIGHEST_CONVERSION)
-    known = np.isfinite(capped)
-    for part in compress(days, days.any(known) & days.any(~known)):
-        capped[part] = np.where(known[part], capped[part], np.median(capped[part][known[part]]))
-    return capped
+    capped = pd.Series(np.minimum(percent, HIGHEST_CONVERSION))
+    return np.array(capped.fillna(capped.groupby(days.owners).transform("median")), dtype=np.float64)

@@ -24,6 +24,7 @@ from pricerl.data.cleaning.product_rows import Calendar, ProductRows
 from pricerl.data.cleaning.quality import LARGEST_ZERO_SHARE, ProductReport
 from pricerl.data.cleaning.sales_unit import Measure
 from pricerl.data.cleaning.zero_sales import StockOuts, UnlikelyZeros, find_unlikely_zeros, improbable_runs
+from pricerl.data.config import DataConfig
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
@@ -60,13 +61,24 @@ Counts = dict[Any, Any]
 """Counts of one product, by field of the data report or by the name of the mark of its days."""
 
 
+class Context(NamedTuple):
+    """Settings and findings that all products of one file share."""
+
+    config: DataConfig
+    step: int
+    """Days from row to row."""
+    missing: MissingDays
+    """Meaning of the days without a row."""
+    holidays: DateArray | None
+    """Public holidays, if a country is set and rows are days."""
+
+
 class CleaningFindings(NamedTuple):
     """Findings of cleaning in the rows of ``P`` products, with the days of all of them one after another."""
 
+    context: Context
     rows: ProductRows
     bounds: Bounds
-    step: IntArray
-    """``(P,)`` days from row to row."""
     calendar: Calendar
     """Days of the history with the cells of the file, before filling."""
     future: Calendar
@@ -79,28 +91,21 @@ class CleaningFindings(NamedTuple):
     masks: DayMasks
     stock_outs: StockOuts
     """Stock-outs that no column reports."""
-    missing: MissingDays
-    """Meaning of the days without a row in the whole file."""
 
 
-def recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
-    """Return the sales of each day ``(D,)``, 0 where they are blank or negative."""
-    return np.fmax(grid[columns.TOTAL_SALES], 0.0)
-
-
-def build_histories(findings: CleaningFindings, holidays: DateArray | None, current_price: str) -> list[ProductHistory]:
-    """Return the history of each product; absent columns are all NaN. ``current_price`` is the setting."""
+def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
+    """Return the history of each product; absent columns are all NaN."""
+    config, step, _, holidays = findings.context
+    days, dates, _, grid = findings.calendar
     rows = findings.rows
-    grid = findings.calendar.grid
-    days = findings.calendar.days
     ahead = findings.future
     price = findings.price
     are_units = days.spread([measure.kind == "units" for measure in findings.measures])
     to_revenue = np.where(are_units, price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
-    sales = np.where(are_units, findings.units * to_revenue, recorded_sales(grid))
+    sales = np.where(are_units, findings.units * to_revenue, np.fmax(grid[columns.TOTAL_SALES], 0.0))
     units, sales = impute_trailing_mean(np.array([findings.units, sales]), findings.masks.unknown, days)
     known = {
-        "dates": findings.calendar.dates,
+        "dates": dates,
         "price": price,
         "units": units,
         "sales": sales,
@@ -111,36 +116,34 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
         "observed": findings.masks.observed,
         "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
-    posted = (grid[columns.PRODUCT_PRICE], grid[columns.PROMOTION] == 1, grid[columns.PROMOTION] == 0)
+    recorded = grid[columns.PRODUCT_PRICE]
+    promotion = grid[columns.PROMOTION]
     costs = rows.cells[columns.UNIT_COST]
     last = rows.segments.last(np.isfinite(costs))
-    last_cost = np.where(last >= rows.segments.starts, costs[last], np.nan)
-    reported = [name for name in columns.BY_DAY if np.isfinite(grid[name]).any()]
-    histories = []
-    for name, group, step, part, later, cost in zip(
-        rows.names, rows.groups, findings.step.tolist(), days, ahead.days, last_cost.tolist(), strict=True
-    ):
-        cells = {name: grid[name][part] for name in reported if np.isfinite(grid[name][part]).any()}
-        recorded, promoted, regular = (values[part] for values in posted)
-        history = ProductHistory(
+    last_costs = np.where(last >= rows.segments.starts, costs[last], np.nan).tolist()
+    return [
+        ProductHistory(
             product=name,
             **{field: values[part] for field, values in known.items()},
             future_dates=ahead.dates[later],
             future_predicted=ahead.grid[columns.PREDICTED_SALES][later] * to_revenue[part.stop - 1],
             unit_cost=cost if np.isfinite(cost) else None,
-            **_fill_optional(cells),
+            **_fill_optional(grid, part),
             step_days=step,
             group=group,
-            in_force=None if current_price == "last" else find_prices_in_force(recorded, step, promoted, regular),
-            asks=current_price == "ask",
-            holidays=holidays if step == 1 else None,
+            in_force=None
+            if config.current_price == "last"
+            else find_prices_in_force(recorded[part], step, promotion[part] == 1, promotion[part] == 0),
+            asks=config.current_price == "ask",
+            holidays=holidays,
         )
-        histories.append(history)
-    return histories
+        for name, group, part, later, cost in zip(rows.names, rows.groups, days, ahead.days, last_costs, strict=True)
+    ]
 
 
-def _fill_optional(cells: Mapping[str, FloatArray]) -> dict[str, Any]:
-    """Return the optional columns ``(D,)`` that a product has, by field of its history."""
+def _fill_optional(grid: Mapping[str, FloatArray], part: slice) -> dict[str, Any]:
+    """Return the optional columns that a product has on its days ``part``, by field of its history."""
+    cells = {name: grid[name][part] for name in columns.BY_DAY if np.isfinite(grid[name][part]).any()}
     carried = {"costs": columns.UNIT_COST, "competitor": columns.COMPETITOR_PRICE}
     flags = {"promotion": columns.PROMOTION, "in_stock": columns.IN_STOCK}
     found: dict[str, Any] = {field: carry_forward(cells[name]) for field, name in carried.items() if name in cells}
@@ -160,17 +163,19 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     counted: list[Counts] = pd.DataFrame(_count_days(findings)).to_dict("records")
     filled: list[Counts] = pd.DataFrame(_count_filled(findings)).to_dict("records")
     remarks = _note_columns(findings)
-    days = findings.calendar.days
-    known = findings.masks.observed & ~(findings.calendar.grid[columns.IN_STOCK] > 0)
-    unlikely = find_unlikely_zeros(findings.calendar.dates, findings.units, known, days)
+    missing = findings.context.missing
+    days, dates, _, grid = findings.calendar
+    known = findings.masks.observed & ~(grid[columns.IN_STOCK] > 0)
+    unlikely = find_unlikely_zeros(dates, findings.units, known, days)
     runs = improbable_runs(findings.units, known, days)
     runs_of = np.split(runs, np.searchsorted(runs[:, 0], days.edges[1:-1]))
     reports = []
-    for product, history in enumerate(histories):
-        measure = findings.measures[product]
-        counts = counted[product]
-        zeros = unlikely[product]
+    for product, (history, measure, counts, zeros, part) in enumerate(
+        zip(histories, findings.measures, counted, unlikely, days, strict=True)
+    ):
         noted = [text for text, flags in remarks.items() if flags[product]]
+        empty = find_runs(findings.stock_outs.empty[part])
+        idle = runs_of[product] - part.start
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
@@ -181,8 +186,8 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
             whole_unit_share=measure.whole_share,
             forecast_used=OWN_MEAN,
             forecast_errors={},
-            notes=(*noted, *_note_days(product, history, findings, counts, zeros, runs_of[product])),
-            doubts=_doubts(findings.missing, measure, counts, zeros, history),
+            notes=(*noted, *filter(None, _note_days(history, missing, counts, zeros, empty, idle))),
+            doubts=_doubts(missing, measure, counts, zeros, history),
             step_days=history.step_days,
         )
         reports.append(report)
@@ -191,10 +196,8 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
 
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
     """Return the numbers of rows, prices and days so marked, ``(P,)``, and the range of prices."""
-    days = findings.calendar.days
+    days, _, present, grid = findings.calendar
     masks = findings.masks
-    outs = findings.stock_outs
-    grid = findings.calendar.grid
     price = grid[columns.PRODUCT_PRICE]
     sales = grid[columns.TOTAL_SALES]
     priced = np.isfinite(price) & np.isfinite(sales)
@@ -204,13 +207,12 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
         "usable_days": masks.observed,
         "priced_days": priced,
         "zero_sale_days": zero,
-        "blank_price_days": zero & np.isnan(price) & findings.calendar.present,
+        "blank_price_days": zero & np.isnan(price) & present,
         "refund_days": masks.refund,
         "missing_days": masks.missing,
         "gap_days": masks.gap,
-        "nothing_sold": masks.observed & ~(grid[columns.IN_STOCK] > 0) & (findings.units == 0),
-        "short": outs.short,
-        "empty": outs.empty,
+        "short": findings.stock_outs.short,
+        "empty": findings.stock_outs.empty,
         "stock_out": masks.stock_out,
         "unpriced_sale": masks.unpriced_sale,
         "no_sale": masks.no_sale,
@@ -224,7 +226,7 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
         "future_days": findings.future.days.sizes,
         "dropped_leading_days": findings.bounds.start,
         "padding": findings.bounds.padding,
-        "distinct_prices": pd.Series(price).where(priced).groupby(days.spread(range(len(days)))).nunique().to_numpy(),
+        "distinct_prices": pd.Series(price).where(priced).groupby(days.owners).nunique().to_numpy(),
         "price_min": np.fmin.reduceat(charged, days.starts),
         "price_max": np.fmax.reduceat(charged, days.starts),
     }
@@ -232,9 +234,7 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
 
 def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
     """Return the blank cells that were filled, ``(P,)`` by column: none in a column without a value."""
-    days = findings.calendar.days
-    grid = findings.calendar.grid
-    present = findings.calendar.present
+    days, _, present, grid = findings.calendar
     return {
         name: np.where(days.any(np.isfinite(grid[name])), days.count(present & np.isnan(grid[name])), 0)
         for name in columns.FILLED
@@ -263,56 +263,57 @@ def _note_columns(findings: CleaningFindings) -> dict[str, BoolArray]:
 
 
 def _note_days(
-    product: int,
     history: ProductHistory,
-    findings: CleaningFindings,
+    missing: MissingDays,
     counts: Counts,
     zeros: UnlikelyZeros | None,
-    runs: IntArray,
-) -> list[str]:
-    """Return notes on the days that are excluded from demand, or that have no sales."""
-    part = findings.calendar.days.part(product)
+    empty: IntArray,
+    idle: IntArray,
+) -> tuple[str, ...]:
+    """Return notes on the days that are excluded from demand, or that have no sales; empty ones do not apply.
+
+    Runs of days are taken for stock-outs, ``empty (R, 2)``, or are too long for chance, ``idle (R, 2)``.
+    """
     period = STEP_WORDS[history.step_days]
     words = {"Day": period.capitalize(), "day": period}
-    notes = [f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]]
-    notes += _missing_days(counts, findings.missing, period)
     mark = f"Mark days out of stock or off sale in an {columns.IN_STOCK} column"
-    if counts["empty"]:
-        listed = _listed(history, find_runs(findings.stock_outs.empty[part]))
-        notes.append(
-            f"Nothing sold on {plural(counts['empty'], period)}, unlike usual demand: {listed}. Taken for stock-outs "
-            f"and excluded from demand. Mark them in an {columns.IN_STOCK} column: no to confirm, yes if there was "
-            "stock."
-        )
-    if len(runs):
-        listed = _listed(history, runs - part.start)
-        notes.append(
-            f"Nothing sold from {listed}: too long for chance. {mark}; until then they count as days without demand."
-        )
-    if zeros is not None and zeros.share <= LARGEST_ZERO_SHARE:
-        found = f"Nothing sold on {zeros.days} of {plural(zeros.known, period)}"
-        notes.append(f"{found}, usual demand explains {zeros.expected:.0f}. {mark}.")
-    if history.holidays is not None:
-        on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
-        known = int((on_holidays & history.observed).sum())
-        few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
-        counted = f"{on_holidays.sum()}, {known} of them with known price and sales"
-        notes.append(f"Public holidays in the history: {counted}{few}.")
-    return notes
+    on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
+    met = int((on_holidays & history.observed).sum())
+    few = "" if met >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
+    return (
+        *(f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]),
+        _missing_days(counts, missing, period),
+        f"Nothing sold on {plural(counts['empty'], period)}, unlike usual demand: {_listed(history, empty)}. Taken for "
+        f"stock-outs and excluded from demand. Mark them in an {columns.IN_STOCK} column: no to confirm, yes if there "
+        "was stock."
+        if len(empty)
+        else "",
+        f"Nothing sold from {_listed(history, idle)}: too long for chance. {mark}; until then they count as days "
+        "without demand."
+        if len(idle)
+        else "",
+        f"Nothing sold on {zeros.days} of {plural(zeros.known, period)}, usual demand explains {zeros.expected:.0f}. "
+        f"{mark}."
+        if zeros is not None and zeros.share <= LARGEST_ZERO_SHARE
+        else "",
+        f"Public holidays in the history: {on_holidays.sum()}, {met} of them with known price and sales{few}."
+        if history.holidays is not None
+        else "",
+    )
 
 
-def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
-    """Return a note on the product's days without a row; none without any."""
+def _missing_days(counts: Counts, missing: MissingDays, word: str) -> str:
+    """Return a note on the product's days without a row; empty without any."""
     left = counts["missing_days"]
     reason = f", because {missing.evidence}" if missing.evidence else ""
     if sale := counts["no_sale"]:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
         remedy = f" If they are unknown, set {SETTING} unknown." if reason else ""
-        return [f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"]
+        return f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"
     if left and reason:
         remedy = f"If nothing was sold on them, set {SETTING} zero."
-        return [f"{plural(left, word)} without a row: read as unknown{reason}. {remedy}"]
-    return []
+        return f"{plural(left, word)} without a row: read as unknown{reason}. {remedy}"
+    return ""
 
 
 def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:

@@ -18,7 +18,7 @@ from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.product_rows import Calendar, Segments
 from pricerl.data.cleaning.sales_unit import near_whole
 from pricerl.data.cleaning.zero_sales import chance_of_zero, fit_truncated, improbable_runs
-from pricerl.data.days import DAY, WEEK, weekday_of
+from pricerl.data.days import DAY, MONDAY, WEEK, weekday_of
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 from pricerl.reasons import Reason
@@ -99,20 +99,22 @@ def find_missing_days(
     tally = _tally(code[counted], _units(frame, code, len(names))[counted], absent)
     meaning, evidence = _decide(tally)
     share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
-    doubt = None
-    if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
-        doubt = Reason("rows_undecided", {"share": share})
-    uncovered = _uncovered(code, days, _usual_zero_share(tally)) if meaning == "zero" else days[:0]
-    return MissingDays(meaning, evidence, uncovered, doubt, lost, last if meaning == "zero" else None)
+    if meaning == "zero":
+        return MissingDays(
+            meaning, evidence, _uncovered(code, days, _usual_zero_share(tally)), lost=lost, last_day=last
+        )
+    is_odd = meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE
+    doubt = Reason("rows_undecided", {"share": share}) if is_odd else None
+    return MissingDays(meaning, evidence, doubt=doubt, lost=lost)
 
 
 def find_days_without_sale(
-    calendar: Calendar, units: FloatArray, names: Sequence[str], missing: MissingDays, longest_gap: IntArray
+    calendar: Calendar, units: FloatArray, names: Sequence[str], missing: MissingDays, longest_gap: int
 ) -> BoolArray:
     """Return the days ``(D,)`` without a row on which nothing was sold, none unless the file lists sales only.
 
     Runs of days too long for chance are left out: the product was not on sale, or the file does not cover them. If a
-    setting gives the meaning, only those longer than the product's ``longest_gap (P,)`` rows are.
+    setting gives the meaning, only those longer than ``longest_gap`` rows are.
     """
     days = calendar.days
     if missing.meaning != "zero":
@@ -121,15 +123,15 @@ def find_days_without_sale(
     for name, part in zip(names, days, strict=True):
         if name in missing.lost:
             no_sale[part] &= ~np.isin(calendar.dates[part], missing.lost[name])
-    runs = improbable_runs(units, calendar.present | no_sale, days)
-    for (first, after), longest in zip(runs.tolist(), longest_gap[days.owners[runs[:, 0]]].tolist(), strict=True):
-        no_sale[first:after] &= not missing.evidence and after - first <= longest
+    for first, after in improbable_runs(units, calendar.present | no_sale, days).tolist():
+        no_sale[first:after] &= not missing.evidence and after - first <= longest_gap
     return no_sale
 
 
 def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     """Return units by row ``(N,)``: the file's, else sales over price where these are whole, else sales."""
-    price, sales = (frame[name].to_numpy() for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES))
+    names = [columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]
+    price, sales, given = frame.reindex(columns=names).to_numpy(dtype=np.float64).T
     sales = np.nan_to_num(sales, nan=0.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         counted = np.where(price > 0, sales / price, np.nan)
@@ -138,10 +140,7 @@ def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     share = np.bincount(code, sold & whole, products) / np.maximum(np.bincount(code, sold, products), 1)
     counted = np.where((share < 0.5)[code] & (sales == np.round(sales)), sales, counted)
     counted = np.where(np.isfinite(counted), counted, sales)
-    if columns.UNITS in frame.columns:
-        given = frame[columns.UNITS].to_numpy()
-        counted = np.where((given > 0) & (sales > 0), given, counted)
-    return np.minimum(counted, MOST_UNITS)
+    return np.minimum(np.where((given > 0) & (sales > 0), given, counted), MOST_UNITS)
 
 
 def _count_missing(code: IntArray, days: DateArray, sold: BoolArray, products: int) -> tuple[IntArray, BoolArray]:
@@ -152,16 +151,13 @@ def _count_missing(code: IntArray, days: DateArray, sold: BoolArray, products: i
     """
     step = find_step_days(days)
     place = days.astype(np.int64) // step
-    first = np.full(products, place.max(initial=0))
-    last = np.full(products, place.min(initial=0) - 1)
-    np.minimum.at(first, code[sold], place[sold])
-    np.maximum.at(last, code[sold], place[sold])
     kinds = WEEK if step == 1 else 1
-    weekday = weekday_of(place) if step == 1 else np.zeros_like(place)
-    offset = (np.arange(kinds) - weekday_of(first)[:, None]) % kinds
-    length = np.maximum((last - first + 1)[:, None] - offset + kinds - 1, 0) // kinds  # days of each weekday
+    ends = pd.Series(place[sold]).groupby(code[sold]).agg(["min", "max"]).reindex(range(products))
+    first, last = ends.fillna({"min": 0, "max": -1}).to_numpy(dtype=np.int64).T
+    before = MONDAY - np.arange(kinds)
+    length = (last[:, None] + before) // kinds - (first[:, None] - 1 + before) // kinds  # days of each weekday
     inside = (place >= first[code]) & (place <= last[code])
-    cell = code * kinds + weekday
+    cell = code * kinds + (place + MONDAY) % kinds
     rows, sales = (np.bincount(cell[flags], minlength=length.size).reshape(length.shape) for flags in (inside, sold))
     share = sales / np.maximum(length, 1)
     selling = (rows > 0) & (share >= CLOSED_SHARE * share.max(axis=1, keepdims=True, initial=0.0))
@@ -178,9 +174,8 @@ def _tally(code: IntArray, units: FloatArray, missing: IntArray) -> pd.DataFrame
     zero = np.bincount(code[units == 0], minlength=products)
     code, units = code[units > 0], units[units > 0]
     sold = np.bincount(code, minlength=products)
-    least = np.full(products, np.inf)
-    np.minimum.at(least, code, units)
-    of_sold = {"mean": units, "square": units**2, "smallest": units == least[code]}
+    least = pd.Series(units).groupby(code).transform("min").to_numpy()
+    of_sold = {"mean": units, "square": units**2, "smallest": units == least}
     means = {name: np.bincount(code, values, products) / np.maximum(sold, 1) for name, values in of_sold.items()}
     return pd.DataFrame({"sold": sold, "zero": zero, "missing": missing, **means}, dtype=np.float64)
 

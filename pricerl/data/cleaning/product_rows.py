@@ -122,9 +122,8 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     order = order_rows(codes, days)
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
-    groups = pd.Series(dtype=object)
-    if columns.GROUP in frame:
-        groups = frame[columns.GROUP].astype(object).iloc[order].groupby(codes[order]).last()
+    groups = frame.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object).iloc[order]
+    groups = groups.groupby(codes[order]).last()
     edges = np.append(starts, len(order))
     parts = starts // PART_ROWS
     for part in np.unique(parts):
@@ -158,26 +157,21 @@ def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:
 
 
 def order_rows(codes: IntArray, days: DateArray) -> IntArray:
-    """Return the rows ``(N,)`` by product, then by day, then as they are; files are often in that order already."""
-    same = codes[1:] == codes[:-1]
-    later = days[1:] >= days[:-1]
-    if (later & same | (codes[1:] > codes[:-1])).all():
-        return np.arange(len(codes))
+    """Return the rows ``(N,)`` by product, then by day, then as they are."""
     return np.lexsort((days, codes))
 
 
-def lay_out(rows: ProductRows, start: DateArray, step: IntArray, sizes: IntArray) -> Calendar:
-    """Return rows on contiguous calendars with a first day, step and number of rows per product, ``(P,)`` each."""
+def lay_out(rows: ProductRows, start: DateArray, step: int, sizes: IntArray) -> Calendar:
+    """Return rows on contiguous calendars of ``step`` days, with a first day and a size per product, ``(P,)`` each."""
     days = Segments(sizes)
     spread = rows.segments.spread
-    place = (rows.days - spread(start)).astype(np.int64) // spread(step)
+    place = (rows.days - spread(start)).astype(np.int64) // step
     kept = (place >= 0) & (place < spread(sizes))
     target = (place + spread(days.starts))[kept]
     present = np.zeros(days.rows, dtype=bool)
     present[target] = True
-    grid = {}
+    grid = {name: np.full(days.rows, np.nan) for name in rows.cells}
     for name, values in rows.cells.items():
-        grid[name] = np.full(days.rows, np.nan)
         grid[name][target] = values[kept]
-    dates = days.spread(start - step * days.starts) + days.spread(step) * np.arange(days.rows)
+    dates = days.spread(start - step * days.starts) + step * np.arange(days.rows)
     return Calendar(days, dates, present, grid)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray
-from pricerl.data.cleaning.calendar import find_step_days
-from pricerl.data.cleaning.cleaning import clean
+from pricerl.data.cleaning.cleaning import find_days
+from pricerl.data.cleaning.findings import Context, build_histories, summarize
+from pricerl.data.cleaning.missing_days import find_missing_days
+from pricerl.data.cleaning.product_rows import split_products
+from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.config import DataConfig
-from pricerl.data.history import History
+from pricerl.data.days import WEEK, find_holidays
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.reading import columns
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, describe_skipped, refuse
 from pricerl.data.reading.tables import Orders
 
 DAY = [columns.PRODUCT, columns.REPORT_DATE]
@@ -24,6 +25,18 @@ DAY = [columns.PRODUCT, columns.REPORT_DATE]
 
 SUMMED = (columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT, columns.AD_SPEND)
 """Columns whose values add up."""
+
+
+def find_step(frame: pd.DataFrame) -> int | None:
+    """Return the days from row to row: 7 if rows of each product are whole weeks apart, most often one, else 1.
+
+    None if too few rows show it.
+    """
+    days = frame.sort_values(DAY).groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE]
+    gaps = days.diff().dt.days.dropna()
+    if (gaps % WEEK).any():
+        return 1
+    return WEEK if gaps.median() == WEEK else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,29 +71,24 @@ class Rows:
 
     @property
     def step_days(self) -> int:
-        """Days from row to row of the first product with several rows."""
-        for _, rows in self.frame.groupby(columns.PRODUCT, observed=True, sort=False):
-            if len(rows) > 1:
-                return find_step_days(np.sort(rows[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")))
-        return 1
+        """Days from row to row: 7, or 1."""
+        return find_step(self.frame) or 1
 
     def renamed(self, names: Mapping[str, str]) -> Rows:
         """Return the rows with other names of some products; days of products that become one are summed."""
         known = self.frame[columns.PRODUCT].cat.categories
         if names.keys().isdisjoint(known):
             return self
-        new = [names.get(name, name) for name in known]
-        places = {name: place for place, name in enumerate(dict.fromkeys(new))}
-        codes: Any = np.array([places[name] for name in new])[self.frame[columns.PRODUCT].cat.codes]
-        frame = self.frame.assign(**{columns.PRODUCT: pd.Categorical.from_codes(codes, pd.Index([*places]))})
-        if len(places) < len(new):
+        new = {name: names.get(name, name) for name in known}
+        products = pd.Categorical(self.frame[columns.PRODUCT].map(new), categories=[*dict.fromkeys(new.values())])
+        frame = self.frame.assign(**{columns.PRODUCT: products})
+        if len(products.categories) < len(new):
             twice = frame.duplicated(DAY, keep=False)
             # the name with the most sales gives the price
             each = frame[twice].sort_values(columns.TOTAL_SALES).groupby(DAY, observed=True)
-            total = partial(pd.Series.sum, min_count=1)
-            how: Any = {name: total if name in SUMMED else "last" for name in frame if name not in DAY}
-            summed = each.agg(how).reset_index()
-            frame = pd.concat([frame[~twice], summed]).sort_values(DAY, ignore_index=True)
+            total = each[[name for name in SUMMED if name in frame]].sum(min_count=1)
+            one = each.last().assign(**total).reset_index()
+            frame = pd.concat([frame[~twice], one]).sort_values(DAY, ignore_index=True)
         lost = {names.get(name, name): days for name, days in self.lost.items()}
         orders = self.orders and self.orders._replace(lines=self.orders.lines.replace({"product": dict(names)}))
         return replace(self, frame=frame, lost=lost, orders=orders)
@@ -93,7 +101,39 @@ class Rows:
         return replace(self, frame=frame, lost={name: days for name, days in self.lost.items() if name in products})
 
     def clean(self) -> History:
-        """Lay the rows on calendars; a ``DataError`` if no product can be used."""
-        history = clean(self.frame, self.source, self.config, self.notes, self.skipped, self.lost)
-        found = tuple(sorted([*history.problems, *self.problems]))
-        return replace(history, currency=self.currency, problems=found, unnamed=self.unnamed)
+        """Lay the rows of every product on a calendar.
+
+        Raises:
+            DataError: no product has a sale and enough days, or one has not and ``config.strict`` is set; names each.
+        """
+        products: list[ProductHistory] = []
+        reports: list[ProductReport] = []
+        problems = list(self.skipped)
+        several = self.frame[columns.PRODUCT].nunique() > 1 or bool(self.skipped)
+        days = self.frame[columns.REPORT_DATE].to_numpy()
+        country = self.config.country
+        step = self.step_days
+        missing = find_missing_days(self.frame, self.config.missing_days, self.lost)
+        holidays = None if country is None or step > 1 else find_holidays(country, days.min(), days.max())
+        context = Context(self.config, step, missing, holidays)
+        for part in split_products(self.frame):
+            findings, refused = find_days(part, context)
+            histories = build_histories(findings)
+            products += histories
+            reports += summarize(histories, findings)
+            problems += [
+                Problem(0, "", f"product {name!r}: {refused[name]}" if several else refused[name], name)
+                for name in part.names
+                if name in refused
+            ]
+        if problems and (self.config.strict or not products):
+            refuse(self.source, problems)
+        noted = (*describe_skipped(problems, len(products)), *self.notes)
+        return History(
+            self.source,
+            tuple(products),
+            tuple(replace(report, notes=(*noted, *report.notes)) for report in reports),
+            tuple(sorted([*problems, *self.problems])),
+            self.currency,
+            self.unnamed,
+        )

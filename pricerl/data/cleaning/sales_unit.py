@@ -58,26 +58,14 @@ def find_kind(price: FloatArray, sales: FloatArray, units: FloatArray, setting: 
     return "units" if shares["revenue"] < WHOLE_SHARE <= shares["units"] else "revenue"
 
 
-def find_measures(
-    price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting, products: Segments
-) -> list[Measure]:
-    """Decide as `find_kind` for each of ``P`` products, with the share of whole units and the doubts."""
-    measures = []
-    for part in products:
-        own = price[part], sales[part], units[part]
-        kind = find_kind(*own, setting)
-        share = _whole_shares(*own)[kind]
-        doubt = None
-        if (
-            kind == "revenue"
-            and setting == "auto"
-            and near_whole(sales[part] / price[part], price[part]).mean() < WHOLE_SHARE
-        ):
-            doubt = _doubt(*own)
-        elif kind == "units" and share < WHOLE_SHARE:
-            doubt = Reason("units_not_whole")
-        measures.append(Measure(kind, share, doubt))
-    return measures
+def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
+    """Decide as `find_kind` for one product, with the share of whole units and the doubt."""
+    kind = find_kind(price, sales, units, setting)
+    share = _whole_shares(price, sales, units)[kind]
+    if kind == "units":
+        return Measure(kind, share, None if share >= WHOLE_SHARE else Reason("units_not_whole"))
+    is_clear = setting != "auto" or near_whole(sales / price, price).mean() >= WHOLE_SHARE
+    return Measure(kind, share, None if is_clear else _doubt(price, sales, units))
 
 
 def _whole_shares(price: FloatArray, sales: FloatArray, units: FloatArray) -> dict[SalesMeasure, float]:
@@ -129,19 +117,15 @@ def can_be_packs(price: FloatArray, sales: FloatArray, codes: IntArray) -> BoolA
     """
     count = np.round(sales / price)
     whole = (sales == np.round(sales)) & (np.abs(sales - count * price) <= CENTS) & (price != 1)
+    rows = pd.DataFrame({"product": codes, "price": price, "count": count})[whole].sort_values(["product", "price"])
+    firsts = ~rows.duplicated(["product", "price"])
+    grids = np.gcd.reduceat(rows["count"].to_numpy(np.int64), np.flatnonzero(firsts))
+    prices = rows[firsts].assign(grid=grids).groupby("product")["grid"].agg(["size", "min"])
+    found = rows.groupby("product")["count"].agg(["size", "nunique"])
     days = np.bincount(codes)
-    likely = np.bincount(codes[whole], minlength=len(days)) >= MOSTLY * days
-    rows = np.flatnonzero(whole & likely[codes])
-    rows = rows[np.lexsort((price[rows], codes[rows]))]
-    starts = np.flatnonzero(np.diff(codes[rows], prepend=-1) | (np.diff(price[rows], prepend=0) != 0))
-    grids = np.gcd.reduceat(count[rows].astype(np.int64), starts) if len(starts) else starts
-    owners = codes[rows][starts]
-    fewest = FEWEST_ON_GRID + np.bincount(owners, minlength=len(days))
-    packs = np.bincount(codes[rows], minlength=len(days)) >= fewest
-    packs[owners[grids <= 1]] = False
-    rows = rows[packs[codes[rows]]]
-    different = pd.DataFrame({"product": codes[rows], "count": count[rows]}).drop_duplicates()["product"]
-    return np.asarray(packs & (np.bincount(different, minlength=len(days)) > 2))
+    enough = found["size"] >= np.maximum(MOSTLY * days[found.index], FEWEST_ON_GRID + prices["size"])
+    packs = enough & (prices["min"] > 1) & (found["nunique"] > 2)
+    return np.asarray(packs.reindex(range(len(days)), fill_value=False))
 
 
 def count_units(

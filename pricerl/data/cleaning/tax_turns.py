@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pricerl.data.cleaning.product_rows import order_rows
 from pricerl.data.cleaning.sales_unit import CENTS, RATES
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.data.reading.columns import PRODUCT_PRICE
@@ -28,12 +27,9 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     Units must be sure to differ from those at an elasticity of -1. ``sold`` has product, day, price and units per row,
     and its index is the place of the row's line among ``lines (N,)``.
     """
-    rows = sold.assign(product=sold["product"].cat.codes)
-    codes, dates, price = (rows[name].to_numpy() for name in ("product", "day", "price"))
-    order = order_rows(codes, dates)
-    same = codes[order[1:]] == codes[order[:-1]]
-    at = np.flatnonzero(same & (price[order[1:]] != price[order[:-1]]))
-    moved = rows[["product", "day", "price"]].iloc[order[at + 1]].assign(before=price[order[at]])
+    rows = sold.assign(product=sold["product"].cat.codes).sort_values(["product", "day"], kind="stable")
+    rows["before"] = rows.groupby("product")["price"].shift()
+    moved = rows[rows["before"].notna() & (rows["price"] != rows["before"])]
     lower = moved[["price", "before"]].min(axis=1)
     higher = moved[["price", "before"]].max(axis=1)
     for rate in RATES:
@@ -42,7 +38,7 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         exact = exact[(exact["day"] - exact["day"].mode().min()).abs() <= pd.Timedelta(days=WEEK)]
         exact = exact.drop_duplicates("product")
         turns = exact.set_index("product")["day"]
-        if len(turns) < ALIKE * (len(order) - np.count_nonzero(same)) or lower[exact.index].nunique() < FEWEST_PRICES:
+        if len(turns) < ALIKE * rows["product"].nunique() or lower[exact.index].nunique() < FEWEST_PRICES:
             continue
         row = int(exact.index[0])
         change = float(np.log(exact["price"][row] / exact["before"][row]))

@@ -107,19 +107,18 @@ def find_unlikely_zeros(
     empty = known & zero
     spells = days.count(~empty & _day_before(empty, days))  # history starts with a sale
     chosen = (days.count(sold) >= FEWEST_SALE_DAYS) & (spells >= FEWEST_SPELLS)
-    found: list[UnlikelyZeros | None] = [None] * len(days)
     if not chosen.any():
-        return found
+        return [None] * len(days)
     from scipy.special import pdtrc  # imported late, as few products get here
 
     rows = days.spread(chosen)
     part = Segments(days.sizes[chosen])
-    expected = part.sum(chance_of_zero(*_usual_demand(units[rows], sold[rows], part)) * known[rows])
-    number, total = (days.count(flags)[chosen] for flags in (empty, known))
+    number = days.count(empty)
+    expected = np.full(len(days), np.inf)
+    expected[chosen] = part.sum(chance_of_zero(*_usual_demand(units[rows], sold[rows], part)) * known[rows])
     unlikely = (pdtrc(number - 1, expected) < LARGEST_PROBABILITY) & (number >= 2 * expected)
-    for place, product in zip(np.flatnonzero(unlikely), np.flatnonzero(chosen)[unlikely], strict=True):
-        found[product] = UnlikelyZeros(int(number[place]), float(expected[place]), int(total[place]))
-    return found
+    values = zip(number.tolist(), expected.tolist(), days.count(known).tolist(), strict=True)
+    return [UnlikelyZeros(*own) if odd else None for own, odd in zip(values, unlikely, strict=True)]
 
 
 def find_stock_outs(
