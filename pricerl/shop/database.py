@@ -12,6 +12,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,12 @@ class Database:
         return [] if found.description is None else found.fetchall()
 
     def each(self, statement: str) -> Iterator[Any]:
-        """Return the rows of a statement, which are not held in memory at once."""
+        """Yield the rows of a statement, which are not held in memory at once."""
         if not self._is_server:
-            return iter(self._connection.execute(statement))
-        return self._each_of_server(self._translated(statement))
-
-    def _each_of_server(self, statement: str) -> Iterator[Any]:
+            yield from self._connection.execute(statement)
+            return
         with self._connection.cursor("each") as cursor:
-            yield from cursor.execute(statement)
+            yield from cursor.execute(self._translated(statement))
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""
@@ -128,19 +127,17 @@ class Database:
     @property
     def version(self) -> int:
         """Number of the schema's version; 0 if nothing was ever kept."""
-        tables = ("pg_tables", "tablename") if self._is_server else ("sqlite_schema", "name")
-        own = " AND schemaname = current_schema()" if self._is_server else ""
-        known = self.run(f"SELECT 1 FROM {tables[0]} WHERE {tables[1]} = 'fact'{own}")
+        server = "pg_tables WHERE schemaname = current_schema() AND tablename"
+        known = self.run(f"SELECT 1 FROM {server if self._is_server else 'sqlite_schema WHERE name'} = 'fact'")
         return int(self.fact("schema")) if known else 0
 
     def migrate(self, place: Path) -> None:
         """Bring the schema to this version; errors are as in `check_version`."""
-        if (known := self.check_version(place)) == len(MIGRATIONS):
-            return
-        for statements in MIGRATIONS[known:]:
-            for statement in filter(str.strip, statements.split(";")):
-                self.run(statement)
-        self.keep_fact("schema", str(len(MIGRATIONS)))
+        known = self.check_version(place)
+        for statement in filter(str.strip, "".join(MIGRATIONS[known:]).split(";")):
+            self.run(statement)
+        if known < len(MIGRATIONS):
+            self.keep_fact("schema", str(len(MIGRATIONS)))
 
     def check_version(self, place: Path) -> int:
         """Return the number of the schema's version; a newer one is a ``UsageError``."""
@@ -192,20 +189,15 @@ def writing(path: Path) -> Iterator[Database]:
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
     with _connected(path, writes=True) as database:
-        try:
-            if _address():
-                database.run("BEGIN")
-                database.run(f"SET LOCAL lock_timeout = {max(round(1000 * PATIENCE), 1)}")
-                database.run("SELECT pg_advisory_xact_lock(hashtext(?))", (_schema_of(path),))
-                database.run(f'CREATE SCHEMA IF NOT EXISTS "{_schema_of(path)}"')
-            else:
-                database.run("BEGIN IMMEDIATE")
-            database.migrate(path)
-            yield database
-        except BaseException:
-            with contextlib.suppress(Exception):
-                database.run("ROLLBACK")
-            raise
+        if _address():
+            database.run("BEGIN")
+            database.run(f"SET LOCAL lock_timeout = {max(round(1000 * PATIENCE), 1)}")
+            database.run("SELECT pg_advisory_xact_lock(hashtext(?))", (_schema_of(path),))
+            database.run(f'CREATE SCHEMA IF NOT EXISTS "{_schema_of(path)}"')
+        else:
+            database.run("BEGIN IMMEDIATE")
+        database.migrate(path)
+        yield database
         database.run("COMMIT")
 
 
@@ -227,18 +219,17 @@ def _schema_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def _connected(path: Path, writes: bool = False) -> Iterator[Database]:
-    with _explained(path):
-        if address := _address():
-            psycopg = import_extra("psycopg", 'a shop on a server needs psycopg; run pip install -e ".[server]"')
-            with psycopg.connect(address, autocommit=True) as connection:
-                connection.execute(f'SET search_path TO "{_schema_of(path)}"')
-                yield Database(connection, True)
-            return
-        connection = _connect_file(path, writes)
-        try:
-            yield Database(connection, False)
-        finally:
-            connection.close()
+    """Connect to a shop; the end of the connection undoes a transaction that was not committed."""
+    connect = _connect_server if _address() else partial(_connect_file, writes=writes)
+    with _explained(path), contextlib.closing(connect(path)) as connection:
+        yield Database(connection, bool(_address()))
+
+
+def _connect_server(path: Path) -> Any:
+    psycopg = import_extra("psycopg", 'a shop on a server needs psycopg; run pip install -e ".[server]"')
+    found = psycopg.connect(_address(), autocommit=True)
+    found.execute(f'SET search_path TO "{_schema_of(path)}"')
+    return found
 
 
 def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
@@ -251,8 +242,7 @@ def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
     end = time.monotonic() + PATIENCE
     while writes:
         try:
-            for pragma in PRAGMAS:
-                found.execute(f"PRAGMA {pragma}")
+            found.executescript("".join(f"PRAGMA {pragma};" for pragma in PRAGMAS))
             break
         except sqlite3.OperationalError as error:  # SQLite itself does not wait for another one that makes the file
             if "locked" not in str(error) or time.monotonic() >= end:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pricerl.data.cleaning.rows import Rows
-from pricerl.data.days import STEP_WORDS, WEEK
+from pricerl.data.days import STEP_WORDS, WEEK, day_texts
 from pricerl.data.reading import columns
 from pricerl.errors import DataError, UsageError
 from pricerl.formatting import plural
@@ -93,23 +94,22 @@ def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted:
     return replace(rows.renamed(aliases), aliases=aliases)
 
 
-def _find_alike(database: Database, rows: Rows, strangers: Collection[str], missing: Sequence[str]) -> list[Alike]:
+def _find_alike(database: Database, rows: Rows, strangers: Collection[str], missing: Collection[str]) -> list[Alike]:
     """Return the new products of a file that look like products of the shop that it lacks."""
-    new = rows.frame[rows.frame[columns.PRODUCT].isin([*strangers])]
-    cells = (new[name] for name in (columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES))
-    fresh = _days_of(zip(*cells, strict=True), "new")
+    cells = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES]
+    fresh = _days_of(rows.frame[rows.frame[columns.PRODUCT].isin([*strangers])][cells].itertuples(index=False), "new")
+    dates = rows.frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
     ends = "SELECT max((SELECT max(date) FROM day WHERE day.product = product.id)) FROM product"
-    dates = rows.frame[columns.REPORT_DATE]
-    first, last, end = _numbers([dates.min(), dates.max(), database.run(ends)[0][0] or "1970-01-01"]).tolist()
-    span = Span(first, last, end, step := rows.step_days)
+    end = np.datetime64(database.run(ends)[0][0] or "1970-01-01", "D").astype(np.int64)
+    span = Span(int(dates.min()), int(dates.max()), int(end), rows.step_days)
     until = min(span.last, span.end)
-    window = np.array([until - WINDOW * step, until]).astype("datetime64[D]").astype(str).tolist()
     selected = (
-        "SELECT product.name, day.date, day.price, day.sales FROM product JOIN day ON day.product = product.id"
-        " WHERE product.name = ? AND day.date > ? AND day.date <= ? AND day.known = 1"
+        "SELECT name, date, price, sales FROM product JOIN day ON day.product = product.id"
+        " WHERE date > ? AND date <= ? AND known = 1 ORDER BY product.id, date"
     )
-    known = _days_of((row for name in missing for row in database.run(selected, (name, *window))), "old")
-    found = _find_equal(fresh[fresh["day"] > until - WINDOW * step], known, STEP_WORDS[step])
+    known = _days_of(database.run(selected, day_texts([until - WINDOW * span.step, until])), "old")
+    known = known[known["old"].isin(missing)]
+    found = _find_equal(fresh[fresh["day"] > until - WINDOW * span.step], known, STEP_WORDS[span.step])
     taken = {name for new, old, _ in found for name in (new, old)}
     return found + _find_following(fresh[~fresh["new"].isin(taken)], known[~known["old"].isin(taken)], span)
 
@@ -125,40 +125,32 @@ class Span(NamedTuple):
     """Days from row to row."""
 
 
-def _numbers(dates: Any) -> Any:
-    """Return dates as days since 1970-01-01."""
-    return pd.to_datetime(pd.Series(dates)).to_numpy().astype("datetime64[D]").astype(np.int64)
-
-
 def _days_of(found: Iterable[Any], name: str) -> pd.DataFrame:
     """Return days with product, price and sales as a frame, whose values are equal if they print alike."""
     frame = pd.DataFrame(found, columns=[name, *VALUES])
-    return frame.assign(
-        day=_numbers(frame["day"]),
-        price=frame["price"].astype(float).round(6),
-        sales=frame["sales"].astype(float).round(6),
-    )
+    days = pd.to_datetime(frame["day"]).to_numpy().astype("datetime64[D]").astype(np.int64)
+    return frame.assign(day=days, **frame[VALUES[1:]].astype(float).round(6))
 
 
 def _find_equal(fresh: pd.DataFrame, known: pd.DataFrame, word: str) -> list[Alike]:
     """Return the new products that have price and sales of a known one on most of the days that both could have."""
     fresh = fresh.dropna()
-    times = (fresh.groupby(["new", *own])["day"].transform("size") for own in ((), VALUES[1:]))
-    fresh = fresh.assign(nats=np.log(next(times) / next(times)))
-    unique = [frame.drop_duplicates(VALUES, keep=False) for frame in (fresh, known)]
-    met = unique[0].merge(unique[1], on=VALUES).value_counts(["new", "old"])
-    pairs = met[met > 1].index.to_frame(index=False)
-    ends = known.groupby("old")["day"].agg(["min", "max"])
-    both = pairs.merge(fresh, on="new").merge(known, how="left", on=["old", "day"], suffixes=("", "_known"))
-    both = both.merge(ends, on="old")
-    both = both[both["day"].between(both["min"], both["max"])]
-    same = (both["price"] == both["price_known"]) & (both["sales"] == both["sales_known"])
-    both = both.assign(same=same, nats=both["nats"] * same)
-    rated = both.groupby(["new", "old"]).agg(days=("same", "size"), same=("same", "sum"), nats=("nats", "sum"))
-    rated = rated[(rated["same"] >= LEAST_SAME * rated["days"]) & (rated["nats"] >= LEAST_INFORMATION)].reset_index()
+    rows, alike = (fresh.groupby(["new", *own])["day"].transform("size") for own in ((), VALUES[1:]))
+    fresh = fresh.assign(nats=np.log(rows / alike))
+    unique, others = (frame.drop_duplicates(VALUES, keep=False) for frame in (fresh, known))
+    met = unique.merge(others, on=VALUES).value_counts(["new", "old"])
+    ends = known.groupby("old", as_index=False).agg(first=("day", "min"), last=("day", "max"))
+    both = met[met > 1].index.to_frame(index=False).merge(fresh, on="new").merge(ends, on="old")
+    both = both[both["day"].between(both["first"], both["last"])]
+    both = both.merge(known.assign(same=True), how="left", on=["old", *VALUES])
+    pairs = both.assign(nats=both["nats"].where(both["same"].notna(), 0.0)).groupby(["new", "old"])
+    rated = pairs.agg(days=("day", "size"), same=("same", "count"), nats=("nats", "sum")).reset_index()
+    rated = rated[(rated["same"] >= LEAST_SAME * rated["days"]) & (rated["nats"] >= LEAST_INFORMATION)]
     best = rated.sort_values("nats", ascending=False, kind="stable").drop_duplicates("new").drop_duplicates("old")
-    listed = best[["new", "old", "same", "days"]].to_numpy().tolist()
-    return [(new, old, f"same price and sales on {same} of {plural(days, word)}") for new, old, same, days in listed]
+    return [
+        (new, old, f"same price and sales on {same} of {plural(days, word)}")
+        for new, old, days, same, _ in best.itertuples(index=False)
+    ]
 
 
 def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> list[Alike]:
@@ -177,18 +169,19 @@ def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> lis
     new = new[(new["first"] >= span.end) & (new["first"] < max(span.first, span.end) + reach)]
     if span.last <= span.end or not 0 < len(old) <= len(new):
         return []
-    at, others = (_only_near(*pair) for pair in ((new["price"], old["price"]), (old["price"], new["price"])))
-    pairs = [(row, old_row) for row, old_row in enumerate(at.tolist()) if old_row >= 0 and others[old_row] == row]
-    found = []
-    for row, old_row in pairs:
-        begins, ended = new.iloc[row], old.iloc[old_row]
-        level = begins["sales"] / (min(span.last, begins["first"] + WINDOW * span.step) - begins["first"] + span.step)
-        was = ended["sales"] / (span.end - ended["first"] + span.step)
-        if 0 < max(level, was) < FAR * min(level, was):
-            first, last = np.array([begins["first"], ended["last"]]).astype("datetime64[D]")
-            why = f"same level of prices and sales; one ends on {last}, the other begins on {first}"
-            found.append((str(begins.name), str(ended.name), why))
-    return found
+    at = _only_near(new["price"], old["price"])
+    others = _only_near(old["price"], new["price"])
+    rows = np.flatnonzero((at >= 0) & (others[at] == np.arange(len(at))))
+    begins = new.iloc[rows].reset_index()
+    ended = old.iloc[at[rows]].reset_index()
+    level = begins["sales"] / (np.minimum(span.last - begins["first"], WINDOW * span.step) + span.step)
+    was = ended["sales"] / (span.end - ended["first"] + span.step)
+    low = np.minimum(level, was)
+    high = np.maximum(level, was)
+    listed = zip(begins["new"], ended["old"], ended["last"], begins["first"], strict=True)
+    why = "same level of prices and sales; one ends on {}, the other begins on {}"
+    near = (high > 0) & (high < FAR * low)
+    return [(new, old, why.format(*day_texts(days))) for new, old, *days in compress(listed, near)]
 
 
 def _only_near(prices: pd.Series, others: pd.Series) -> Any:

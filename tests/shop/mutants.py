@@ -105,9 +105,9 @@ MUTANTS = (
     Mutant(EXPORTS, "write_costs(database, folder, entries)\n", "\n"),
     Mutant(EXPORTS, "and path.read_bytes() == outbox.render().encode()", "and True"),
     Mutant(DAYS, "if not accepts_changes and (found :=", "if accepts_changes and (found :="),
-    Mutant(DAYS, "& (dates < last))", "& (dates <= last))"),
+    Mutant(DAYS, "& (dates < last) &", "& (dates <= last) &"),
     Mutant(DAYS, "and self.currency != fresh.currency:", "and False:"),
-    Mutant(DAYS, "steps[0] != steps[1]:", "steps[0] == steps[1]:"),
+    Mutant(DAYS, "if len({*steps}) > 1:", "if len({*steps}) > 2:"),
     Mutant(DAYS, "file = excluded.file, ", ""),
     Mutant(DATABASE, 'database.run("BEGIN IMMEDIATE")', 'database.run("SELECT 1")'),
 )

@@ -7,8 +7,10 @@ import hashlib
 import itertools
 import json
 import math
+from collections.abc import Iterable
 from datetime import date
 from operator import itemgetter
+from statistics import median
 from typing import Any
 
 from shop_facts import Facts
@@ -32,6 +34,15 @@ from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 
 __all__ = ["Entry", "Model"]
+
+
+def step_of(cells: Iterable[tuple[str, str]]) -> int:
+    """Days from row to row of products' days: 7 if all are whole weeks apart, most often one, 1, or 0 if unclear."""
+    numbers = sorted((name, date.fromisoformat(day).toordinal()) for name, day in cells)
+    gaps = [two[1] - one[1] for one, two in itertools.pairwise(numbers) if one[0] == two[0]]
+    if any(gap % 7 for gap in gaps):
+        return 1
+    return 7 if gaps and median(gaps) == 7 else 0
 
 
 class Model(Facts):
@@ -320,15 +331,8 @@ class Model(Facts):
         if rows.currency != self.currency:
             return "currency"
         fresh = cells_of(rows)
-        for name in dict.fromkeys([*(name for name, _ in self.days), *(name for name, _ in fresh)]):
-            steps = [
-                {(date.fromisoformat(two) - date.fromisoformat(one)).days for one, two in itertools.pairwise(days)}
-                for days in (sorted(day for other, day in cells if other == name) for cells in (self.days, fresh))
-            ]
-            if all(steps):
-                if min(steps[0]) != min(steps[1]):
-                    return "weeks"
-                break
+        if len({step for cells in (self.days, fresh) if (step := step_of(cells))}) > 1:
+            return "weeks"
         last: dict[int, str] = {}
         for (_, day), (*_, file) in self.days.items():
             last[file] = max(day, last.get(file, ""))
