@@ -20,12 +20,10 @@ class BareModule(SACModule):
         compiles: whether losses are compiled.
     """
 
-    compiles = False
-
     def __init__(self, agent: SACAgent, compiles: bool = False) -> None:
         super(SACModule, self).__init__(agent.config, agent.config.gamma, {})  # without networks of its own
         self.agent = agent
-        self.compiles = compiles  # type: ignore[misc]  # a property of the base
+        self.compiles = compiles
         self.bare_optimizers = self.configure_optimizers()
         self._trainer = SimpleNamespace(global_step=0)  # type: ignore[assignment]
 

@@ -72,11 +72,6 @@ class SACAgent(nn.Module):
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``, or ``(B, O - P)``."""
         return self.actor.act(observation, deterministic)
 
-    def observe(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the input statistics; a no-op without input normalization."""
-        if self.normalization is not None:
-            self.normalization.update(observation)
-
     def critic_loss(self, batch: Transition) -> tuple[Tensor, Tensor]:
         """Return the loss of the critics against the TD target and the mean of their values, ``()`` each."""
         with torch.no_grad():
@@ -102,12 +97,9 @@ class SACAgent(nn.Module):
 
 @contextmanager
 def held_constant(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Leave parameters out of the gradients of what is computed within."""
-    learned = [parameter for parameter in parameters if parameter.requires_grad]
-    for parameter in learned:
+    """Leave learned parameters out of the gradients of what is computed within."""
+    for parameter in parameters:
         parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learned:
-            parameter.requires_grad_(True)
+    yield
+    for parameter in parameters:
+        parameter.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Building blocks: input normalization, dropout, and layers that compute a whole ensemble in one call.
+"""Building blocks: input normalization, and layers that compute a whole ensemble in one call.
 
 Shapes: ``N`` ensemble members, ``B`` batch, ``O`` observation, ``I`` inputs (``in_dim``) and ``H`` outputs
 (``out_dim``) of a layer.
@@ -7,6 +7,7 @@ Shapes: ``N`` ensemble members, ``B`` batch, ``O`` observation, ``I`` inputs (``
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -40,18 +41,20 @@ class InputNormalization(nn.Module):
         self.register_buffer("count", torch.zeros(()))
 
     @torch.no_grad()
-    def update(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the statistics; an empty batch changes nothing."""
+    def update(self, observation: Tensor, gather: Callable[[Tensor], Sequence[Tensor]] | None = None) -> None:
+        """Merge observations ``(B, O)``, one or more, into the statistics.
+
+        ``gather`` maps mean and variance ``(2, O)`` of this batch to a list with the ones of every process, in order.
+        """
         rows = len(observation)
         check_shapes(("observation", observation, "BO"), sizes={"B": rows, "O": len(self.mean)})
-        if rows == 0:
-            return
-        batch_var, batch_mean = torch.var_mean(observation, dim=0, correction=0)
-        self.merge(rows, batch_mean, batch_var)
+        var, mean = torch.var_mean(observation, dim=0, correction=0)
+        moments = torch.stack([mean, var])
+        for batch_mean, batch_var in [moments] if gather is None else gather(moments):
+            self._merge(rows, batch_mean, batch_var)
 
-    @torch.no_grad()
-    def merge(self, rows: int, batch_mean: Tensor, batch_var: Tensor) -> None:
-        """Merge mean and variance ``(O,)`` of one or more rows by Chan, Golub and LeVeque's update (STAN-CS-79-773).
+    def _merge(self, rows: int, batch_mean: Tensor, batch_var: Tensor) -> None:
+        """Merge mean and variance ``(O,)`` of rows by Chan, Golub and LeVeque's update (STAN-CS-79-773).
 
         The variance is the mean square of deviations.
         """
@@ -129,26 +132,6 @@ class EnsembleLayerNorm(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(N, B, H)`` to ``(N, B, H)``."""
         return torch.addcmul(self.bias, F.layer_norm(inputs, inputs.shape[-1:]), self.weight)
-
-
-def drop(features: Tensor, rate: float, rescale: bool = True) -> Tensor:
-    """Apply dropout: zero units at random and scale the others up so that means are preserved (arXiv:1207.0580).
-
-    The places of the dropped units are drawn with replacement, as many as give each unit the probability ``rate``: at
-    small rates that is five times as fast as one random byte per unit.
-
-    Args:
-        features: tensor of any shape, changed in place.
-        rate: probability that a unit is dropped, at least 0 and below 1; 0 returns ``features`` itself.
-        rescale: whether to scale; a LayerNorm that follows would undo it.
-    """
-    if rate == 0.0:
-        return features
-    units = features.numel()
-    draws = round(math.log1p(-rate) / math.log1p(-1.0 / units)) if units > 1 else 0
-    places = torch.randint(units, (draws,), device=features.device)
-    features.view(-1).index_fill_(0, places, 0.0)
-    return features.mul_(1.0 / (1.0 - rate)) if rescale else features
 
 
 def _default_init(in_dim: int, *shape: int) -> Tensor:

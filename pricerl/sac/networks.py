@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pricerl.arrays import check_shapes
 from pricerl.sac.config import NetworkConfig
-from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, Linear, drop
+from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, Linear
 from pricerl.sac.losses import tanh_gaussian_log_prob
 
 
@@ -30,7 +30,7 @@ class HiddenLayer(nn.Module):
 
     def forward(self, features: Tensor, dropout: float) -> Tensor:
         """Map ``(..., I)`` to ``(..., H)``, dropping units at rate ``dropout``."""
-        hidden = drop(self.linear(features), dropout, rescale=isinstance(self.norm, nn.Identity))
+        hidden = F.dropout(self.linear(features), dropout)
         hidden = F.relu(self.norm(hidden), inplace=True)
         return hidden + features if self.skip else hidden
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import shutil
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,7 +55,6 @@ class ReplayBuffer:
     Attributes:
         added: transitions added so far, also those that have been overwritten.
         is_memory_mapped: whether the rows are in a file rather than in memory.
-        nbytes: size of the tensor in bytes.
 
     Raises:
         UsageError: the temporary folder cannot be used, or its disk has too little space.
@@ -73,10 +73,10 @@ class ReplayBuffer:
         self.device = torch.device(device)
         self._widths = [observation_dim, action_dim, 1, 1, observation_dim]
         shape = capacity, sum(self._widths)
-        self.nbytes = shape[0] * shape[1] * torch.float32.itemsize
-        self.is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and self.nbytes > memory_limit
+        nbytes = shape[0] * shape[1] * torch.float32.itemsize
+        self.is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and nbytes > memory_limit
         if self.is_memory_mapped:
-            self._rows = torch.frombuffer(_map_file(self.nbytes), dtype=torch.float32).view(shape)
+            self._rows = torch.frombuffer(_map_file(nbytes), dtype=torch.float32).view(shape)
         else:
             self._rows = torch.zeros(shape, dtype=torch.float32, device=self.device)
         # Reused by every sample: a new allocation can cost more than the sampling.
@@ -104,9 +104,6 @@ class ReplayBuffer:
     def sample(self, batch_size: int) -> Transition:
         """Draw ``batch_size`` transitions uniformly, with replacement, as contiguous copies on the buffer's device."""
         index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
-        oldest = self.added - self._size
-        if oldest and self._size < self.capacity:  # restored from a smaller buffer
-            index = (index + oldest) % self.capacity
         rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
         observation, action, reward, discount, next_observation = rows.split_with_sizes(self._widths, 1)
         fields = observation, action, reward.squeeze(1), discount.squeeze(1), next_observation
@@ -118,10 +115,9 @@ class ReplayBuffer:
         rows = self.sample(num_batches * batch_size)
         return [Transition(*batch) for batch in zip(*(field.chunk(num_batches) for field in rows), strict=True)]
 
-    @property
-    def generator_state(self) -> Tensor:
-        """State of the sampling generator, bytes on the CPU."""
-        return self._generator.get_state()
+    def state_dict(self) -> dict[str, Any]:
+        """Return the arguments of `restore`."""
+        return {"rows": self.rows(), "added": self.added, "generator_state": self._generator.get_state()}
 
     def rows(self) -> Tensor:
         """Return copies of all transitions as rows ``(N, 2 O + A + 2)``, the oldest first."""
@@ -132,23 +128,15 @@ class ReplayBuffer:
     def restore(self, rows: Tensor, added: int, generator_state: Tensor) -> None:
         """Continue another buffer from its `rows`, even if device, capacity or storage have changed.
 
-        With the same capacity the buffer continues exactly. A smaller buffer keeps the newest transitions. On another
-        type of device the generator keeps its own state.
+        With the same capacity the buffer continues exactly; with another one it numbers its transitions anew, and a
+        smaller one keeps the newest. On another type of device the generator keeps its own state.
 
         Args:
             rows: what `rows` returned.
             added: transitions added so far.
             generator_state: state of the sampling generator.
-
-        Raises:
-            ValueError: the rows have other columns than this buffer; then nothing changes.
         """
-        if rows.dim() != 2 or rows.shape[1] != sum(self._widths):
-            raise ValueError(
-                f"saved transitions must have shape (n, {sum(self._widths)}) for {self._widths[0]} observation "
-                f"and {self._widths[1]} action columns; found {tuple(rows.shape)}"
-            )
-        self.added = added - len(rows)
+        self.added = added - len(rows) if len(rows) == self.capacity else 0
         self._size = 0
         self._write(rows)
         if generator_state.shape == self._generator.get_state().shape:
@@ -177,9 +165,7 @@ def _map_file(nbytes: int) -> mmap.mmap:
     try:
         free = shutil.disk_usage(folder).free
         if nbytes > free:
-            raise UsageError(
-                f"{folder}: the replay buffer needs {nbytes:,} bytes on disk and {free:,} bytes are free; {remedy}"
-            )
+            raise OSError(errno.ENOSPC, f"{free:,} bytes are free")
         with tempfile.TemporaryFile(prefix="pricerl-replay-", dir=folder) as file:
             file.truncate(nbytes)
             return mmap.mmap(file.fileno(), nbytes)  # keeps the file after it is closed

@@ -16,14 +16,6 @@ from torch import Tensor, nn
 from pricerl.sac.networks import Actor
 
 
-class Observed(Protocol):
-    """State of ``B`` rows that a policy can observe."""
-
-    @property
-    def observation(self) -> Tensor:
-        """``(B, O)``."""
-
-
 class DifferentiableEnv(Protocol):
     """Environment whose rewards and states carry gradients with respect to earlier actions.
 
@@ -31,7 +23,7 @@ class DifferentiableEnv(Protocol):
     """
 
     def start(self) -> Any:
-        """Return first states of ``B`` rows, an `Observed`: those that were kept, or newly drawn ones."""
+        """Return first states of ``B`` rows, with an ``observation (B, O)``: kept or newly drawn ones."""
 
     def step(self, state: Any, action: Tensor) -> tuple[Any, Tensor, Tensor]:
         """Return states after actions ``(B, A)``, rewards, and discounts of the values after them, ``(B,)`` each."""

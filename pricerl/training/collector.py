@@ -49,11 +49,10 @@ class Collector:
         self.config = config
         self._observation, _ = env.reset(seed=seed)
         device = self._observation.device
-        self._action_dim = flatdim(env.single_action_space)
         self.buffer = ReplayBuffer(
             config.buffer_capacity,
             flatdim(env.single_observation_space),
-            self._action_dim,
+            flatdim(env.single_action_space),
             device=device,
             seed=seed,
             memory_limit=int(config.buffer_memory_gb * 10**9),
@@ -75,29 +74,25 @@ class Collector:
         """Number of finished episodes over all rows."""
         return int(self._episodes)
 
-    @torch.no_grad()
     def warm_up(self, policy: Algorithm, resumed: bool = False) -> None:
-        """Fill the buffer with ``warmup_steps`` random actions; a resumed run takes its own, unobserved."""
+        """Fill the buffer with ``warmup_steps`` random actions; a resumed run takes its policy's."""
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
-            if not resumed:
-                policy.observe(self._observation)
-            returns = self._step(policy, self._act(policy) if resumed else self._random_action())
-            if not resumed:
-                policy.observe_returns(returns)
+            self.collect(policy, 1, at_random=not resumed)
 
     @torch.no_grad()
-    def collect(self, policy: Algorithm, vector_steps: int) -> None:
-        """Step all rows ``vector_steps`` times with the stochastic policy."""
+    def collect(self, policy: Algorithm, vector_steps: int, at_random: bool = False) -> None:
+        """Step all rows ``vector_steps`` times with the stochastic policy, or at random."""
         seen = []
         returns = []
         for _ in range(vector_steps):
             seen.append(self._observation)
-            returns.append(self._step(policy, self._act(policy)))
+            action = self._random_action() if at_random else policy.act(self._observation)
+            returns.append(self._step(policy, action))
         policy.observe(torch.cat(seen))
         policy.observe_returns(torch.cat(returns))
 
     def next_batch(self, policy: Algorithm) -> Transition:
-        """Return the next batch, after a turn's env steps; raise a ``NonFiniteError`` for NaN in buffer or actions."""
+        """Return the next batch, after a turn's env steps; raise a ``NonFiniteError`` for NaN in it."""
         if not self._batches:
             self.collect(policy, self._vector_steps)
             number = self._vector_steps * self.config.utd_ratio
@@ -119,10 +114,8 @@ class Collector:
     def state_dict(self) -> dict[str, Any]:
         """Return the state as a nested dict of tensors and plain values.
 
-        ``buffer`` contains the arguments of ``ReplayBuffer.restore``, ``batches`` what is left of this turn. ``env`` is
-        None if the env cannot be saved.
+        ``batches`` are what is left of this turn, ``env`` is None if the env cannot be saved.
         """
-        buffer = self.buffer
         return {
             "counts": self.counts(),
             "observation": self._observation.clone(),
@@ -131,14 +124,14 @@ class Collector:
             "last_return": self.last_return.clone(),
             "mean_price": None if self.mean_price is None else self.mean_price.clone(),
             "random": self._random.get_state(),
-            "buffer": {"rows": buffer.rows(), "added": buffer.added, "generator_state": buffer.generator_state},
+            "buffer": self.buffer.state_dict(),
             "batches": [tuple(batch) for batch in self._batches],
             "env": self.env.state_dict() if hasattr(self.env, "state_dict") else None,
             "simulator": None if self.simulator is None else self.simulator.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a state; return False if episodes start anew or random numbers differ."""
+        """Restore a state in a new collector; return False if its episodes start anew or random numbers differ."""
         self.buffer.restore(**state["buffer"])
         self.load_counts(state["counts"])
         device = self._observation.device
@@ -152,21 +145,11 @@ class Collector:
         load = getattr(self.env, "load_state_dict", None)
         fits = state["env"] is not None and state["observation"].shape == self._observation.shape
         if load is None or not fits or not load(state["env"]):
-            seed = int(torch.randint(2**31, (), generator=self._random, device=device))
-            self._observation, _ = self.env.reset(seed=seed)
-            self._returns.zero_()
-            self._discounted.zero_()
             return False
         self._observation = state["observation"].to(device)  # in its layout, by which matrix products are rounded
         self._returns.copy_(state["returns"])
         self._discounted.copy_(state["discounted"])
         return same_random and (self.simulator is None or self.simulator.load_state_dict(state["simulator"] or {}))
-
-    def _act(self, policy: Algorithm) -> Tensor:
-        action = policy.act(self._observation)
-        if action.device.type == "cpu" and not action.isfinite().all():
-            raise NonFiniteError("an action of the policy is not finite")
-        return action
 
     def _step(self, policy: Algorithm, action: Tensor) -> Tensor:
         """Step the env, store the transitions, and return the discounted returns ``(B,)`` of the episodes so far."""
@@ -190,7 +173,7 @@ class Collector:
         return discounted
 
     def _random_action(self) -> Tensor:
-        shape = (self.env.num_envs, self._action_dim)
+        shape = (self.env.num_envs, flatdim(self.env.single_action_space))
         return 2 * torch.rand(shape, generator=self._random, device=self._random.device) - 1
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -153,7 +151,6 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""
-        assert self.trainer is not None
         trainer: Any = self.trainer
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
@@ -164,18 +161,15 @@ class ReplayDataModule(LightningDataModule, ABC):
                     f"trainer.{name} {value} is not supported: batches are sampled from a replay buffer, and "
                     "data.eval_every is the number of updates between two evaluations"
                 )
-        if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
-            updates = self.epoch_end - done
-        else:
-            updates = updates_per_epoch(self.eval_every, trainer.max_steps - done)
-        self.epoch_end = done + updates
+        if self.epoch_end <= done:  # a resumed run ends the epoch that it was saved in
+            self.epoch_end = done + updates_per_epoch(self.eval_every, trainer.max_steps - done)
+        updates = self.epoch_end - done
         return SampleStream(self.start_collector, trainer.lightning_module, updates, self._stop_diverged)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
-        assert self.trainer is not None
-        share = {"rank": self.trainer.global_rank, "num_ranks": self.trainer.world_size}
-        return EpisodeLoader([lambda module: self.score(module, **share)])
+        trainer: Any = self.trainer
+        return EpisodeLoader([lambda module: self.score(module, trainer.global_rank, trainer.world_size)])
 
     test_dataloader = val_dataloader
 
@@ -188,16 +182,16 @@ class ReplayDataModule(LightningDataModule, ABC):
 
         Before collection starts, the counters are the checkpoint's.
         """
-        resumed = None if self._resumed is None else self._resumed["counts"]
-        counts = resumed if self.collector is None else self.collector.counts()
-        own = {} if self.collector is None else self.process_state()
-        return {"counts": counts, "epoch_end": self.epoch_end, "evaluated": self.evaluated, PROCESS: own}
+        place = {"epoch_end": self.epoch_end, "evaluated": self.evaluated}
+        if self.collector is None:
+            return {"counts": self._resumed and self._resumed["counts"], **place, PROCESS: {}}
+        return {"counts": self.collector.counts(), **place, PROCESS: self.process_state()}
 
     def process_state(self) -> dict[str, Any]:
         """Return what goes on in this process alone: env, rows for gradients, replay buffer and generators."""
-        assert self.trainer is not None and self.collector is not None
-        own = self.collector.state_dict()
-        return {"world_size": self.trainer.world_size, "collector": own, "random": random_state()}
+        trainer: Any = self.trainer
+        collector: Any = self.collector
+        return {"world_size": trainer.world_size, "collector": collector.state_dict(), "random": random_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters of a saved run."""
@@ -217,7 +211,7 @@ class ReplayDataModule(LightningDataModule, ABC):
         if resumed is None or resumed["counts"] is None:
             collector.warm_up(policy)
             return collector
-        if why := self._restore(collector):
+        if why := self._restore(collector, resumed[PROCESS]):
             if self._rank == 0:
                 print_notes([f"resumed at update {done:,}; statistical, not exact: {why}"])
             collector.warm_up(policy, resumed=True)
@@ -232,11 +226,9 @@ class ReplayDataModule(LightningDataModule, ABC):
                 callback.take_means(trainer)
         raise_diverged(trainer, trainer.global_step, finding)
 
-    def _restore(self, collector: Collector) -> str:
-        """Continue a saved collector; return why that is not exact, empty if it is."""
-        trainer = self.trainer
-        assert trainer is not None and self._resumed is not None
-        state = self._resumed[PROCESS]
+    def _restore(self, collector: Collector, state: Mapping[str, Any]) -> str:
+        """Continue the saved state of a process; return why that is not exact, empty if it is."""
+        trainer: Any = self.trainer
         if self.changed:
             return f"{', '.join(self.changed)} changed"
         if not state:
@@ -245,11 +237,8 @@ class ReplayDataModule(LightningDataModule, ABC):
             return f"it was saved by {state['world_size']} processes and goes on with {trainer.world_size}"
         if self._rank:
             state = read_saved(rank_file(Path(str(trainer.ckpt_path)).parent, self._rank, trainer.global_step))
-        try:
-            exact = collector.load_state_dict(state["collector"])
-            restore_random_state(state["random"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{trainer.ckpt_path} cannot be restored: {error}; go on with another one") from error
+        exact = collector.load_state_dict(state["collector"])
+        restore_random_state(state["random"])
         return "" if exact else "the environment's state cannot be saved, so its episodes start anew"
 
     @property
@@ -258,26 +247,16 @@ class ReplayDataModule(LightningDataModule, ABC):
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of the global generators of torch, numpy and Python, and of GPUs if any is in use."""
+    """Return the state of torch's global generators, the only ones that training draws from."""
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    numpy_state: Any = np.random.get_state()
-    kind, words, *rest = numpy_state
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if in_use else [],
-        "numpy": (kind, torch.from_numpy(words.astype(np.int64)), *rest),
-        "python": random.getstate(),
-    }
+    return {"torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if in_use else []}
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
     """Restore what `random_state` returned, from any device; states of GPUs that this machine lacks are skipped."""
     torch.set_rng_state(state["torch"].cpu())
-    for index in range(min(len(state["cuda"]), torch.cuda.device_count()) if state["cuda"] else 0):
-        torch.cuda.set_rng_state(state["cuda"][index].cpu(), index)
-    kind, words, *rest = state["numpy"]
-    np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
-    random.setstate(state["python"])
+    for index, own in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(own.cpu(), index)
 
 
 def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:

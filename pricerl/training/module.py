@@ -136,7 +136,6 @@ class SACModule(OffPolicyModule):
 
     def setup(self, stage: str) -> None:
         """Load the weights from which a training starts; a run that goes on gets its own from Lightning."""
-        super().setup(stage)
         layout = getattr(self._data, "layout", "")
         named = self.init != "shipped"
         if stage != "fit" or self.init == "scratch" or not (layout or named):

@@ -108,8 +108,9 @@ class OffPolicyModule(LightningModule, Algorithm):
         self.compile_mode = compile
         self.averages = False
         self.evaluation: MetricCollection | None = None
+        self.compiles = False
+        """Whether the run compiles its updates, from its start on."""
         self._compiled: dict[str, CompiledStep] = {}
-        self._compiles: bool | None = None
         self._compiled_before: bool | None = None
 
     @classmethod
@@ -159,17 +160,14 @@ class OffPolicyModule(LightningModule, Algorithm):
         """Deterministic policy on the CPU, for other processes."""
         return self.cpu().policy
 
-    def setup(self, stage: str) -> None:
-        """Decide anew whether the run compiles."""
-        self._compiles = None
-        self._compiled = {}
-
     def on_train_start(self) -> None:
         """Prepare the updates once weights and optimizers are restored and on their device."""
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)  # each rank has its own
         torch.set_autocast_cache_enabled(False)  # cached casts would outlive the updates that change the weights
         self.averages = isinstance(self.trainer.strategy, ReplicatedStrategy)
+        self.compiles = self.will_compile()
+        self._compiled = {}
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rates of the update, unless ``configure_optimizers`` has schedulers of its own."""
@@ -217,21 +215,15 @@ class OffPolicyModule(LightningModule, Algorithm):
 
     def observe(self, observation: Tensor) -> None:
         """Merge observations ``(B, O)`` of all ranks into the input statistics, in the order of the ranks."""
-        self._merge(self.normalization, observation)
+        self._update(self.normalization, observation)
 
     def observe_returns(self, returns: Tensor) -> None:
         """Merge discounted returns ``(B,)`` of all ranks into their statistics, in the order of the ranks."""
-        self._merge(self.returns, returns.unsqueeze(1))
+        self._update(self.returns, returns.unsqueeze(1))
 
-    def _merge(self, statistics: InputNormalization | None, rows: Tensor) -> None:
-        if statistics is None:
-            return
-        if not self.averages:
-            statistics.update(rows)
-            return
-        var, mean = torch.var_mean(rows, dim=0, correction=0)
-        for found in gather(torch.stack([mean, var])):
-            statistics.merge(len(rows), *found)
+    def _update(self, statistics: InputNormalization | None, rows: Tensor) -> None:
+        if statistics is not None:
+            statistics.update(rows, gather if self.averages else None)
 
     @isolate_rng()
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
@@ -258,22 +250,17 @@ class OffPolicyModule(LightningModule, Algorithm):
         """Read whether updates were compiled."""
         self._compiled_before = checkpoint[COMPILED]
 
-    @property
-    def compiles(self) -> bool:
-        """Whether this run compiles its updates.
+    def will_compile(self) -> bool:
+        """Return whether a run that starts now is to compile its updates.
 
         A resumed run does what it did before, because compiled and plain updates differ in rounding. Several processes
         compile only on request.
         """
-        if self._compiles is None:
-            mode = self.compile_mode
-            if mode != "auto" or self.trainer.world_size > 1:
-                self._compiles = mode == "on"
-            elif self._compiled_before is not None:
-                self._compiles = self._compiled_before
-            else:
-                self._compiles = not self.horizon and is_long_enough(self.trainer)
-        return self._compiles
+        if self.compile_mode != "auto" or self.trainer.world_size > 1:
+            return self.compile_mode == "on"
+        if self._compiled_before is not None:
+            return self._compiled_before
+        return not self.horizon and is_long_enough(self.trainer)
 
     @property
     def _data(self) -> Any:

@@ -141,7 +141,8 @@ def test_every_switch_changes_its_networks_and_no_other(switch, network):
     def outputs(settings):
         torch.manual_seed(1)
         agent = SACAgent(O_DIM, A_DIM, SACConfig(), NetworkConfig(**settings), value_bounds=(-0.1, 0.2))
-        agent.observe(torch.rand(50, O_DIM))
+        if agent.normalization is not None:
+            agent.normalization.update(torch.rand(50, O_DIM))
         torch.manual_seed(2)
         observation, action = observations(), actions()
         return torch.cat(agent.actor(observation)), agent.critic(observation, action)

@@ -145,7 +145,7 @@ def test_normalized_sac_finds_the_best_action_of_a_bandit():
     module = make_module()
     for number in range(400):
         batch = make_batch(seed=number)
-        module.agent.observe(batch.observation)
+        module.agent.normalization.update(batch.observation)
         module.agent.returns.update(batch.reward.unsqueeze(1))
         module.update(batch)
     action = module.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)

@@ -40,7 +40,8 @@ class Learner:
     def collect(self, reward_of, random):
         observation = torch.rand(ROWS, OBSERVATION_DIM, generator=self.noise)
         action = 2 * torch.rand(ROWS, 1, generator=self.noise) - 1 if random else self.agent.act(observation)
-        self.agent.observe(observation)
+        if self.agent.normalization is not None:
+            self.agent.normalization.update(observation)
         reward = reward_of(observation, action)
         self.buffer.add(Transition(observation, action, reward, torch.zeros(ROWS), observation))
 
@@ -170,7 +171,7 @@ def informed() -> SACAgent:
     torch.manual_seed(0)
     network = NetworkConfig(hidden=(16, 16), value_bounds=False, small_init=1.0)
     made = SACAgent(O_DIM, 1, SACConfig(), network, privileged_dim=PRIVILEGED)
-    made.observe(torch.randn(MANY, O_DIM) * torch.arange(1.0, O_DIM + 1))
+    made.normalization.update(torch.randn(MANY, O_DIM) * torch.arange(1.0, O_DIM + 1))
     return made
 
 

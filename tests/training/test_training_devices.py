@@ -98,6 +98,9 @@ class Agent(SACAgent):
 
     step_discount = SACConfig().gamma
 
+    def observe(self, observation):
+        self.normalization.update(observation)
+
     def observe_returns(self, returns):
         """Keep no statistics: the rewards are not scaled."""
 
