@@ -222,9 +222,9 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     tracking = []
     if logged is not None and cli.config.wandb:
         tracking = [RunTracking(run.configs["tracking"], logged, run.checkpoint, run.settings, monitor)]
-    callbacks: list[Any] = [metrics := RunMetrics(), *tracking]
+    callbacks: list[Any] = [RunMetrics(), *tracking]
     if wanted.enable_progress_bar is not False:
-        callbacks.append(TrainingBar(metrics, wants_details(run)))
+        callbacks.append(TrainingBar(wants_details(run)))
     if fitting and generation is not None and wanted.enable_checkpointing is not False:
         callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
     cli.trainer_defaults["callbacks"] = callbacks

@@ -33,10 +33,8 @@ class RunMetrics(Callback):
     """
 
     def __init__(self) -> None:
-        self.latest: dict[str, float] = {}
         self._recent: dict[str, list[Tensor]] = defaultdict(list)
         self._mark: tuple[float, int, int] | None = None
-        self._rows = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the metrics of updates since the last row, ``(N,)`` each."""
@@ -45,10 +43,6 @@ class RunMetrics(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._recent.update({name: [values] for name, values in state_dict["recent"].items()})
-
-    def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
-        """Continue with the next row in a resumed run."""
-        self._rows = trainer.global_step // (trainer.log_every_n_steps or ROW_EVERY)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Restart the clock: warm-up and evaluation do not count as training time."""
@@ -61,20 +55,17 @@ class RunMetrics(Callback):
         for name, values in outputs.items() if isinstance(outputs, Mapping) else ():
             if name.startswith("train/") and isinstance(values, Tensor):
                 self._recent[name].append(values.detach().reshape(-1))
-        every = trainer.log_every_n_steps
-        before = self._rows
-        self._rows = trainer.global_step // (every or ROW_EVERY)
-        due = self._rows > before
+        due = trainer.global_step % (trainer.log_every_n_steps or ROW_EVERY) == 0
         if not (due or trainer.is_last_batch):
             return
-        means = self.take_means(trainer)  # before an evaluation in any case
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in means.items()})
+        row = self.take_means(trainer)  # before an evaluation in any case
         if due:
             named = zip(pl_module.learning_rates, trainer.optimizers, strict=False)
             rates = {f"train/{name}_lr": float(optimizer.param_groups[0]["lr"]) for name, optimizer in named}
-            self.latest = {**_counters(trainer), **means, **rates, **self._speed(trainer)}
-            if every:
-                _write_row(trainer, self.latest)
+            row = {**_counters(trainer), **row, **rates, **self._speed(trainer)}
+            if trainer.log_every_n_steps:
+                _write_row(trainer, row)
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in row.items()})
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the last losses before a checkpoint is saved."""
@@ -84,8 +75,7 @@ class RunMetrics(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of an evaluation."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            counters = _counters(trainer)
-            place = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
+            place = {name: value for name, value in _counters(trainer).items() if "/" not in name}
             known = trainer.callback_metrics.items()
             scores = {name: float(value) for name, value in known if name.startswith("eval/")}
             _write_row(trainer, {"epoch": trainer.current_epoch, **place, **scores})
@@ -125,17 +115,14 @@ def _clock(trainer: Any) -> tuple[float, int, int]:
 def _counters(trainer: Any) -> dict[str, float]:
     collector = trainer.datamodule.collector
     ranks = trainer.world_size
-    counters = {
+    return {
         "env_steps": float(collector.env_steps * ranks),
         "updates": float(trainer.global_step),
         "episodes": float(collector.episodes * ranks),
         "train/buffer_size": float(len(collector.buffer) * ranks),
+        **({"train/episode_return": float(collector.last_return)} if collector.episodes else {}),
+        **({} if collector.mean_price is None else {"train/price_mean": float(collector.mean_price)}),
     }
-    if collector.episodes:
-        counters["train/episode_return"] = float(collector.last_return)
-    if collector.mean_price is not None:
-        counters["train/price_mean"] = float(collector.mean_price)
-    return counters
 
 
 class MetricsLogger(Logger):
@@ -147,11 +134,8 @@ class MetricsLogger(Logger):
     def __init__(self, folder: Path, resumed: Checkpoint | None = None) -> None:
         super().__init__()
         self._path = folder / METRICS_FILE
+        self._resumed = resumed
         self._columns: list[str] = []
-        self._rows: list[dict[str, float]] = []
-        if self._path.exists() and getattr(rank_zero_only, "rank", 0) == 0:
-            rows = [] if resumed is None else [row for row in _read_rows(self._path) if _is_before(row, resumed)]
-            write_file(self._path, _render(list(rows[0]), rows)) if rows else self._path.unlink()
 
     @property
     def name(self) -> str:
@@ -173,30 +157,23 @@ class MetricsLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Take a row."""
-        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
-        self._rows.append({**values, "step": len(self._rows) if step is None else step})
-
-    @rank_zero_only
-    def save(self) -> None:
-        """Append the new rows and flush them to the disk; new columns rewrite the file."""
-        if not self._rows:
-            return
-        rows = [{name: str(value) for name, value in row.items()} for row in self._rows]
+        """Append a row and flush it to the disk; new columns, and the first row of a process, rewrite the file."""
+        numbers = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        row = {name: str(value) for name, value in {**numbers, "step": step}.items()}
+        columns = sorted({*self._columns, *row})
         with naming(self._path):
+            if columns == self._columns:
+                write_through(self._path, _render(columns, [row], headed=False), "ab")
+                return
+            known = self._known_rows()
+            self._columns = sorted({*columns, *(name for old in known[:1] for name in old)})
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            known = self._columns or list(next(iter(_read_rows(self._path)), ()))
-            columns = sorted({*known, *(name for row in rows for name in row)})
-            if columns != known:
-                write_file(self._path, _render(columns, [*_read_rows(self._path), *rows]))
-            else:
-                write_through(self._path, _render(columns, rows, headed=False), "ab")
-        self._columns = columns
-        self._rows.clear()
+            write_file(self._path, _render(self._columns, [*known, row]))
 
-    def finalize(self, status: str) -> None:
-        """Write what is left."""
-        self.save()
+    def _known_rows(self) -> list[dict[str, str]]:
+        """Return the rows of the file that stay: all that this process wrote, else those before the checkpoint."""
+        rows = _read_rows(self._path)
+        return rows if self._columns else [row for row in rows if _is_before(row, self._resumed)]
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -206,8 +183,10 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return [row for row in csv.DictReader(complete) if None not in row and None not in row.values()]
 
 
-def _is_before(row: Mapping[str, str], resumed: Checkpoint) -> bool:
-    """Return whether a row was written before a checkpoint, which may have been saved before its evaluation."""
+def _is_before(row: Mapping[str, str], resumed: Checkpoint | None) -> bool:
+    """Return whether a row was written before a checkpoint, if any, which may have been saved before its evaluation."""
+    if resumed is None:
+        return False
     updates = float(row["updates"] or 0.0)
     is_evaluation = any(value and name.startswith("eval/") for name, value in row.items())
     states = [state for state in resumed.content.values() if isinstance(state, dict) and "evaluated" in state]

@@ -11,7 +11,6 @@ from lightning.pytorch.callbacks import RichProgressBar
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pricerl.terminal import write_lines
-from pricerl.training.callbacks.metrics import RunMetrics
 
 REDRAWS_PER_SECOND = 2
 """Redraws of the progress bar; each takes some milliseconds of training time."""
@@ -20,9 +19,8 @@ REDRAWS_PER_SECOND = 2
 class TrainingBar(RichProgressBar):
     """Rich progress bar on stderr: share of ``max_steps``, time left and, for engineers, details of the last row."""
 
-    def __init__(self, metrics: RunMetrics, details: bool = True) -> None:
+    def __init__(self, details: bool = True) -> None:
         super().__init__(refresh_rate=REDRAWS_PER_SECOND, leave=False, console_kwargs={"stderr": True})
-        self._metrics = metrics
         self._details = details
         self._updated_at = 0.0
 
@@ -58,7 +56,7 @@ class TrainingBar(RichProgressBar):
         """Return the numbers next to the bar: return and price of the last evaluation, if there is one."""
         if not self._details:
             return {}
-        known: dict[str, Any] = {**self._metrics.latest, **trainer.callback_metrics}
+        known = trainer.callback_metrics
         wanted = {
             "return": ("eval/episode_return", "train/episode_return"),
             "price": ("eval/price_mean", "train/price_mean"),
