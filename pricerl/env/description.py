@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.env.references import References
 from pricerl.market.market import Market
@@ -59,11 +60,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     paid = market.share_paid * references.price
     units = references.sales[:, market.mean_draw] / paid
     lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
-    seasons = []
-    for product in market.preprocessor.products:
-        daily = product.units[product.observed]
-        recent = daily[-steps_in(RECENT_DAYS, product.step_days) :]
-        seasons.append(np.log(max(recent.mean(), 1e-3) / max(daily.mean(), 1e-3)))
+    seasons = [_season(product) for product in market.preprocessor.products]
     columns = [
         below,
         at_median,
@@ -96,6 +93,13 @@ class Landmarks(NamedTuple):
         below = torch.stack([self.log_lower - log_price, self.log_upper - log_price])
         above = torch.where(below > 0, below, self.reach).amin(0)
         return torch.stack([0.5 + 0.5 * (self.log_best - log_price) / self.reach, above / self.reach], 1).clamp(0, 1)
+
+
+def _season(product: ProductHistory) -> float:
+    """Return the log of the last weeks' units per day over the whole history's."""
+    daily = product.units[product.observed]
+    recent = daily[-steps_in(RECENT_DAYS, product.step_days) :]
+    return float(np.log(max(recent.mean(), 1e-3) / max(daily.mean(), 1e-3)))
 
 
 def _elasticity(market: Market, price: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import PRICES, REACH, Landmarks, describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
@@ -23,7 +24,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, recent_prices, support_box
 from pricerl.guardrails.projection import PriceBand, feasible_band, price_box, project, waits_for_pace
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
-from pricerl.market.market import GridPosition, Market, Response
+from pricerl.market.market import GridPosition, Market, ProductMarket, Response
 from pricerl.market.reward import RewardConfig, RewardInputs, Spans, weigh_losses
 
 
@@ -43,11 +44,8 @@ class Dynamics:
         self.config = config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
-        self.guarded = []
-        for history, product in zip(market.preprocessor.products, market.products, strict=True):
-            rails = self.guardrails.of(history.product)
-            costs = UnitCosts(*product.cost.means, product.cost.known)
-            self.guarded.append(GuardedProduct(rails, support_box(history.price[history.observed], rails), costs))
+        pairs = zip(market.preprocessor.products, market.products, strict=True)
+        self.guarded = [_guard(self.guardrails.of(history.product), history, product) for history, product in pairs]
         self.limits = price_limits(self.guarded, market.device)
         median = self.history.median_price(not self.reward.rewards_profit)
         self.references = find_references(market, median, self.history.current_price())
@@ -288,6 +286,12 @@ class Dynamics:
         )
         gain = self.reward.evaluate(day) - reference.objective
         return gain if gain.shape == mean_sales_ratio.shape else gain.expand_as(level.sales + mean_sales_ratio)
+
+
+def _guard(rails: GuardrailConfig, history: ProductHistory, product: ProductMarket) -> GuardedProduct:
+    """Return a product with its guardrails, the prices that its history supports, and its costs."""
+    support = support_box(history.price[history.observed], rails)
+    return GuardedProduct(rails, support, UnitCosts(*product.cost.means, product.cost.known))
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:

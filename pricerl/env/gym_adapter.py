@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import FlattenObservation
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Env = gymnasium.Env[Any, Any]
 
 
-class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
+class GymVectorEnv:
     """``num_envs`` copies of a registered Gymnasium environment as one batch of tensors.
 
     Observations of any Box shape and type become flat float32; actions are clipped to [-1, 1], rescaled to the
@@ -45,12 +45,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         UsageError: if the environment cannot be made, or if its spaces are not Boxes that SAC can learn in.
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
-        "render_modes": [],
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
-    closed = True  # until there is something to close: Gymnasium closes even an env whose constructor failed
-
     def __init__(
         self,
         env_id: str,
@@ -71,20 +65,16 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
                 autoreset_mode=AutoresetMode.SAME_STEP,
             )
         self.max_episode_steps = getattr(self._envs.envs[0].spec, "max_episode_steps", None)
-        self.closed = False
         self._steps = 0
-        observed = self._envs.single_observation_space
-        acted = self._envs.single_action_space
-        assert isinstance(observed, spaces.Box) and isinstance(acted, spaces.Box)
+        observed: Any = self._envs.single_observation_space
+        acted: Any = self._envs.single_action_space
         with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
             low = observed.low.astype(np.float32)
             high = observed.high.astype(np.float32)
         self.observation_dim = low.size
         self.action_dim = int(np.prod(acted.shape))
-        self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
-        self.single_action_space = spaces.Box(-1.0, 1.0, (self.action_dim,), np.float32)
-        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, self.num_envs)
+        self.single_observation_space: spaces.Space[Any] = spaces.Box(low, high, dtype=np.float32)
+        self.single_action_space: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (self.action_dim,), np.float32)
         self._acted = acted
         self._middle = (acted.low + acted.high) / 2
         self._reach = acted.high - self._middle
@@ -135,8 +125,8 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         ended, cut = (torch.from_numpy(flags).to(self.device) for flags in (terminated, truncated))
         return self._finite("observation", following), reward, ended, cut, info
 
-    def close_extras(self) -> None:
-        """Close every row's environment; Gymnasium's ``close`` calls it once."""
+    def close(self) -> None:
+        """Close every row's environment; a second call changes nothing."""
         self._envs.close()
 
     def _finite(self, name: str, values: Array) -> Tensor:

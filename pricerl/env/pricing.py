@@ -24,12 +24,15 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
-from pricerl.runtime import CompiledFunction, keep_freed_memory
+from pricerl.runtime import CompiledFunction
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
 Array = NDArray[Any]
 Space = spaces.Space[NDArray[np.float32]]
 Draws = Literal["posterior", "mean"]
+
+RESET_OPTIONS = ("product", "index", "draw")
+"""Options of ``reset``, which fix what is random otherwise."""
 
 
 def default_market() -> Market:
@@ -58,8 +61,6 @@ class _Episodes:
             _ = dynamics.quantiles  # read once, outside compiled steps
         plain = self._decide_and_hold
         self._step: Callable[..., Any] = CompiledFunction(plain, "env steps") if dynamics.config.compile else plain
-        if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
-            keep_freed_memory()
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
         return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
 
@@ -67,9 +68,8 @@ class _Episodes:
         """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""
         if seed is not None:
             self._generator.manual_seed(seed)
-        known = ("product", "index", "draw")
-        if unknown := [name for name in options if name not in known]:
-            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(known)}")
+        if unknown := [name for name in options if name not in RESET_OPTIONS]:
+            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(RESET_OPTIONS)}")
         market = self.dynamics.market
         history = self.dynamics.history
         if self._draws == "mean":
@@ -244,9 +244,9 @@ class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
         starts: Starts = "train",
         draws: Draws = "posterior",
     ) -> None:
-        dynamics = market
-        if not isinstance(dynamics, Dynamics):
-            dynamics = Dynamics(dynamics or default_market(), reward, guardrails, config)
+        dynamics = (
+            market if isinstance(market, Dynamics) else Dynamics(market or default_market(), reward, guardrails, config)
+        )
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = self._open(num_envs, dynamics, starts, draws)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)

@@ -54,12 +54,10 @@ def find_references(market: Market, median: Tensor, current: Tensor) -> Referenc
 
 def find_spans(market: Market, reference: References) -> Spans:
     """Return 5th to 95th percentile of each history over its reference in the mean market, ``(P,)``, at least 5 %."""
-    rows = []
-    for product in market.preprocessor.products:
-        series = (product.price, product.sales, product.organic, product.ad)
-        low, high = np.percentile(np.stack(series)[:, product.observed], [5, 95], axis=1)
-        rows.append(np.nan_to_num(high - low))
-    spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
+    products = market.preprocessor.products
+    series = [np.stack((item.price, item.sales, item.organic, item.ad))[:, item.observed] for item in products]
+    ranges = np.stack([np.diff(np.percentile(values, [5, 95], axis=1), axis=0)[0] for values in series])
+    spans = torch.tensor(np.nan_to_num(ranges), dtype=torch.float32, device=market.device).T
     in_mean = (value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad))
     scales = zip(spans, (reference.price, *in_mean), strict=True)
     return Spans(*((span / scale).clamp(min=0.05) for span, scale in scales))

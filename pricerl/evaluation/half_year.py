@@ -247,10 +247,7 @@ def _repeat(record: Any, times: int) -> Any:
 
 @torch.no_grad()
 def plan_half_years(dynamics: Dynamics, products: Collection[int] | None = None) -> dict[int, StockedProduct]:
-    """Plan the half-year of every product with stock and unit cost, or of some, in one batch; return them by number.
-
-    Errors are `Shelf`'s.
-    """
+    """Plan the half-year of every product with stock and unit cost, or of some, in one batch; return them by number."""
     market = dynamics.market
     chosen = range(market.num_products) if products is None else products
     rows = [row for row in chosen if market.products[row].stock is not None and market.products[row].cost.known]

@@ -25,7 +25,7 @@ from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import PROBLEMS, DataError, UsageError
-from pricerl.evaluation.backtest import Backtest, draw_products
+from pricerl.evaluation.backtest import draw_products
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
@@ -111,8 +111,6 @@ class PricingData:
         self.engine: Any = None
         self.spread: Spread = map
         """Engine of the command, if there is one, and its function that makes the calls of fits."""
-        self.backtests: Mapping[str, Backtest] | None = None
-        """Backtests of the products by name, where validation or test has computed them."""
         self.found_currency = ""
         """Currency that the file names, if it does."""
         self.known_products: Collection[str] = ()
@@ -247,7 +245,6 @@ class PricingData:
                 if item.product in known
             }
             self.evidence |= {name: Evidence(*item) for name, item in kept.items()}
-        self.backtests = None
         self.__dict__.pop("pool", None)
         self.release()
 

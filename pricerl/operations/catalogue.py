@@ -203,7 +203,7 @@ def split(
         part = wanted[first : first + CHUNK]
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
-        yield Chunk(advisor, prepared, data.pool, known, data.backtests, tested, origin)
+        yield Chunk(advisor, prepared, data.pool, known, tested=tested, origin=origin)
 
 
 def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
-from pricerl.guardrails.limits import is_small
+from pricerl.guardrails.limits import GuardedProduct, is_small
 from pricerl.guardrails.projection import project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.planner.constant_price import best_constant_price, candidate_prices, value_average_day
@@ -136,27 +136,36 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
 
 def _price_grids(dynamics: Dynamics) -> Grids:
     """Return evenly spaced log prices over each product's feasible and latest prices and its reference price."""
-    lows = []
-    highs = []
-    sizes = []
     history = dynamics.history
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
-    for product in (Product(dynamics, index) for index in range(dynamics.market.num_products)):
-        latest = product.money(product.history.prices_in_force[-14:])
-        prices = torch.cat([candidate_prices(product), latest, remembered[product.rows()]]).double()
-        low = prices.min().log()
-        high = prices.max().log()
-        lows.append(low)
-        highs.append(torch.maximum(high, low + SMALLEST_RANGE))
-        largest = max(math.log1p(max(product.today.config.rise, product.today.config.drop)), SMALLEST_RANGE)
-        needed = math.ceil(5 * float(high - low) / largest) + 1
-        sizes.append(next((size for size in SIZES if size >= needed), SIZES[-1]))
-    low = torch.stack(lows)
-    high = torch.stack(highs)
+    products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
+    ranges = torch.stack([_price_range(product, remembered[product.rows()]) for product in products])
+    low = ranges[:, 0]
+    width = ranges[:, 1] - low
+    sizes = [_grid_size(*pair) for pair in zip(dynamics.guarded, width.tolist(), strict=True)]
     size = torch.tensor(sizes, device=low.device)
     point = torch.arange(max(sizes), device=low.device).minimum(size[:, None] - 1)
-    step = (high - low) / (size - 1)
+    step = width / (size - 1)
     return Grids(low[:, None] + step[:, None] * point, step, size)
+
+
+def _price_range(product: Product, remembered: Tensor) -> Tensor:
+    """Return lowest and highest log price ``(2,)`` of a product's grid, in double precision."""
+    latest = product.money(product.history.prices_in_force[-14:])
+    prices = torch.cat([candidate_prices(product), latest, remembered]).double()
+    low = prices.min().log()
+    return torch.stack([low, torch.maximum(prices.max().log(), low + SMALLEST_RANGE)])
+
+
+def _grid_size(guarded: GuardedProduct, width: float) -> int:
+    """Return the number of prices of a grid that is ``width`` wide, in logs."""
+    needed = math.ceil(5 * width / max(_largest_change(guarded), SMALLEST_RANGE)) + 1
+    return next((size for size in SIZES if size >= needed), SIZES[-1])
+
+
+def _largest_change(guarded: GuardedProduct) -> float:
+    """Return the largest change of a product's price, in logs."""
+    return math.log1p(max(guarded.config.rise, guarded.config.drop))
 
 
 def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
@@ -264,8 +273,7 @@ def _find_infeasible(dynamics: Dynamics, grids: Grids) -> dict[int, str]:
     start = dynamics.start(product, last)
     feasible = dynamics.band(start).feasible | dynamics.waits(start)
     for row, step in enumerate(grids.step.tolist()):
-        rails = dynamics.guarded[row].config
-        largest = math.log1p(max(rails.rise, rails.drop))
+        largest = _largest_change(dynamics.guarded[row])
         if not feasible[row]:
             found[row] = "the planner finds no allowed price within one step (data.guardrails), so it keeps the price"
         elif dynamics.config.action == "step" and 0 < largest < step:

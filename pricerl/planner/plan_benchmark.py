@@ -84,14 +84,10 @@ class PlanBenchmark:
         gain = self._score(lambda now: self.dynamics.decide(now, watched(now.observation)[:, 0])) - self.planned
         return gain if watched.failed is None else gain.masked_fill(watched.failed, torch.nan)
 
-    def measure_draws(self, policy: Policy) -> Tensor:
-        """Return a policy's mean daily reward minus the plan's per product and posterior draw, ``(P, K)``."""
-        market = self.dynamics.market
-        return self.measure(policy).view(market.num_products, -1, min(market.num_draws, len(self._draws))).mean(1)
-
     def compare(self, policy: Policy) -> Comparison:
         """Compare a deterministic policy with the plan, product by product; the share must be all rows."""
-        gain = self.measure_draws(policy)
+        market = self.dynamics.market
+        gain = self.measure(policy).view(market.num_products, -1, min(market.num_draws, len(self._draws))).mean(1)
         return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
 
     def _score(self, choose: Choice) -> Tensor:

@@ -93,11 +93,8 @@ class PricingDataModule(PricingData, ReplayDataModule):
         found = {**episodes._asdict(), **paths._asdict(), "harmed_share": harmed, self.monitor: gain}
         found["plan_share"] = 1.0 + self.reward.resolved().profit_share * gain
         if self.trainer is not None and self.trainer.state.fn != "fit":  # no update changes the forecasts
-            if self.backtests is None:
-                self.backtests = run_backtests(
-                    self.preprocessor, self.market_config, self.cost, self.seed, pool=self.pool
-                )
-            nearest = [item.scores[0] for item in self.backtests.values()]
+            backtests = run_backtests(self.preprocessor, self.market_config, self.cost, self.seed, pool=self.pool)
+            nearest = [item.scores[0] for item in backtests.values()]
             if nearest:
                 found["forecast_error"] = torch.tensor([score.wape_market for score in nearest[rank::num_ranks]])
                 found["interval_coverage"] = torch.tensor([score.coverage for score in nearest[rank::num_ranks]])

@@ -139,8 +139,7 @@ import pricerl
 trained = pricerl.load("checkpoints/seller/best.ckpt")
 trained.policy
 assert not set({UNUSED}) & set(sys.modules)
-trained.run.pricing.backtests = {{}}
-chunk = next(split(trained.run, ()))
+chunk = next(split(trained.run, ()))._replace(backtests={{}})
 Path("chunk.pkl").write_bytes(dumps(chunk))
 """
 WORK = f"""

@@ -11,7 +11,6 @@ import pytest
 import torch
 from adapter_toys import TOY, Toy, rows
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 
 from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import NonFiniteError, UsageError
@@ -24,8 +23,6 @@ def test_pendulum_has_three_observations_one_action_and_200_steps():
     assert env.max_episode_steps == 200
     assert env.single_observation_space == spaces.Box(np.float32([-1, -1, -8]), np.float32([1, 1, 8]))
     assert env.single_action_space == spaces.Box(-1.0, 1.0, (1,), np.float32)
-    assert env.observation_space.shape == (4, 3) and env.action_space.shape == (4, 1)
-    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
 
 
 def test_what_comes_out_are_tensors_of_the_documented_types():

@@ -12,6 +12,7 @@ from shops.weekly_shelf import WeeklyShelf, update_belief
 
 from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
+from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -181,13 +182,11 @@ def test_each_product_has_its_own_stock(fitted):
     assert state.on_hand.tolist() == [7.0] and state.rows.stock.lead_weeks.tolist() == [6.0]
 
 
-def test_stocks_must_match_products_and_count_profit(market):
-    with pytest.raises(UsageError, match="1 products need as many stocks, found 2"):
-        WeeklyShelf(Dynamics(market), [STOCK, STOCK])
+def test_orders_seek_profit_and_prices_change_weekly():
     with pytest.raises(UsageError, match="orders seek profit alone"):
-        WeeklyShelf(Dynamics(market, RewardConfig("revenue")), [STOCK])
+        check_settings(RewardConfig("revenue").resolved(), 7)
     with pytest.raises(UsageError, match="min_hold_days to 7 or less, found 14"):
-        WeeklyShelf(Dynamics(market, guardrails=GuardrailConfig(min_hold_days=14)), [STOCK])
+        check_settings(RewardConfig("profit").resolved(), 14)
 
 
 def test_the_median_of_four_weeks_begins_with_the_history(market):

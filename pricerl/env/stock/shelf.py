@@ -113,16 +113,12 @@ def count_profit(
 class Shelf:
     """Market, guardrails and stock of all products: the constants of the functions, on the market's device.
 
-    Raises:
-        UsageError: stocks and products differ in number, costs do not count, or prices must be held beyond a week.
+    Reward and guardrails are those that `check_settings` accepts.
     """
 
     def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock]) -> None:
         self.dynamics = dynamics
         self.market = market = dynamics.market
-        if len(stocks) != market.num_products:
-            raise UsageError(f"stock: {market.num_products} products need as many stocks, found {len(stocks)}")
-        check_settings(dynamics.reward, dynamics.guardrails.min_hold_days)
         self.stock = stack_stocks(stocks, market.device)
         self.size = market.size * WEEK / market.step_days
         self.quantiles = tabulate_units(self.size)
