@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
@@ -43,8 +42,7 @@ def mcp(words: Sequence[str]) -> int:
     options, others = parser.parse_known_intermixed_args(words)
     if options.http:
         server = import_extra("pricerl.serve.server", 'mcp --http needs the extra: pip install -e ".[serve]"')
-        code: int = server.serve([word for word in words if word != "--http"], add_tools)
-        return code
+        return int(server.serve([word for word in words if word != "--http"], add_tools))
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     create_server(Workplace.enter(options.folder, options.today)).run("stdio")
@@ -82,14 +80,7 @@ def add_tools(app: FastAPI, workplace: Workplace) -> None:
         await answer(scope, receive, send)
 
     app.mount("/mcp", answer_named)
-    outer = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def both(app: FastAPI) -> AsyncIterator[Any]:
-        async with outer(app) as state, tools.session_manager.run():
-            yield state
-
-    app.router.lifespan_context = both
+    app.state.alongside = tools.session_manager.run()
 
 
 def _explained(tool: Callable[..., Any]) -> Callable[..., Any]:

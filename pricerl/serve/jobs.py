@@ -54,8 +54,7 @@ class Job:
                     encoding="utf-8",
                     errors="replace",
                 )
-                assert self.process.stdout is not None
-                for line in self.process.stdout:  # \r ends a line, too, so that bars of progress are kept
+                for line in self.process.stdout or ():  # \r ends a line, too, so that bars of progress are kept
                     if (text := clean(line.removesuffix("\n"))).strip():
                         self.lines.append(text)
                 code = self.process.wait()

@@ -47,9 +47,18 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     environment, style = page_environment("pricerl.serve")
     csrf, role, name = (getattr(request.state, key, "") for key in ("csrf", "role", "name"))
     job = request.app.state.jobs.running
-    known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "named": name, "quote": quote}
-    known |= {"modes": LOOSENESS, "exact": exact, "job": job and job.id}
-    known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver")}
+    known = {
+        "style": style,
+        "policy": FRAMED.format(hash=style_hash()),
+        "csrf": csrf,
+        "named": name,
+        "quote": quote,
+        "modes": LOOSENESS,
+        "exact": exact,
+        "job": job and job.id,
+        "edits": is_at_least(role, "editor"),
+        "decides": is_at_least(role, "approver"),
+    }
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
 

@@ -102,14 +102,16 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
     """Return the application of a folder."""
 
     @asynccontextmanager
-    async def end(app: FastAPI) -> AsyncIterator[None]:
-        yield
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with app.state.alongside:
+            yield
         app.state.jobs.stop()
 
     about: dict[str, Any] = {"title": "pricerl", "version": __version__, "openapi_url": "/api/openapi.json"}
-    app = FastAPI(**about, docs_url=None, redoc_url=None, lifespan=end)
+    app = FastAPI(**about, docs_url=None, redoc_url=None, lifespan=run)
     cookie = f"pricerl-{port}"  # ports of one host share cookies
-    app.state = State({"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "cookie": cookie})
+    known = {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "cookie": cookie}
+    app.state = State({**known, "alongside": nullcontext()})  # what runs as long as the server
     app.include_router(rest.router)
     app.include_router(pages.router)
     app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=cookie)
