@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from unittest.mock import MagicMock
+from urllib.parse import urlsplit
 
 import pytest
 import wandb
@@ -142,6 +143,11 @@ def test_settings_come_before_the_environment_and_it_before_defaults(
         logger: WandbLogger = RunTracking(config, tmp_path / "shop" / "gen-0001", resumed, {}, "eval/x").logger
         return logger._wandb_init
 
+    login = f"machine {urlsplit(wandb.Settings().base_url).hostname} login user password {'0' * 40}\n"
+    (tmp_path / "login").write_text(login)
+    with monkeypatch.context() as patched:
+        patched.setenv("NETRC", str(tmp_path / "login"))
+        assert made(TrackingConfig())["mode"] == "online"
     usual = made(TrackingConfig())
     assert (usual["project"], usual["name"], usual["mode"], usual["id"]) == ("pricerl", "shop", "offline", None)
     monkeypatch.setenv("WANDB_PROJECT", "mine")

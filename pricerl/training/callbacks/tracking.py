@@ -99,7 +99,9 @@ def _knows_key() -> bool:
     """Return whether a Weights & Biases key is set or stored by its login."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    from wandb import Settings  # slow to import, and only needed here
+
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", Settings().base_url)).hostname or ""
     try:
         return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
