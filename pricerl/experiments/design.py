@@ -59,12 +59,6 @@ class Decided(NamedTuple):
     """``(K, 3)`` choice in every posterior draw at each of the `NODES`."""
 
 
-def weigh_draws(seen: FloatArray, log_ratio: FloatArray, sd: float) -> FloatArray:
-    """Return the weights ``(..., K)`` of draws with a ``log_ratio (K,)`` after tests have ``seen (...)`` one."""
-    likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
-    return np.asarray(likelihood / likelihood.sum(axis=-1, keepdims=True))
-
-
 class Rule(NamedTuple):
     """Rule by which a price is chosen after a test."""
 
@@ -92,8 +86,9 @@ def decide_after(
     The test weighs the posterior draws anew, by the likelihood of what it measures: in every draw, at three nodes
     (Raiffa and Schlaifer 1961, preposterior analysis). Gains are as in `Rule.utility`.
     """
-    weights = weigh_draws(log_ratio[:, None] + sd * NODES, log_ratio, sd)
-    found = rule.utility(weights, during, later)
+    seen = log_ratio[:, None] + sd * NODES
+    likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
+    found = rule.utility(likelihood / likelihood.sum(axis=-1, keepdims=True), during, later)
     return Decided(float((found.max(axis=-1) @ NODE_WEIGHTS).mean()), found.argmax(axis=-1))
 
 

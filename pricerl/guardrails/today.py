@@ -216,10 +216,9 @@ class Today:
         floor, ceiling = self._limits.floor.item(), self._limits.ceiling.item()
         tolerance = slack(self.now, self.config.price_step)
         inside = floor - tolerance <= self.now <= ceiling + tolerance
-        if inside or not (self.log.moves_in_steps and bool(self._limits.reachable)):
-            return False
+        possible = self.log.moves_in_steps and bool(self._limits.reachable)
         reaches = self.band.high >= floor - tolerance and self.band.low <= ceiling + tolerance
-        return self.waits or (self.band.feasible and not reaches)
+        return possible and not inside and (self.waits or (self.band.feasible and not reaches))
 
     @property
     def hard_limit(self) -> float:

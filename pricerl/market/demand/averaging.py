@@ -152,11 +152,10 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
 
 def _find_rule(everything: RegressionData, data: RegressionData, posterior: RegressionPosterior) -> PriceRule | None:
     """Return the rule by which a repricer follows demand, if one is proven and its bias is a likely one."""
-    rule = find_price_rule(everything, data, posterior.size)
-    if rule is None:
-        return None
     mean, sd = BIASES["repricer"]
-    return rule if abs(_slope_of(data, posterior) - rule.elasticity - mean) <= sd else None
+    rule = find_price_rule(everything, data, posterior.size)
+    likely = rule is not None and abs(_slope_of(data, posterior) - rule.elasticity - mean) <= sd
+    return rule if likely else None
 
 
 def _slope_of(data: RegressionData, posterior: RegressionPosterior) -> float:
