@@ -102,12 +102,14 @@ class Database:
         return [] if found.description is None else found.fetchall()
 
     def each(self, statement: str) -> Iterator[Any]:
-        """Yield the rows of a statement, which are not held in memory at once."""
+        """Return the rows of a statement, which are not held in memory at once."""
         if not self._is_server:
-            yield from self._connection.execute(statement)
-            return
+            return iter(self._connection.execute(statement))
+        return self._each_of_server(self._translated(statement))
+
+    def _each_of_server(self, statement: str) -> Iterator[Any]:
         with self._connection.cursor("each") as cursor:
-            yield from cursor.execute(self._translated(statement))
+            yield from cursor.execute(statement)
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""
