@@ -130,14 +130,14 @@ def advise(
         source = path
         usual["data.reading.decimal"] = "."
     usual |= {
-        "data.path": list_sources(source) or None,
+        "data.path": str(source) if isinstance(source, (str, Path)) else list_sources(source) or None,
         "data.reward.preset": preset,
         "trainer.max_steps": max_steps,
         "seed_everything": seed,
         "horizon": horizon,
         "run_name": run_name,
     }
-    with run_lightning("fit", *nested_settings({**usual, **(settings or {})})) as run:
+    with run_lightning("fit", *nested_settings(usual, settings or {})) as run:
         found = deliver(run)
     return Advice(tuple(found.fresh), found.files, run.formatter)
 

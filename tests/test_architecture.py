@@ -100,6 +100,9 @@ SPARE = 25
 
 MAX_FUNCTION_LINES = 50
 
+MOST_LATE_IMPORTS = 30
+"""Imports inside functions, each of something slow that most calls do without."""
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -220,6 +223,19 @@ def test_statements_are_those_of_functions_without_docstrings() -> None:
     method = '    def f(self):\n        """F."""\n        def g():\n            return 1\n        g()'
     code = f'x = 1\nclass A:\n    """A."""\n{method}'
     assert statements(ast.parse(code)) == 3
+
+
+def late_imports(tree: ast.AST) -> list[str]:
+    """Imports inside functions."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, Function)]
+    found = {item for node in functions for item in ast.walk(node) if isinstance(item, ast.Import | ast.ImportFrom)}
+    return [ast.unparse(item) for item in found]
+
+
+def test_few_imports_stand_inside_functions() -> None:
+    assert late_imports(ast.parse("import a\n\ndef f():\n    import b")) == ["import b"]
+    found = [line for path in FILES for line in late_imports(ast.parse(path.read_text(encoding="utf-8")))]
+    assert len(found) <= MOST_LATE_IMPORTS, found
 
 
 def folder_sizes(measure: Callable[[Path], int]) -> Counter[str]:

@@ -17,7 +17,7 @@ from pricerl.operations import shop
 from pricerl.operations.log.provenance import combine
 from pricerl.progress import show_stages
 from pricerl.runs.run import Run
-from pricerl.tasks.configs import as_yaml, read_config
+from pricerl.tasks.configs import Nested, as_yaml, read_config
 from pricerl.tasks.imports import allowed_packages
 from pricerl.tasks.load import load_run
 from pricerl.tasks.settings import advice_parser, check_given, explained
@@ -75,14 +75,18 @@ def long_words(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return [LONG.get(word, word) for word in rest], allowed_packages(taken["allow"])
 
 
-def nested_settings(named: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return settings other than None, by their command-line names, as a tree, and the packages that they allow."""
+def nested_settings(usual: Nested, named: Nested) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return settings by their command-line names as a tree, and the packages that they allow.
+
+    Those that are None count as absent. A configuration takes precedence over the ``usual`` ones, the others over it.
+    """
     given = {name: value for name, value in named.items() if value is not None}
-    allowed = given.pop("allow", "")
+    packages = allowed_packages([given.pop("allow")] if "allow" in given else [])
     config = read_config(given.pop("config")) if "config" in given else {}
-    tables = read_tables(given.pop("costs", None), given.pop("stock", None), given.get("today"))
-    nested = Namespace(given | tables).as_dict()  # type: ignore[no-untyped-call]
-    return combine(nested, config), allowed_packages([allowed] if allowed else [])
+    given |= read_tables(given.pop("costs", None), given.pop("stock", None), given.get("today"))
+    known = {name: value for name, value in usual.items() if value is not None}
+    below, above = (Namespace(part).as_dict() for part in (known, given))  # type: ignore[no-untyped-call]
+    return combine(combine(below, config), above), packages
 
 
 def read_tables(costs: str | None, stock: str | None, today: str | None) -> dict[str, Any]:

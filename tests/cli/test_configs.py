@@ -18,6 +18,7 @@ from command_line import CONFIGS, FAST, OUTPUTS, run
 from lightning.pytorch.loggers import WandbLogger
 from saying import QUICK, says
 
+from pricerl.cli.loading import nested_settings
 from pricerl.cli.parse import PricingCLI
 from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.market.reward import RewardConfig
@@ -82,6 +83,15 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
     says(tmp_path, "fit --config quickstart.yaml", "found 'nonsense'", code=2)  # a file of one's own comes first
     says(tmp_path, "fit --config defualt", "No such file or directory; did you mean 'default'?", code=2)
     assert find_config("../cli/x") == "../cli/x"
+
+
+def test_a_configuration_stands_between_usual_settings_and_those_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("data: {reward: {preset: upward}, guardrails: {floor: 8, ceiling: 12}}")
+    named = {"config": str(tmp_path / "own.yaml"), "data.guardrails.floor": 9.9, "allow": "json", "horizon": None}
+    given, packages = nested_settings({"data.reward.preset": "profit", "horizon": 14, "run_name": None}, named)
+    limits = {"floor": 9.9, "ceiling": 12}
+    assert given == {"data": {"reward": {"preset": "upward"}, "guardrails": limits}, "horizon": 14}
+    assert packages == ("pricerl", "lightning", "json")
 
 
 def test_losses_weigh_in_the_reward_as_in_the_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
