@@ -70,8 +70,10 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     days = plural(len(product["days"]), formatter.period)
     rows = View.of(product, formatter, Place()).baseline_rows()
     texts = [("rule", *(cell.label.lower() for cell in rows[0][1]))]
-    for rule, cells in rows:
-        texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
+    texts += [
+        (rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells))
+        for rule, cells in rows
+    ]
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
         *table(texts),

@@ -71,9 +71,8 @@ def settings_of(group: str) -> dict[str, Setting]:
         own = {name: Setting(text, default) for name, (text, default) in RUN_OPTIONS.items()}
         return {**{name: Setting(text, None) for name, text in SHORT.items()}, **own}
     base = "lightning.pytorch" if group == "trainer" else "pricerl"
-    found: dict[str, Setting] = {}
-    for place in GROUPS[group][1:]:
-        found = {**describe(resolve_name(f"{base}.{place}")), **found}
+    kinds = [resolve_name(f"{base}.{place}") for place in reversed(GROUPS[group][1:])]  # the first takes precedence
+    found = {name: item for kind in kinds for name, item in describe(kind).items()}
     named = {f"{group}.{name}": item for name, item in found.items()}
     usual = {f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()}
     return {

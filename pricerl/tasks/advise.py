@@ -48,12 +48,14 @@ def make_advice(
         chunks = list(split(run, entries, rows, origin))
         parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
     data.leave_out(failed)
-    advice = [item for part in parts for item in part.advice]
-    drafts = [item for part in parts for item in part.drafts]
-    scores = {name: score for part in parts for name, score in part.backtests.items()}
-    notes = tuple(note for part in parts for note in part.notes)
-    print_notes(notes)
-    return Advised(advice, drafts, scores, notes)
+    made = Advised(
+        advice=[item for part in parts for item in part.advice],
+        drafts=[item for part in parts for item in part.drafts],
+        backtests={name: score for part in parts for name, score in part.backtests.items()},
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+    print_notes(made.notes)
+    return made
 
 
 class Delivered(NamedTuple):
@@ -88,22 +90,21 @@ def deliver(run: Run) -> Delivered:
     advised = make_advice(run, entries, rows, origin)
     publication = describe_publication(run, origin, shop.log.head)
     fresh = list(_stored(run, advised, entries))
-    advice = advised.advice
     folder = Path(run.options.out or run.folder)
     if on_trial or not run.is_global_zero:
         stored = [item for item, _ in fresh]
         if run.is_global_zero:
             publication.write(folder, stored, shop.outbox)
-        return Delivered(advice, WorkList(stored), AdviceFiles.of(folder), shop, "not recorded")
+        return Delivered(advised.advice, WorkList(stored), AdviceFiles.of(folder), shop, "not recorded")
     with stage("writing the report"):
         trained = run.generation if run.command == "fit" else None
-        drafts = advised.drafts
         read = (data.unread, trained, list_sources(data.path))
-        written, after = shop.record(lambda now: [*_publish_as(now, asked), *drafts], publication, fresh, *read)
+        written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], publication, fresh, *read)
     if trained is not None:
         remove_old_generations(run)
-    if kept := len(after.newest.keys() - {item.product for item in advice}) if data.concerned is not None else 0:
-        print_notes([f"nothing is new for {kept:,} of {plural(len(after.newest), 'product')}: the last advice stands"])
+    kept = {} if data.concerned is None else after.newest.keys() - {item.product for item in advised.advice}
+    if kept:
+        print_notes([f"nothing is new for {len(kept):,} of {plural(len(after.newest), 'product')}: the last advice stands"])
     print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
     if run.options.out:
         with reading(after.log_path) as database:
@@ -111,7 +112,7 @@ def deliver(run: Run) -> Delivered:
     recorded = f"recorded: {_name_entries(written)} of {shop.log_path}"
     alone = after.log.head.entries == shop.log.head.entries + len(written)
     until = _stands_until(after) if run.command != "fit" and alone else None
-    return Delivered(advice, read_work_list(after.log_path), AdviceFiles.of(folder), after, recorded, until)
+    return Delivered(advised.advice, read_work_list(after.log_path), AdviceFiles.of(folder), after, recorded, until)
 
 
 def _stands_until(shop: Shop) -> date | None:

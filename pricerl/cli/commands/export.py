@@ -30,9 +30,7 @@ def export(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     if options.format == "weights":
         return _export_weights(folder, options.out)
-    if options.format == "onnx":
-        import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
-
+    import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
     options.run_name = folder.path.name
     run = load_words("export", rest, options)
     assert run.checkpoint is not None
