@@ -102,9 +102,10 @@ def deliver(run: Run) -> Delivered:
         written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], publication, fresh, *read)
     if trained is not None:
         remove_old_generations(run)
-    kept = {} if data.concerned is None else after.newest.keys() - {item.product for item in advised.advice}
+    kept = set() if data.concerned is None else after.newest.keys() - {item.product for item in advised.advice}
     if kept:
-        print_notes([f"nothing is new for {len(kept):,} of {plural(len(after.newest), 'product')}: the last advice stands"])
+        products = plural(len(after.newest), "product")
+        print_notes([f"nothing is new for {len(kept):,} of {products}: the last advice stands"])
     print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
     if run.options.out:
         with reading(after.log_path) as database:

@@ -15,8 +15,7 @@ from saying import QUICK, says
 
 from pricerl.arrays import unpack
 from pricerl.cli.advise import run_lightning
-from pricerl.cli.loading import load_words
-from pricerl.tasks.imports import OWN
+from pricerl.cli.loading import load_words, long_words
 
 QUIET = "--trainer.enable_progress_bar false --verbose"
 BEST = "checkpoints/seller/best.ckpt"
@@ -322,7 +321,7 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     own = loaded.pricing.market.preprocessor.products[0].own_price
     assert own is not None and own.nonzero()[0].tolist() == list(range(90, 98))
     _predict(shop, data="later.csv")
-    with run_lightning("fit", [*given, "--run_name", "seller", *FAST], OWN) as fresh:
+    with run_lightning("fit", *long_words([*given, "--run_name", "seller", *FAST])) as fresh:
         assert fresh.checkpoint is not None
     history = fresh.checkpoint.content["PricingDataModule"]["preprocessor"]["history"]
     (stored,) = unpack(history.numpy())["products"]
