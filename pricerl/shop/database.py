@@ -35,6 +35,9 @@ ALIASES = "names in files"
 PREFIX = "pricerl "
 """Beginning of the name of a shop's schema on a server."""
 
+REMEDY = "restore it from a copy"
+"""Remedy for a file or a log that was changed by others."""
+
 BUSY = "another command is writing it; try again"
 """Why a command has to wait for another one."""
 
@@ -262,8 +265,7 @@ def _explained(path: Path) -> Iterator[None]:
         why = BUSY if "locked" in str(error) else str(error)
         raise UsageError(f"{path} cannot be used: {why}; nothing was changed") from error
     except sqlite3.DatabaseError as error:
-        remedy = "restore it from a copy that pricerl backup made"
-        raise DataError(str(path), [f"is damaged ({error}); {remedy}"]) from error
+        raise DataError(str(path), [f"is damaged ({error}); {REMEDY}"]) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "psycopg":
             raise

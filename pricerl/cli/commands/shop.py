@@ -15,7 +15,7 @@ from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import RUNS, USUAL_PRESET, check_name, name_run, runs_with
-from pricerl.shop.database import backup, exists
+from pricerl.shop.database import REMEDY, backup, exists
 from pricerl.tasks.options import RUN_OPTIONS
 from pricerl.terminal import shown, table, write_lines
 
@@ -103,7 +103,7 @@ def audit_log(words: Sequence[str]) -> int:
         number = log.find(anchor)
         if number is None:
             found = f"no entry has the hash {anchor}: the log was rewritten, cut, or belongs to another run"
-            raise DataError(str(path), [f"{found}; restore it from a copy"])
+            raise DataError(str(path), [f"{found}; {REMEDY}"])
         place = f"entry {number} of {len(log.entries)}" if number else "the head of an empty log"
         lines.append(f"{anchor} is {place}")
     write_lines(lines)

@@ -18,7 +18,7 @@ import msgspec
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.log_entries import parse_entry
-from pricerl.shop.database import FILE, Database, exists, reading
+from pricerl.shop.database import FILE, REMEDY, Database, exists, reading
 
 LOG_FILE = FILE
 """File of the shop's database, in which the log is."""
@@ -31,8 +31,6 @@ BEFORE_THE_FIRST = "0" * 64
 
 ADVICE_MARK = '"kind":"advice"'
 """Part of the line of each advice, and of no other: texts inside a line have no bare quotation marks."""
-
-REMEDY = "restore it from a copy"
 
 Entry = dict[str, Any]
 

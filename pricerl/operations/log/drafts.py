@@ -193,8 +193,10 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         price = "keeps the price" if order.price is None else f"of {price_words(order.price, shop)}"
         rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
-    about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
-    return typed_stamp(orders.APPROVAL, by, reason) | about
+    return {
+        **typed_stamp(orders.APPROVAL, by, reason),
+        **{"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]},
+    }
 
 
 def _find_newest(shop: Shop, product: str | None, number: int) -> Entry:
@@ -270,8 +272,10 @@ def draft_limits(
         raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
     _refuse({f"{said}; confirm it, and the next advice moves the price": broken and not force})
     confirmed = {item: limit for item, (_, limit) in broken.items()}
-    about = {"product": name, "limits": changed, "instead_of": before, "confirmed": confirmed}
-    return typed_stamp(orders.LIMITS, by, reason) | about
+    return {
+        **typed_stamp(orders.LIMITS, by, reason),
+        **{"product": name, "limits": changed, "instead_of": before, "confirmed": confirmed},
+    }
 
 
 def check_typed(limits: Mapping[str, float | None]) -> None:

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 from pricerl.errors import DataError
-from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, REMEDY, Head, check_row, insert, load_chain
+from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, Head, check_row, insert, load_chain
 from pricerl.operations.log.orders import ROLLBACK
 from pricerl.operations.outbox import advising_generation
-from pricerl.shop.database import MODEL, OLDER, exists, writing
+from pricerl.shop.database import MODEL, OLDER, REMEDY, exists, writing
 from pricerl.terminal import print_notes
 
 
