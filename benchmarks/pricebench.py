@@ -120,7 +120,7 @@ def work(job: Job) -> list[dict[str, Any]]:
     shop_set = open_shop_set(job.addresses, job.demand)
     named = {KEEP: lambda shop: shop.current_price, **RULES, PLANNER: best_for_objective}
     known = {name: approach(rule) for name, rule in named.items()}
-    known[ADVICE] = decided(_follow_plan())
+    known[ADVICE] = decided(follow_plan())
     known |= rival_rules(shop_set.truths)
     rules = {name: known[name] for name in job.rules if name in known}
     if job.sac:
@@ -142,7 +142,7 @@ def decided(propose: Callable[[Product], PricePath]) -> PathRule:
     return follow
 
 
-def _follow_plan() -> Callable[[Product], PricePath]:
+def follow_plan() -> Callable[[Product], PricePath]:
     """Return the proposal of the product's planner, which plans all shops of a set at once."""
 
     @cache

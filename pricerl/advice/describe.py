@@ -19,6 +19,7 @@ from pricerl.advice.result import (
     ProposalChecks,
     ProposedPath,
     Recommendation,
+    Substitution,
 )
 from pricerl.advice.sentences.answers import say, say_all
 from pricerl.advice.sentences.verdict import explain
@@ -173,6 +174,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
     product = case.product
     now = product.current_price
     fitted = product.fitted
+    lost = fitted.diversion
     return MarketFacts(
         num_draws=product.market.num_draws,
         measure=product.market.measure,
@@ -186,6 +188,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         bias=fitted.bias,
         yearly_season=fitted.ahead.yearly_season,
         season_of=fitted.ahead.season_of,
+        substitution=None if lost is None else Substitution(product.history.group, interval_of(lost.share)),
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )
 

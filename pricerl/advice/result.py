@@ -140,6 +140,18 @@ class MarketFacts:
     one."""
     season_of: SeasonSource | None = None
     """Whether the product's own history shows that season, or only other products of the seller do."""
+    substitution: Substitution | None = None
+    """None where no category shows that its products replace each other."""
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """Buyers who take another product of the category; the gain of a price is the whole category's."""
+
+    category: str
+    """Name in the ``Group`` column."""
+    share: Interval
+    """Share of the buyers whom a higher price loses who take another product of it."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -18,6 +19,9 @@ from pricerl.reasons import Reason
 
 PRICE_DOUBT = 0.01
 """Largest difference between the last row's price and the price in force, as a share, that needs no confirmation."""
+
+MOST_PRODUCTS = 50
+"""Most products of a group that is a category; in a larger one no product takes a share worth pricing for."""
 
 AHEAD = ("future_dates", "future_predicted")
 """Arrays of the days after the history."""
@@ -111,6 +115,10 @@ class ProductHistory:
     ad_spend: FloatArray | None = None
     """``(D,)`` money spent on advertising, if reported; 0 on days without an entry."""
 
+    category_price: FloatArray | None = None
+    """``(D,)`` mean log price of the other products of the category over their latest, by their sales, if there are
+    any."""
+
     group: str = ""
     """Name in the ``Group`` column: products that demand is pooled with first; empty without one."""
 
@@ -199,6 +207,39 @@ class ProductHistory:
         if self.in_force is not None:
             kept["in_force"] = find_prices_in_force(kept["price"], self.step_days, kept.get("promotion"))
         return replace(self, **{**kept, "holidays": self.holidays})
+
+
+def categories_of(products: Iterable[ProductHistory]) -> list[list[ProductHistory]]:
+    """Return the groups of two products or more that are categories, in their order of appearance."""
+    found: dict[str, list[ProductHistory]] = {}
+    for product in products:
+        found.setdefault(product.group, []).append(product)
+    return [members for group, members in found.items() if group and 1 < len(members) <= MOST_PRODUCTS]
+
+
+def sales_weights(members: Sequence[ProductHistory]) -> FloatArray:
+    """Return the mean sales per day of the products of a category, ``(M,)`` in money, above 0."""
+    return np.array([max(float(product.sales[product.observed].mean()), 1e-9) for product in members])
+
+
+def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
+    """Return the histories with the price of the rest of their category, ``ProductHistory.category_price``.
+
+    A product counts at its latest price after its history, and at its first one before it.
+    """
+    related = {product.product: product for product in products}
+    for members in categories_of(products):
+        weights = sales_weights(members)
+        days = np.unique(np.concatenate([product.dates for product in members]))
+        rows = [np.searchsorted(product.dates, days, side="right") - 1 for product in members]
+        logs = [np.log(product.price / product.price[-1]) for product in members]
+        moved = np.stack([log[row.clip(0)] for log, row in zip(logs, rows, strict=True)])
+        total = weights @ moved
+        for product, weight, own in zip(members, weights, moved, strict=True):
+            others = (total - weight * own) / (weights.sum() - weight)
+            price = others[np.searchsorted(days, product.dates)]
+            related[product.product] = replace(product, category_price=price)
+    return tuple(related[product.product] for product in products)
 
 
 Own = TypeVar("Own", bound="Reported")

@@ -16,7 +16,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, WEEK
 from pricerl.data.features import PRICE_COLUMNS, MinMaxScaler, build_features
 from pricerl.data.forecasters import PredictedSales, choose_forecast
-from pricerl.data.history import History, ProductHistory, Reported
+from pricerl.data.history import History, ProductHistory, Reported, relate
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import DataError, did_you_mean
 
@@ -59,6 +59,7 @@ class DataPreprocessor(Reported):
 
         ``chosen`` forecasts by product and the products' ``numbers`` may come from an earlier fit.
         """
+        history = replace(history, products=relate(history.products))
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
         names = chosen or (None,) * len(history.products)
         forecasts = tuple(

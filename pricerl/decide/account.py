@@ -145,4 +145,4 @@ def gain_so_far(account: Account, product: Product) -> FloatArray:
     history = product.history
     own = history.dates.astype("datetime64[D]") > np.datetime64(account.opened)
     days = np.flatnonzero(history.observed & own)
-    return np.asarray(gains_over(history, product.fitted, days, account.price, product.market.measure).sum(1))
+    return np.asarray(gains_over(history, product.counted, days, account.price).sum(1))

@@ -124,7 +124,7 @@ class StockedProduct:
         means *= market.step_days / (WEEK * self.stock.season_end)
         means[2] -= cost.fixed_cost
         return [
-            PathValue(units, earned, profit, profit, cost.known, market.measure)
+            PathValue(units, earned, profit, np.zeros_like(profit), profit, cost.known, market.measure)
             for units, earned, profit in means.swapaxes(0, 1)
         ]
 

@@ -84,7 +84,8 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
     *values, keep = value_paths(product, paths, horizon)
     measured = ("units", "sales", *(["profit"] if keep.costs_known else []))
     curves = {name: _along([getattr(value, name) for value in values]) for name in measured}
-    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in measured}
+    differences = [value.minus(keep) for value in values]
+    gains = {name: _along([getattr(gain, name) for gain in differences]) for name in measured}
     return PriceCurves(
         price=tuple(round(float(price), DIGITS) for price in prices),
         units=curves["units"],

@@ -27,6 +27,7 @@ from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import PROBLEMS, DataError, UsageError
 from pricerl.evaluation.backtest import draw_products
 from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cross_effects import CrossEffect, find_cross_effects
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
 from pricerl.market.fitting import Spread, find_pool, fit_market
@@ -151,7 +152,7 @@ class PricingData:
         with stage(f"fitting the market{part}"):
             priors = [None if self.pool is None else self.pool.prior(name) for name in prepared.names]
             settings = self.market_config, self.cost, self.seed
-            market = fit_market(prepared, *settings, True, priors, self.stocks, self.spread)
+            market = fit_market(prepared, *settings, True, priors, self.stocks, self.spread, self.cross(prepared.names))
         if lost := {*prepared.names} - {*market.preprocessor.names}:
             self.leave_out(dict.fromkeys(lost, "its market cannot be fitted"))
             rows = [row for row, name in enumerate(self.preprocessor.names) if name not in lost]
@@ -177,6 +178,21 @@ class PricingData:
     def pool(self) -> Pool | None:
         """Evidence on the elasticities of the catalogue, which training found."""
         return find_pool(self.preprocessor.products, self.market_config, self.evidence, self.spread)
+
+    def cross(self, names: Collection[str]) -> dict[str, CrossEffect]:
+        """Return the effects of some products on the rest of their categories, where a category shows one."""
+        products = self.preprocessor.products
+        new = {item.group for item in products if item.product in names and item.product not in self._cross}
+        if members := [item for item in products if item.group in new]:
+            settings = self.market_config, self.cost, self.reward.resolved().measure
+            found = find_cross_effects(members, *settings, self.spread)
+            self._cross.update({item.product: found.get(item.product) for item in members})
+        return {name: effect for name in names if (effect := self._cross.get(name)) is not None}
+
+    @cached_property
+    def _cross(self) -> dict[str, CrossEffect | None]:
+        """Effects of the products that were asked for, and of the rest of their categories."""
+        return {}
 
     @cached_property
     def dynamics(self) -> Dynamics:
@@ -245,7 +261,8 @@ class PricingData:
                 if item.product in known
             }
             self.evidence |= {name: Evidence(*item) for name, item in kept.items()}
-        self.__dict__.pop("pool", None)
+        for name in ("pool", "_cross"):
+            self.__dict__.pop(name, None)
         self.release()
 
     def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:

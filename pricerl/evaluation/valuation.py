@@ -37,7 +37,10 @@ class DailyOutcome:
 
 @dataclass(frozen=True)
 class Uplift(DailyOutcome):
-    """Outcome per day of one price path minus another's, paired over the posterior draws."""
+    """Outcome per day of one price path minus another's, paired over the posterior draws.
+
+    The measure's is the whole category's.
+    """
 
     probability_better: Share | None
     """Share of the posterior draws in which it is worth more by the objective, or None if costs count and are unknown,
@@ -53,6 +56,8 @@ class PathValue:
     units: FloatArray
     sales: FloatArray
     profit: FloatArray
+    elsewhere: FloatArray
+    """Minus what its units would earn in the rest of the category if they were not sold."""
     worth: FloatArray
     """Worth by the objective, as money: the measure, or else the objective's gain over the current price."""
     costs_known: bool
@@ -62,22 +67,29 @@ class PathValue:
 
     @property
     def earned(self) -> FloatArray:
-        """The measure, in money ``(K,)``: profit, at the costs as estimated even if they are unknown, or revenue."""
-        return self.profit if self.measure == "profit" else self.sales
+        """The category's measure, in money ``(K,)``: profit, at costs as estimated if they are unknown, or revenue."""
+        return self.elsewhere + (self.profit if self.measure == "profit" else self.sales)
 
     def draw_again(self, draws: IntArray) -> PathValue:
         """Return the value in other draws ``(K,)``, by index."""
-        return replace(self, **{name: getattr(self, name)[draws] for name in ("units", "sales", "profit", "worth")})
+        return replace(
+            self, **{name: getattr(self, name)[draws] for name in ("units", "sales", "profit", "elsewhere", "worth")}
+        )
 
     def outcome(self) -> DailyOutcome:
         """Return means and 90 % limits over the posterior draws."""
         profit = interval_of(self.profit) if self.costs_known else None
         return DailyOutcome(interval_of(self.units), interval_of(self.sales), profit)
 
+    def minus(self, other: PathValue) -> PathValue:
+        """Return units and money minus another path's; the gain of the measure is the whole category's."""
+        gain = {name: getattr(self, name) - getattr(other, name) for name in ("units", "sales", "profit")}
+        gain[self.measure] = self.earned - other.earned
+        return replace(self, **gain, elsewhere=np.zeros_like(self.elsewhere))
+
     def over(self, other: PathValue) -> Uplift:
         """Return the uplift over another path, valued in the same posterior draws."""
-        names = ("units", "sales", "profit")
-        gain = replace(self, **{name: getattr(self, name) - getattr(other, name) for name in names})
+        gain = self.minus(other)
         if self.measure == "profit" and not self.costs_known:
             return Uplift(**vars(gain.outcome()), probability_better=None, cvar=None)
         return Uplift(**vars(gain.outcome()), probability_better=self.beats(other), cvar=value_at_risk(gain.earned))
@@ -156,14 +168,17 @@ def value_paths(
         demands *= tilted * (units.sum(0) / (units * tilted).sum(0))
     units = average(_numpy(level)[:, at] * demands)
     sales = average(_numpy(level * price * rows.share_paid)[:, at] * demands)
-    kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))
+    constants = rows.share_kept, rows.unit_cost, rows.fixed_cost, rows.opportunity
+    kept, cost, fixed, opportunity = (_numpy(values)[:, 0] for values in constants)
     profit = kept * sales - cost * units - fixed
-    worth = profit if market.measure == "profit" else sales
+    elsewhere = -opportunity * units
+    worth = elsewhere + (profit if market.measure == "profit" else sales)
     if not product.dynamics.reward.is_measure:
         daily = _evaluate(product, price[at], demands / plain)
         worth = average(_numpy(daily) * np.diff(runs, append=paths.size))
     known = product.fitted.cost.known
-    return [PathValue(*values, known, market.measure) for values in zip(units, sales, profit, worth, strict=True)]
+    values = zip(units, sales, profit, elsewhere, worth, strict=True)
+    return [PathValue(*value, known, market.measure) for value in values]
 
 
 def _evaluate(product: Product, price: Tensor, lifts: FloatArray) -> Tensor:
@@ -217,23 +232,19 @@ def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     return np.asarray(product.cost.price_kept[:, None] * prices - product.cost.unit_cost[:, None])
 
 
-def gains_over(
-    history: ProductHistory, fitted: ProductMarket, day: IntArray, kept: float, measure: Measure
-) -> FloatArray:
+def gains_over(history: ProductHistory, counted: ProductMarket, day: IntArray, kept: float) -> FloatArray:
     """Return the gain of the prices of past days ``day (N,)`` over a kept one, in money ``(K, N)``.
 
     Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
     mean of the posterior draws. The buyers' memory of earlier prices is left out, which estimates simulated gains
-    better, as the fitted response contains part of it. Costs count as estimated even if they are unknown.
+    better, as the fitted response contains part of it. Costs are those that count, estimated even if they are unknown.
     """
     price = history.price[day]
     stays = np.array([kept])
-    own = np.exp(log_units_at(fitted, price))
-    other = np.exp(log_units_at(fitted, stays))
+    own = np.exp(log_units_at(counted, price))
+    other = np.exp(log_units_at(counted, stays))
     level = history.units[day] / own.mean(0)
-    if measure == "sales":
-        return np.asarray(fitted.cost.share_paid * (price * own - kept * other) * level)
-    return np.asarray((margins_at(fitted, price) * own - margins_at(fitted, stays) * other) * level)
+    return np.asarray((margins_at(counted, price) * own - margins_at(counted, stays) * other) * level)
 
 
 class Raising(NamedTuple):

@@ -20,16 +20,19 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import decode_cost
+from pricerl.market.cross_effects import CrossEffect, Diversion
 from pricerl.market.demand.config import GRID_SIZE, DemandConfig
 from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
-from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
+from pricerl.market.demand.priors import CrossPrior, Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
 from pricerl.market.similar_prices import DailyValues, fit_curves
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
+NEAR = 3
+"""Grid points below and above the current price between which the response is measured for the category."""
 EDGE_GAP = 1e-9
 """Log distance between the two points of a price grid at a price at which demand may fall at once."""
 MIN_VALUE = 1e-12
@@ -50,6 +53,7 @@ def fit_market(
     priors: Sequence[Tabulated | None] | None = None,
     stocks: Stocks = MappingProxyType({}),
     spread: Spread = map,
+    cross: Mapping[str, CrossEffect] = MappingProxyType({}),
 ) -> Market:
     """Fit every product's market to its whole history.
 
@@ -61,19 +65,25 @@ def fit_market(
         conversions: whether to fit conversions, too; units alone take half the time.
         priors: pooled prior of each product; they follow from the products at hand if absent.
         stocks: stock known to the seller; it counts where the unit cost is known, too.
+        cross: effects of products on the rest of their categories, by product.
         spread: makes the calls; products for which it returns exceptions are left out, unless all are.
     """
     config = demand or DemandConfig()
     cost = cost or CostConfig()
     pooled = find_priors(preprocessor.products, config) if priors is None else priors
     fit = partial(_fit_product, config=config, cost=cost, seed=seed, conversions=conversions)
-    found = list(spread(fit, list(zip(preprocessor.products, preprocessor.numbers, pooled, strict=True))))
+    effects = [cross.get(name) for name in preprocessor.names]
+    terms = [None if effect is None else effect.prior for effect in effects]
+    found = list(spread(fit, list(zip(preprocessor.products, preprocessor.numbers, pooled, terms, strict=True))))
     rows = [row for row, item in enumerate(found) if not isinstance(item, Exception)]
     if not rows:
         raise found[0]
     kept = preprocessor if len(rows) == len(found) else preprocessor.select(rows)
-    fitted = zip((found[row] for row in rows), kept.products, strict=True)
-    return assemble(kept, [replace(item, stock=find_stock(stocks, product)[0]) for item, product in fitted])
+    complete = []
+    for row, product in zip(rows, kept.products, strict=True):
+        diversion = _divert(effects[row], product, found[row], seed)
+        complete.append(replace(found[row], stock=find_stock(stocks, product)[0], diversion=diversion))
+    return assemble(kept, complete)
 
 
 def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[Tabulated | None]:
@@ -104,18 +114,18 @@ def find_pool(
 
 
 def _fit_product(
-    given: tuple[ProductHistory, int, Tabulated | None],
+    given: tuple[ProductHistory, int, Tabulated | None, CrossPrior | None],
     config: DemandConfig,
     cost: CostConfig,
     seed: int,
     conversions: bool,
 ) -> ProductMarket:
-    product, number, prior = given
+    product, number, prior, cross = given
     rng = np.random.default_rng([seed, number])
     usable = product.observed
     age = (product.dates[-1] - product.dates).astype(np.float64)
     span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
-    settings = config.resolved(product.step_days, product.setting.kind)
+    settings = replace(config.resolved(product.step_days, product.setting.kind), cross=cross)
     if config.model is None:
         settings = replace(settings, rounds=find_round_prices(product))
     edges, even, log_grid = _price_grids(*span, GRID_SIZE, settings.rounds.around(product.current_price))
@@ -143,6 +153,18 @@ def _fit_product(
         cost=costs,
         edges=edges,
     )
+
+
+def _divert(cross: CrossEffect | None, product: ProductHistory, fitted: ProductMarket, seed: int) -> Diversion | None:
+    """Draw who of the buyers lost by a price above the current one stays in the category, if it shows that."""
+    if cross is None:
+        return None
+    grid = fitted.log_grid
+    now = np.searchsorted(grid, np.log(product.current_price))
+    below, above = np.clip([now - NEAR, now + NEAR], 0, len(grid) - 1)
+    ends = fitted.units.log_value[:, [below, above]]
+    slope = np.diff(ends, axis=1)[:, 0] / (grid[above] - grid[below])
+    return cross.divert(np.exp(ends.mean(1)), slope, np.random.default_rng(seed))
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -197,6 +219,7 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         share_paid=stack([np.asarray(item.cost.share_paid) for item in products]),
         share_kept=stack([with_mean(item.cost.share_kept) for item in products]),
         unit_cost=stack([with_mean(item.cost.unit_cost) for item in products]),
+        opportunity=stack([with_mean(none if item.diversion is None else item.diversion.worth) for item in products]),
         fixed_cost=stack([with_mean(item.cost.fixed_cost) for item in products]),
         size=stack([np.asarray(item.units.size) for item in products]),
         memory_gain=stack([with_mean(memory.gain) for memory in memories]),

@@ -15,6 +15,7 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stock
 from pricerl.market.cost import CostPosterior, Measure
+from pricerl.market.cross_effects import Diversion
 from pricerl.market.demand.curves import DemandPosterior
 
 NO_EDGE = 1e30
@@ -54,6 +55,7 @@ class MarketRows(NamedTuple):
     share_paid: Tensor
     share_kept: Tensor
     unit_cost: Tensor
+    opportunity: Tensor
     fixed_cost: Tensor
     size: Tensor
     memory_gain: Tensor
@@ -84,6 +86,8 @@ class ProductMarket(DemandPosterior):
     cost: CostPosterior
     edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))
     """``(2,)`` prices at which demand may fall at once, in money, ascending; there the grid has two points."""
+    diversion: Diversion | None = None
+    """Buyers whom a higher price loses to the rest of the category, if that shows any."""
     stock: Stock | None = None
     """Stock and terms of supply as the seller knows them, or None if nothing about them is known."""
 
@@ -119,6 +123,8 @@ class Market:
     """``(P, K + 1)`` share of revenue kept after fees."""
     unit_cost: Tensor
     """``(P, K + 1)`` money."""
+    opportunity: Tensor
+    """``(P, K + 1)`` what a unit that is not sold earns in the rest of the category, in money."""
     fixed_cost: Tensor
     """``(P, K + 1)`` money per day."""
     size: Tensor
@@ -169,13 +175,16 @@ class Market:
 
     @cached_property
     def counted_cost(self) -> Tensor:
-        """``(P, K + 1)`` cost of a unit that counts, in money; 0 if revenue is the measure."""
-        return self.unit_cost if self.measure == "profit" else torch.zeros_like(self.unit_cost)
+        """``(P, K + 1)`` cost of a unit that counts, in money: none of its own if revenue is the measure."""
+        return self.opportunity + (self.unit_cost if self.measure == "profit" else 0.0)
 
     def counted(self, product: int) -> ProductMarket:
         """Return a product's market with the costs that count."""
         fitted = self.products[product]
-        return replace(fitted, cost=fitted.cost.counted(self.measure))
+        cost = fitted.cost.counted(self.measure)
+        if fitted.diversion is not None:
+            cost = replace(cost, unit_cost=cost.unit_cost + fitted.diversion.worth)
+        return replace(fitted, cost=cost)
 
     def at_unit_cost(self, unit_cost: float) -> Market:
         """Return the same market in which a unit of every product costs this, in money, in all draws."""

@@ -32,6 +32,7 @@ from pricerl.experiments.plan import remaining_value
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
+from pricerl.market.cross_effects import CrossEffect
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
 from pricerl.market.fitting import fit_market
@@ -124,6 +125,8 @@ class Chunk(NamedTuple):
     preprocessor: DataPreprocessor
     pool: Pool | None
     """Evidence on the elasticities of the whole catalogue, if there is a pooled prior."""
+    cross: Mapping[str, CrossEffect] = MappingProxyType({})
+    """Effects of products on the rest of their categories."""
     entries: Sequence[Entry] = ()
     """Log entries that may concern the products."""
     backtests: Mapping[str, Backtest] | None = None
@@ -143,7 +146,7 @@ class Chunk(NamedTuple):
         if backtests is None:
             backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool)
         priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-        market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
+        market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks, cross=self.cross)
         dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
         benchmark = None
         if (discount := advisor.step_discount) is not None:
@@ -199,11 +202,13 @@ def split(
     tested = tested_products(data.catalogue or data.preprocessor.names)
     own = by_product(entries)
     wanted = range(len(data.preprocessor.names)) if rows is None else rows
+    cross = data.cross([data.preprocessor.names[row] for row in wanted])
     for first in range(0, len(wanted), CHUNK):
         part = wanted[first : first + CHUNK]
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
-        yield Chunk(advisor, prepared, data.pool, known, tested=tested, origin=origin)
+        related = {name: cross[name] for name in prepared.names if name in cross}
+        yield Chunk(advisor, prepared, data.pool, related, known, tested=tested, origin=origin)
 
 
 def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,7 +201,8 @@ def _review(
     history = market.preprocessor.products[index]
     fitted = market.products[index]
     at = np.array(list(days))
-    gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
+    counted = replace(market, measure="profit" if fitted.cost.known else "sales").counted(index)
+    gains = gains_over(history, counted, at, kept)
     measure = "profit" if fitted.cost.known and bool(history.profit_known[at].all()) else "sales"
     known = [predictions[row] for row in days]
     tested = list_tested(history.product, measure, days.values(), [forecast for _, forecast in known])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pricerl.arrays import BoolArray
 from pricerl.data.cleaning.rows import DAY, Rows, find_step
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, day_texts
+from pricerl.data.history import MOST_PRODUCTS
 from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
@@ -212,6 +214,15 @@ def read_days(database: Database, products: Collection[str] | None = None) -> Da
     )
 
 
+def find_mates(database: Database, names: Collection[str]) -> set[str]:
+    """Return all products of the categories that have one of some products."""
+    members: dict[str, set[str]] = {}
+    for name, category in database.run("SELECT name, category FROM product WHERE category <> ''"):
+        members.setdefault(category, set()).add(name)
+    found = (mates for mates in members.values() if len(mates) <= MOST_PRODUCTS and not mates.isdisjoint(names))
+    return set(chain.from_iterable(found))
+
+
 def known_names(database: Database) -> dict[str, str]:
     """Return the shop's name of each product by another name that files have for it."""
     return dict(json.loads(database.fact(ALIASES) or "{}"))
@@ -230,7 +241,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     groups = own.groupby(columns.PRODUCT, observed=True)[columns.GROUP].last().dropna()
     database.run_many(
         "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ?, 0 FROM product WHERE true"
-        " ON CONFLICT (name) DO UPDATE SET category = excluded.category",
+        " ON CONFLICT (name) DO UPDATE SET category = coalesce(nullif(excluded.category, ''), product.category)",
         [(name, str(groups.get(name, ""))) for name in rows.names],
     )
     numbers = {name: number for number, name in database.run("SELECT id, name FROM product")}

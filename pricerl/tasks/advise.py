@@ -84,7 +84,8 @@ def deliver(run: Run) -> Delivered:
     origin = _describe_origin(run, shop)
     asked = run.configs["decision"].approval
     origin["terms"]["approval"] = asked or shop.publishing or "auto"
-    rows = [row for row, name in enumerate(names) if data.concerned is None or name in data.concerned]
+    concerned = {*names} if data.concerned is None else {*data.concerned, *data.cross(names)}
+    rows = [row for row, name in enumerate(names) if name in concerned]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
     data.release()
     advised = make_advice(run, entries, rows, origin)

@@ -34,7 +34,7 @@ from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, fi
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
 from pricerl.shop.database import reading
-from pricerl.shop.days import CHANGED, Days
+from pricerl.shop.days import CHANGED, Days, find_mates
 from pricerl.shop.names import read_accepted
 from pricerl.tasks.configs import Nested, named_classes, without_classes, without_training
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
@@ -179,7 +179,8 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     """Give the data the command's engine, and what the shop knows: days, names of products, and its own prices.
 
     Of several ranks only the first has an engine. Unless the ``whole`` catalogue is wanted, only those products are
-    read about which something is new, and one other, so that a file with nothing but unusable ones is no error.
+    read about which something is new, the others of their categories, and one more, so that a file with nothing but
+    unusable ones is no error.
     """
     data = run.pricing
     if is_first_process():
@@ -197,8 +198,10 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     if means is not None and data.reading.date_order == "auto":
         data.reading = replace(data.reading, date_order=means.means["date_order"])
 
-    def with_another(names: Collection[str]) -> set[str]:
-        return {*names, *[name for name in shop.newest if name not in names][:1]}
+    def with_others(names: Collection[str]) -> set[str]:
+        with reading(shop.log_path) as database:
+            found = {*names, *find_mates(database, names)}
+        return {*found, *[name for name in shop.newest if name not in found][:1]}
 
     wanted: set[str] | None = None
     if not whole and shop.newest and (means is not None or data.path is None):
@@ -206,12 +209,12 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
             fresh = [] if data.fresh is None else data.fresh.names
         data.catalogue = [*dict.fromkeys([*shop.products, *fresh])]
         data.concerned = find_due(run, shop)
-        wanted = with_another({*data.concerned, *fresh})
+        wanted = with_others({*data.concerned, *fresh})
     if means is not None and (days := shop.days(wanted)) is not None:
         data.find_news = days.news
         if wanted is not None and data.concerned is not None and data.fresh is not None:
             data.concerned = {*data.concerned, *days.news(data.fresh).names}
-            wanted = with_another(data.concerned)
+            wanted = with_others(data.concerned)
         data.join = partial(_join, days, data.reading, CHANGED in accepted, wanted)
     entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
     if entries:

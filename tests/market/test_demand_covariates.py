@@ -20,7 +20,7 @@ from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.valuation import expect_days, log_units_at
 from pricerl.market.demand.averaging import BIASES, find_reported_bias, fit_demand_regression, fit_parts, regress
 from pricerl.market.demand.config import DemandConfig, DemandSettings
-from pricerl.market.demand.covariates import BIAS, SEASON, gather_covariates, optional_covariates
+from pricerl.market.demand.covariates import BIAS, SEASON, Terms, gather_covariates, optional_covariates
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.seller import SellerConfig, simulate, simulated_history
 
@@ -187,9 +187,9 @@ def test_a_constant_column_is_no_covariate(make_product):
     never, always = np.zeros(60, dtype=bool), np.ones(60, dtype=bool)
     for promotion in (None, never, always):
         product = make_product(10.0, units, promotion=promotion, competitor=np.full(60, 9.0))
-        assert gather_covariates(product).optional == () and optional_covariates(product) == []
+        assert gather_covariates(product).optional == () and optional_covariates(product, Terms()) == []
     only_unobserved = make_product(10.0, units, promotion=np.arange(60) == 7, observed=np.arange(60) != 7)
-    assert optional_covariates(only_unobserved) == []
+    assert optional_covariates(only_unobserved, Terms()) == []
 
 
 def test_the_columns_of_a_file_without_them_stay_as_they_were(make_product):
@@ -231,8 +231,8 @@ def test_a_yearly_season_that_moves_the_price_is_not_credited_to_it(make_product
 
 def test_a_yearly_season_needs_a_year_and_counts_as_in_the_coming_weeks(make_product):
     short, long = (make_product(*yearly_shop(0, days)) for days in (364, 730))
-    assert optional_covariates(short) == []
-    waves = optional_covariates(long)
+    assert optional_covariates(short, Terms()) == []
+    waves = optional_covariates(long, Terms())
     assert [cause.name for cause in waves] == 4 * [SEASON]
     for cause in waves:
         assert cause.ahead == pytest.approx(cause.values[365:379].mean(), abs=0.01), "the same weeks a year ago"

@@ -14,7 +14,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.covariates import SEASON, holiday_factors, optional_covariates
+from pricerl.market.demand.covariates import SEASON, Terms, holiday_factors, optional_covariates
 from pricerl.market.fitting import fit_market
 
 DAYS = 560
@@ -72,14 +72,14 @@ def test_advice_and_episodes_expect_the_same_units_of_future_holidays(dynamics):
 def test_without_a_country_every_day_counts_as_ordinary(shop, prepare):
     plain = shop(holidays=None)
     assert fit_market(prepare(plain), SMALL).holiday.tolist() == [[1, 1, 1]]
-    assert {item.name for item in optional_covariates(plain)} == {SEASON}
+    assert {item.name for item in optional_covariates(plain, Terms())} == {SEASON}
 
 
 @pytest.mark.parametrize(("last", "causes"), [("2025-04-17", []), ("2025-04-18", ["holiday"])])
 def test_two_holidays_are_no_covariate_and_three_are(make_product, last, causes):
     dates = np.arange(np.datetime64("2024-12-26"), np.datetime64(last) + DAY)
     product = make_product(10.0, np.full(len(dates), 20.0), dates=dates, holidays=HOLIDAYS)
-    assert [cause.name for cause in optional_covariates(product)] == causes
+    assert [cause.name for cause in optional_covariates(product, Terms())] == causes
 
 
 def test_unknown_effects_are_none():

@@ -152,7 +152,18 @@ def _expectation(product: Record, f: Formatter) -> list[str]:
     return [
         f"{start}: {gain_words(gain, f, measure)}; it {scenario_words(uplift, product)}.",
         *([f"Effect on profit: {gain_words(uplift['profit'], f)}."] if effect else []),
+        *substitution_words(product.get("substitution"), f),
     ]
+
+
+def substitution_words(found: Record | None, f: Formatter) -> list[str]:
+    """Return how many of the buyers whom a higher price loses stay in the category, as a sentence if that is known."""
+    if found is None:
+        return []
+    mean, low, high = (100 * value for value in found["share"])
+    share = f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}"
+    category = f"another product of “{found['category']}”"
+    return [f"Of 100 buyers whom a higher price loses, {share} take {category}, which is counted."]
 
 
 def shops_of(prior: Record) -> str:

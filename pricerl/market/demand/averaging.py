@@ -30,7 +30,7 @@ from pricerl.market.demand.covariates import (
     yearly_waves,
 )
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
-from pricerl.market.demand.priors import CommonBias, Tabulated
+from pricerl.market.demand.priors import CommonBias
 from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
 from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS
 
@@ -119,8 +119,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     """Return how the prices were set, and the weighted regressions that this allows."""
     observed = product.observed
     setting = product.setting
-    pooled = settings.pooled
-    first = _candidates(product, setting, pooled)[0]
+    first = _candidates(product, setting, settings)[0]
     no_season = first.season.none if first.season else NO_SEASON
     everything = gather_covariates(product, first)
     data, posterior = fit_demand_regression(everything.keep(observed), settings)
@@ -129,7 +128,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
         setting = setting._replace(kind="repricer")
     inliers = np.isin(np.flatnonzero(observed), data.row)
     hidden = HIDDEN_SHARE * find_reported_bias(data, posterior)
-    candidates = _candidates(product, setting, pooled, hidden)
+    candidates = _candidates(product, setting, settings, hidden)
     rule = _find_rule(everything, data, posterior) if setting.kind == "repricer" else None
     if rule is not None:
         setting = setting._replace(follows=rule.strength)
@@ -177,9 +176,10 @@ def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> 
 
 
 def _candidates(
-    product: ProductHistory, setting: PriceSetting, pooled: Tabulated | None, hidden: float = 0.0
+    product: ProductHistory, setting: PriceSetting, settings: DemandSettings, hidden: float = 0.0
 ) -> list[Terms]:
     mean, sd = bias_of(setting, product.step_days)
+    pooled = settings.pooled
     common = CommonBias() if pooled is None else pooled.bias
     # whether a long history agrees with the others' season is known of plain prices alone
     season = None if pooled is None or (setting.kind != "plain" and shows_a_year(product)) else pooled.season
@@ -189,7 +189,7 @@ def _candidates(
     follows = setting.kind == "repricer"
     reported = None if product.promotion is None else 0
     windows = deal_windows(product.step_days) if setting.promoted and not follows else [reported]
-    return [Terms(window, bias, follows, season) for window in windows]
+    return [Terms(window, bias, follows, season, settings.cross) for window in windows]
 
 
 def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from pricerl.market.demand.priors import (
     NO_ROUND_PRICES,
     USUAL_ELASTICITY,
     USUAL_ELASTICITY_SD,
+    CrossPrior,
     OwnPrice,
     RoundPrices,
     Tabulated,
@@ -57,6 +58,8 @@ class DemandSettings(CommonSettings):
     """Evidence of the price that the seller chose, or None if there is none."""
     rounds: RoundPrices = NO_ROUND_PRICES
     """Round prices at which demand may fall at once."""
+    cross: CrossPrior | None = None
+    """Prior of the cross effect, or None where the category shows none."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pricerl.data.days import (
 )
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
-from pricerl.market.demand.priors import SeasonPrior
+from pricerl.market.demand.priors import CrossPrior, SeasonPrior
 from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
 from pricerl.market.level import AHEAD_ROWS
@@ -38,6 +38,8 @@ DEAL_DEPTH_NAME = "deal_depth"
 """Name of the covariate of a deal's depth."""
 BIAS = "bias"
 """Name of the covariate of what moved the price."""
+CATEGORY = "category"
+"""Name of the covariate of the price of the rest of the category."""
 SEASON = "yearly_wave"
 """Name of the covariates of the yearly season."""
 HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
@@ -97,6 +99,8 @@ class Terms(NamedTuple):
     pricerl began there, and demand is slow to change."""
     season: SeasonPrior | None = None
     """Season of the seller's other products; without one, a yearly season needs a year."""
+    cross: CrossPrior | None = None
+    """Prior of the effect of the category's price; None leaves that out."""
 
 
 NO_TERMS = Terms()
@@ -213,7 +217,7 @@ def gather_covariates(product: ProductHistory, terms: Terms = NO_TERMS) -> Regre
     recent = age <= max(RECENT_DAYS - 1, age.min())
     log_price = np.log(product.price)
     regular, deals = (log_price, []) if terms.window is None else deal_covariates(product, log_price, terms.window)
-    optional = optional_covariates(product, deals, terms.season)
+    optional = optional_covariates(product, terms, deals)
     prices = _past_prices(product, log_price, terms)
     found = [*_weekdays(product), *prices, *_advertising(product, recent), *optional]
     return RegressionData(
@@ -321,9 +325,7 @@ class DealResponse:
         return np.asarray(np.exp(self.effects @ np.stack([column.values for column in columns])))
 
 
-def optional_covariates(
-    product: ProductHistory, deals: Sequence[Covariate] = (), season: SeasonPrior | None = None
-) -> list[Covariate]:
+def optional_covariates(product: ProductHistory, terms: Terms, deals: Sequence[Covariate] = ()) -> list[Covariate]:
     """Collect the covariates that only some histories have, unless they never varied.
 
     A competitor who follows the seller's price is excluded: the price's slope must include both effects. Without the
@@ -336,6 +338,9 @@ def optional_covariates(
         log_price = np.log(product.competitor)
         values = log_price - np.median(log_price[-recent:])
         found.append(Covariate("competitor", values, float(values[-1]), *PRIORS["competitor"]))
+    rest = product.category_price
+    if terms.cross is not None and rest is not None and not _is_answer(product, rest):
+        found.append(Covariate(CATEGORY, rest - rest[-1], 0.0, *terms.cross))
     if product.promotion is not None and not deals:
         found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *PRIORS["promotion"]))
     if product.coupons is not None:
@@ -347,6 +352,7 @@ def optional_covariates(
         for name, day_type in HOLIDAY_TYPES.items()
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS
     ]
+    season = terms.season
     if season is not None or shows_a_year(product):
         dates = product.dates.astype(np.int64)
         ahead = yearly_waves(dates[-1] + product.step_days * np.arange(1, 1 + AHEAD_ROWS)).mean(0)
@@ -368,7 +374,7 @@ def yearly_waves(day: IntArray) -> FloatArray:
 
 
 def _is_answer(product: ProductHistory, competitor: FloatArray) -> bool:
-    """Return whether the seller's price of the day and the week before nearly explains a competitor's log price."""
+    """Return whether the seller's price of the day and the week before nearly explains another log price."""
     x = np.log(product.price)
     rows = steps_in(ANSWER_DAYS, product.step_days)
     lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(rows + 1)]

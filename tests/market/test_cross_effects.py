@@ -1,0 +1,173 @@
+"""Cross effects: the price of the rest of a category, what it shows of diversion, and what a lost unit is worth."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from categories import Category
+
+from pricerl.advice.sentences.verdict import substitution_words
+from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
+from pricerl.data.history import MOST_PRODUCTS, History, ProductHistory, categories_of, relate
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import history_from_text
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.evaluation.valuation import value_paths
+from pricerl.formatting import PLAIN
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cross_effects import CrossEffect, find_cross_effects
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.priors import CrossPrior
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+
+FEW = DemandConfig(num_draws=64)
+
+
+def read(prices: dict[str, list[float]], group: str = "tea", first: str = "2025-01-01") -> History:
+    """Return the history of products with these prices, ten units a day each."""
+    frames = [
+        pd.DataFrame(
+            {
+                "Report Date": pd.date_range(first, periods=len(price)).strftime("%Y-%m-%d"),
+                "Product": name,
+                "Group": group,
+                "Product Price": price,
+                "Organic Conversion Percentage": 10.0,
+                "Ad Conversion Percentage": 8.0,
+                "Total Profit": 20.0,
+                "Total Sales": 10.0 * np.array(price),
+            }
+        )
+        for name, price in prices.items()
+    ]
+    text = io.StringIO()
+    pd.concat(frames).to_csv(text, index=False)
+    return history_from_text(text.getvalue(), "tea.csv", DataConfig())
+
+
+@pytest.fixture(scope="module")
+def substitutes() -> tuple[Category, DataPreprocessor]:
+    """Four substitutes of a logit over a year."""
+    rng = np.random.default_rng(5)
+    category = Category.draw("logit", 4, 20.0, rng)
+    return category, category.history(365, rng)
+
+
+@pytest.fixture(scope="module")
+def priced(substitutes: tuple[Category, DataPreprocessor]) -> tuple[Market, Market]:
+    """Their market without and with cross effects."""
+    prepared = substitutes[1]
+    effects = find_cross_effects(prepared.products, FEW, CostConfig(), "profit")
+    alone = fit_market(prepared, FEW, conversions=False)
+    return alone, fit_market(prepared, FEW, conversions=False, cross=effects)
+
+
+def test_the_price_of_the_rest_is_the_others_mean_by_sales_over_their_latest() -> None:
+    days = 30
+    prices = {"a": [10.0] * days, "b": [20.0] * 20 + [22.0] * 10, "c": [5.0] * 10 + [4.0] * 20}
+    products = relate(read(prices).products)
+    a, b, c = (product.category_price for product in products)
+    assert a is not None and b is not None and c is not None
+    assert a[-1] == b[-1] == c[-1] == 0.0
+    sales = [float(product.sales.mean()) for product in products]
+    expected = (sales[1] * np.log(20 / 22) + sales[2] * np.log(5 / 4)) / (sales[1] + sales[2])
+    assert a[0] == pytest.approx(expected) and c[0] == pytest.approx(sales[1] * np.log(20 / 22) / sum(sales[:2]))
+    assert b[15] == pytest.approx(0.0)
+
+
+def test_only_groups_of_two_to_fifty_products_are_categories() -> None:
+    (one,) = read({"a": [10.0] * 30}).products
+    many = [replace(one, product=f"p{number}") for number in range(MOST_PRODUCTS + 1)]
+    assert categories_of(many[:1]) == [] and categories_of([replace(item, group="") for item in many[:2]]) == []
+    assert categories_of(many) == [] and len(categories_of(many[:-1])[0]) == MOST_PRODUCTS
+    assert relate(many[:1])[0].category_price is None
+
+
+def test_a_product_that_comes_later_counts_at_its_first_price_before() -> None:
+    early, late = read({"a": [10.0] * 40}), read({"b": [20.0] * 10 + [25.0] * 20}, first="2025-01-11")
+    first, second = relate([*early.products, *late.products])
+    assert first.category_price is not None and second.category_price is not None
+    assert first.category_price[[0, 15, 25]] == pytest.approx([np.log(0.8), np.log(0.8), 0.0])
+    assert len(second.category_price) == 30
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_substitutes_show_their_effect_and_strangers_none(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    found = {}
+    for kind in ("logit", "none"):
+        category = Category.draw(kind, 4, 20.0, rng)
+        found[kind] = find_cross_effects(category.history(365, rng).products, FEW, CostConfig(), "profit")
+    assert len(found["logit"]) == 4 and found["none"] == {}
+
+
+def test_the_share_of_lost_buyers_who_stay_is_near_the_truth(
+    substitutes: tuple[Category, DataPreprocessor], priced: tuple[Market, Market]
+) -> None:
+    category, _ = substitutes
+    for row, product in enumerate(priced[1].products):
+        assert product.diversion is not None
+        share = product.diversion.share
+        assert ((share >= 0) & (share <= 0.95)).all()
+        assert abs(share.mean() - category.diversion(row)) < 2.5 * share.std()
+
+
+def test_a_lost_unit_costs_less_by_what_the_others_earn(priced: tuple[Market, Market]) -> None:
+    alone, together = priced
+    assert (alone.opportunity == 0).all() and (together.opportunity >= 0).all()
+    assert (together.opportunity[:, together.mean_draw] > 0).all()
+    assert torch.allclose(together.counted_cost, together.unit_cost + together.opportunity)
+    assert torch.equal(together.rows(torch.tensor([0]), torch.tensor([0])).unit_cost, together.unit_cost[0, :1])
+
+
+def test_the_gain_of_a_path_is_the_categorys_and_its_profit_the_products_own(priced: tuple[Market, Market]) -> None:
+    product = Product(Dynamics(priced[1], RewardConfig("profit"), GuardrailConfig()), 0)
+    prices = product.money([product.current_price, 1.05 * product.current_price])[:, None]
+    keep, dearer = value_paths(product, prices, 7)
+    worth = priced[1].opportunity[0, :-1].double().numpy()
+    saved = worth * (keep.units - dearer.units)
+    assert dearer.minus(keep).profit == pytest.approx(dearer.profit - keep.profit + saved)
+    assert dearer.over(keep).profit is not None and dearer.outcome().profit is not None
+    assert dearer.worth - keep.worth == pytest.approx(dearer.minus(keep).profit)
+
+
+def test_a_category_without_effect_is_priced_as_without_a_category() -> None:
+    rng = np.random.default_rng(3)
+    prepared = Category.draw("none", 2, 20.0, rng).history(130, rng)
+    assert find_cross_effects(prepared.products, FEW, CostConfig(), "profit") == {}
+    bare = replace(prepared, products=tuple(replace(item, category_price=None) for item in prepared.products))
+    known, unknown = (fit_market(item, FEW, conversions=False) for item in (prepared, bare))
+    assert torch.equal(known.log_curves, unknown.log_curves) and torch.equal(known.counted_cost, unknown.counted_cost)
+
+
+def test_prices_that_follow_demand_show_no_effect(
+    substitutes: tuple[Category, DataPreprocessor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, prepared = substitutes
+    follows = prepared.products[0].setting._replace(kind="repricer")
+    monkeypatch.setattr(ProductHistory, "setting", follows)
+    assert find_cross_effects([replace(item) for item in prepared.products], FEW, CostConfig(), "profit") == {}
+
+
+def test_units_diverted_are_bounded_and_none_where_the_others_earn_nothing() -> None:
+    rng = np.random.default_rng(0)
+    units, elasticity = np.full(100, 10.0), np.full(100, -0.1)
+    share, worth = CrossEffect(CrossPrior(9.0, 0.1), 100.0, 3.0).divert(units, elasticity, rng)
+    assert (share == 0.95).all() and worth == pytest.approx(2.85)
+    loss = CrossEffect(CrossPrior(0.5, 0.1), 10.0, -3.0).divert(units, elasticity, rng)
+    assert (loss.worth <= 0).all()
+
+
+def test_the_sentence_names_the_category_and_the_share_with_its_limits() -> None:
+    (words,) = substitution_words({"category": "tea", "share": [0.38, 0.2, 0.57]}, PLAIN)
+    assert substitution_words(None, PLAIN) == []
+    assert "“tea”" in words and "38" in words and "20" in words and "57" in words
