@@ -85,10 +85,17 @@ def open_day(advice: Entry, today: date) -> str:
     return max(today.isoformat(), str(advice["days"][0]["date"]))
 
 
+def publishing_of(advice: Entry) -> Approval:
+    """Return how the price of an advice was published when it was made, by an older version, too."""
+    terms = advice["terms"]
+    found: Approval = "manual" if terms.get("approval_required") else terms.get("approval", "auto")
+    return found
+
+
 def shop_publishing(entries: Sequence[Entry]) -> Approval | None:
     """Return how a shop publishes advised prices, given the entries of its log; None before its first advice."""
     decided = (entry["mode"] for entry in reversed(entries) if entry["kind"] == PUBLISHING)
-    advised = (entry["terms"]["approval"] for entry in reversed(entries) if entry["kind"] == ADVICE)
+    advised = (publishing_of(entry) for entry in reversed(entries) if entry["kind"] == ADVICE)
     return next(chain(decided, advised), None)
 
 

@@ -23,7 +23,7 @@ from pricerl.guardrails.price_grid import same_price
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME
-from pricerl.operations.outbox import first_change
+from pricerl.operations.outbox import first_change, publishing_of
 
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
@@ -318,7 +318,7 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
                 mean, low, high = day[name]
                 checks[name] = Check(mean, low, high, actual, low <= actual <= high)
     model = next((row for row in entry.get("model_days", ()) if row["date"] == day["date"]), None)
-    if model is None and outcome == "not followed" and "terms" in entry and entry["terms"]["approval"] == "shadow":
+    if model is None and outcome == "not followed" and "terms" in entry and publishing_of(entry) == "shadow":
         model = day
     return TrackDay(
         date=day["date"],

@@ -28,7 +28,7 @@ from saying import says
 from pricerl.cli.commands import price_tests
 from pricerl.cli.price_test_words import reading_lines
 from pricerl.experiments.schedule import PLAN as PLAN_FILE
-from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_schedule
+from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_plan, render_schedule
 
 PLAN = "price-test plan seller --question sales"
 LIMITS = "--max_days 182 --max_cost 1000000"
@@ -60,7 +60,7 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
         row["price"] = higher if row["price"] == order["test_price"] else row["price"]
     values = [order["regular_price"], higher]
     order.update(test_price=higher, values=values, schedule_hash=hash_schedule(order["schedule"]))
-    plan.write_text(json.dumps(document))
+    plan.write_text(render_plan(order, document["test"]))
     schedule.write_text(render_schedule(order["schedule"]))
     return shop
 

@@ -61,6 +61,8 @@ class Terms(Part):
     price_decimals: Count
     relations: list[RelatedProducts] = []  # noqa: RUF012  # msgspec copies it
     approval: Approval = "auto"
+    approval_required: bool = False
+    """Whether a person must approve, in entries of older versions."""
     waits: Literal["", "editor"] = ""
     """Why a person must approve even where prices are published at once: an ``editor`` of the server asked for it."""
     forced: str = ""
