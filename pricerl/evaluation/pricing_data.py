@@ -23,7 +23,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.stock.shelf import check_settings
+from pricerl.env.stock.shelf import check_stocked
 from pricerl.errors import PROBLEMS, DataError, UsageError
 from pricerl.evaluation.backtest import draw_products
 from pricerl.guardrails.config import GuardrailConfig
@@ -96,7 +96,7 @@ class PricingData:
         self.stocks = TABLES["stock"].group("data.stock", stock)
         self._stock = stock
         if self.stocks:
-            check_settings(reward.resolved(), guardrails.min_hold_days)
+            check_stocked(reward.resolved(), guardrails.min_hold_days)
         self.reward = reward
         self.guardrails = guardrails
         self.currency = currency
@@ -206,8 +206,9 @@ class PricingData:
     def plan(self, step_discount: float) -> DynamicPlan:
         """Return the plan of the products trained on, for the discount of one decision, solved once."""
         if self._plan is None:
+            dynamics = self.dynamics  # fitting is a stage of its own
             with stage("planning the prices"):
-                self._plan = plan_dynamically(self.dynamics, step_discount)
+                self._plan = plan_dynamically(dynamics, step_discount)
         return self._plan
 
     def benchmark(self, step_discount: float, share: tuple[int, int] = (0, 1)) -> PlanBenchmark:

@@ -30,6 +30,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.evaluation.half_year import plan_half_years
+from pricerl.evaluation.pricing_data import PricingData
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -228,9 +229,10 @@ def test_a_catalogue_names_the_products_to_order_and_a_stop_rule_waits_for_units
     assert "on three days running with units in stock" in " ".join(" ".join(written(found["leftovers"])[2]).split())
 
 
-def test_a_minimum_hold_beyond_a_week_is_refused(market):
+def test_a_minimum_hold_beyond_a_week_is_refused():
+    stock = [{"product": "Mug", "in_stock": 40.0, "lead_days": 14.0}]
     with pytest.raises(UsageError, match="prices change weekly"):
-        advised(market, PLENTY, min_hold_days=10)
+        PricingData(stock=stock, reward=RewardConfig("profit"), guardrails=GuardrailConfig(min_hold_days=10))
 
 
 def test_what_if_keeps_the_price_as_the_advice_does_and_says_how_long_stock_lasts(market, found):

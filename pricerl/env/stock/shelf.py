@@ -29,7 +29,7 @@ LEVEL_DRIFT = 0.05
 """Sd of the weekly change of the log demand level: 0.25 in half a year, as for goods whose fashion passes slowly."""
 
 
-def check_settings(reward: ResolvedReward, hold: int) -> None:
+def check_stocked(reward: ResolvedReward, hold: int) -> None:
     """Raise a ``UsageError`` if the objective is not profit alone, or prices must be held beyond a week."""
     if reward.measure != "profit" or not reward.is_measure:
         raise UsageError(f"stock: prices and orders seek profit alone; choose preset profit, not {reward.name}")
@@ -113,7 +113,7 @@ def count_profit(
 class Shelf:
     """Market, guardrails and stock of all products: the constants of the functions, on the market's device.
 
-    Reward and guardrails are those that `check_settings` accepts.
+    Reward and guardrails are those that `check_stocked` accepts.
     """
 
     def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock]) -> None:
