@@ -14,7 +14,7 @@ from pricerl.arrays import Interval
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.formatting import UNKNOWN, Formatter, plural, sentence
-from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.track_record import Reviewed, find_predictions, keep_record, total_of
 from pricerl.operations.watching.news import LATEST_DAYS, Cause, find_miss, find_stop
 
@@ -47,11 +47,13 @@ def find_news(
     ``advice`` is the last ``advice.json`` of a ``run``, whose stop rules may have triggered.
     """
     found: list[tuple[float, Cause]] = []
+    own = by_product(entries)
     for history in products:
         start = f"{shorten(history.product)}: " if len(products) > 1 else ""
         stop = find_stop(advice, history, run, f)
         latest = len(history.dates) - steps_in(LATEST_DAYS, history.step_days)
-        recent = {at: found for at, found in find_predictions(entries, history).items() if at >= latest}
+        predictions = find_predictions(own.get(history.product, ()), history)
+        recent = {at: found for at, found in predictions.items() if at >= latest}
         miss = find_miss(keep_record(recent, history), history, f)
         news = [*([(-1.0, stop)] if stop else []), *([miss] if miss else [])]
         found += [(change, Cause(sentence(start + what.words), what.step)) for change, what in news]

@@ -21,7 +21,7 @@ from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, T
 from pricerl.evaluation.valuation import gains_over
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.market import Market
-from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME
 from pricerl.operations.outbox import first_change, publishing_of
 
@@ -174,8 +174,9 @@ def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list
     The market is fitted to a history that reaches beyond the advice; the seed draws the noise of units.
     """
     found = []
+    own = by_product(entries)
     for index, history in enumerate(market.preprocessor.products):
-        predictions = find_predictions(entries, history)
+        predictions = find_predictions(own.get(history.product, ()), history)
         record = keep_record(predictions, history)
         if record is None:
             continue

@@ -50,7 +50,8 @@ def watch_run(
     ]
     with stage("checking the new days"):
         known = [history for history in fresh.products if history.product in fitted]
-        products = [_watch(history, market, entries, settings, run, advice) for history in known]
+        own = by_product(entries)
+        products = [_watch(item, market, own.get(item.product, ()), settings, run, advice) for item in known]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
 
