@@ -12,7 +12,7 @@ from shops.weekly_shelf import WeeklyShelf, update_belief
 
 from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.stock.shelf import check_settings
+from pricerl.env.stock.shelf import check_stocked
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -184,9 +184,9 @@ def test_each_product_has_its_own_stock(fitted):
 
 def test_orders_seek_profit_and_prices_change_weekly():
     with pytest.raises(UsageError, match="orders seek profit alone"):
-        check_settings(RewardConfig("revenue").resolved(), 7)
+        check_stocked(RewardConfig("revenue").resolved(), 7)
     with pytest.raises(UsageError, match="min_hold_days to 7 or less, found 14"):
-        check_settings(RewardConfig("profit").resolved(), 14)
+        check_stocked(RewardConfig("profit").resolved(), 14)
 
 
 def test_the_median_of_four_weeks_begins_with_the_history(market):
