@@ -113,6 +113,7 @@ def main() -> None:
                     rows.drop(columns="Day").to_csv(folder / "new.csv", index=False)
                 words = ("--data.path=new.csv",) if options.copies > 1 and new else ()
                 day = f"--today={end + timedelta(days=1 + night)}"
+                measure([str(MAIN), "prices", f"--today={end + timedelta(days=1)}"], folder)  # files of a copied folder
                 cost = measure([str(MAIN), "predict", *words, day, *WORDS], folder)
                 cells = f"{cost.cpu:.1f} | {cost.wall:.1f} | {cost.memory:.0f}"
                 print(f"| {options.copies * len(names)} | {night} | {label} | {cells} |", flush=True)
