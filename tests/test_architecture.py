@@ -86,7 +86,7 @@ MOST_STATEMENTS = {
     "runs": 287,
     "sac": 388,
     "serve": 486,
-    "shop": 317,
+    "shop": 319,
     "simulation": 117,
     "tasks": 364,
     "training": 528,

@@ -256,7 +256,9 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
         f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}"
     )
     changed = database.run_many(kept, _cells(rows, numbers, file))
-    database.run("UPDATE product SET file = ? WHERE id IN (SELECT product FROM day WHERE file = ?)", (file, file))
+    has_new = "EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)"
+    marked = f"UPDATE product SET file = ? WHERE id = ? AND {has_new}"
+    database.run_many(marked, [(file, numbers[name], file) for name in rows.names])
     if not changed:
         database.run("DELETE FROM file WHERE id = ?", (file,))
     return changed
