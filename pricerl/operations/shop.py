@@ -95,7 +95,7 @@ class Shop:
         shown = folder.current
         return cls(folder, log, database.fact(MODEL) or ("" if shown is None else shown.name), day)
 
-    def _renewed(self, database: Database) -> Shop:
+    def renewed(self, database: Database) -> Shop:
         """Return the shop as it is in its database now."""
         if (find_head(database), database.fact(MODEL)) == (self.log.head, self.generation):
             return self
@@ -310,7 +310,7 @@ class Shop:
         if uses is not None and advice is not None:
             uses.complete()
         with writing(self.log_path) as database:
-            now = replace(self._renewed(database))  # days may have passed since it was opened
+            now = replace(self.renewed(database))  # days may have passed since it was opened
             entries, log = append(database, now.log, ({**day, **draft} for draft in drafts(now)))
             after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
             database.keep_fact(MODEL, after.generation)
@@ -340,7 +340,7 @@ class Shop:
     def export(self) -> None:
         """Write the files, while no other command writes, as the shop is by then."""
         with writing(self.log_path) as database:
-            now = self._renewed(database)
+            now = self.renewed(database)
             if now.newest:
                 if not now._is_used:
                     self.folder.use(Generation(self.folder.path / now.generation))

@@ -37,6 +37,8 @@ class Run:
     """Results of validate and test by name."""
     generation: Generation | None = None
     """Generation that ``fit`` writes, or that holds the checkpoint."""
+    shop: Any = None
+    """Shop as it was opened to load the run, a `Shop`; None in a training, which is built without one."""
     known: int = 0
     """Entries of the shop's log whose decisions the settings contain."""
     nothing_left: bool = False

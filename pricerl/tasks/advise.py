@@ -76,7 +76,9 @@ class Delivered(NamedTuple):
 
 def deliver(run: Run) -> Delivered:
     """Advise on the products about which something is new, record it, and write the files of the advice on all."""
-    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    shop = run.shop or Shop.open(RunFolder(run.folder), run.options.today)
+    with reading(shop.log_path) as database:
+        shop = shop.renewed(database)
     data = run.pricing
     on_trial = refuse_other_model(run, shop)
     names = data.preprocessor.names

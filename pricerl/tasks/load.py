@@ -78,6 +78,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -
         module=load_learner(checkpoint, packages),
         configs={name: built[name] for name in GROUPS},
         generation=checkpoint.generation,
+        shop=shop,
         known=shop.log.head.entries,
     )
     check_advising(run)
