@@ -105,8 +105,8 @@ class Category:
         change = self.units(dearer) - self.units(self.price)
         return float((change.sum() - change[row]) / -change[row])
 
-    def history(self, days: int, rng: np.random.Generator) -> DataPreprocessor:
-        """Sell for some days at prices that move every one to three weeks; today's come last."""
+    def sell(self, days: int, rng: np.random.Generator) -> pd.DataFrame:
+        """Return the rows of some days of sales at prices that move every one to three weeks; today's come last."""
         size = len(self.price)
         moved = np.zeros((days, size))
         for column in moved.T:
@@ -135,8 +135,12 @@ class Category:
             "Total Profit": np.round((price - self.cost) * units, 2).ravel(),
             "Total Sales": np.round(price * units, 2).ravel(),
         }
+        return pd.DataFrame(columns)
+
+    def history(self, days: int, rng: np.random.Generator) -> DataPreprocessor:
+        """Return the history of some days of sales."""
         text = io.StringIO()
-        pd.DataFrame(columns).to_csv(text, index=False)
+        self.sell(days, rng).to_csv(text, index=False)
         reading = DataConfig(suspicious="keep")  # prices that move together look like a tax
         return DataPreprocessor.fit(history_from_text(text.getvalue(), "category", reading), reading)
 

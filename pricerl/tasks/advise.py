@@ -86,7 +86,8 @@ def deliver(run: Run) -> Delivered:
     origin = _describe_origin(run, shop)
     asked = run.configs["decision"].approval
     origin["terms"]["approval"] = asked or shop.publishing or "auto"
-    concerned = {*names} if data.concerned is None else {*data.concerned, *data.cross(names)}
+    counted = [name for name in names if shop.newest.get(name, {}).get("category")]  # perhaps no longer
+    concerned = {*names} if data.concerned is None else {*data.concerned, *counted, *data.cross(names)}
     rows = [row for row, name in enumerate(names) if name in concerned]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
     data.release()

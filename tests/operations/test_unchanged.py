@@ -9,7 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from categories import Category
 from command_line import FAST, Result, edit, run, seller_lines, write_lines
 
 from pricerl.cli.loading import load_words
@@ -96,6 +99,33 @@ def test_only_products_with_something_new_are_read_and_one_other(shop: Path, mon
     data = load_words("predict", ["--today", (LAST + timedelta(days=3)).isoformat()], whole=False).pricing
     assert data.concerned == {"jug"} and set(data.preprocessor.names) == {"mug", "jug"}
     assert {*data.catalogue} == {*NAMES}, "the number of all decides what is computed of one"
+
+
+def test_a_category_is_decided_on_as_a_whole_while_its_products_replace_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    rows = Category.draw("logit", 3, 20.0, rng).sell(203, rng)
+    other = rows[rows["Product"] == "p00"].assign(Product="cup", Group="")
+    rows = pd.concat([rows, other]).sort_values("Report Date", kind="stable")
+    days = sorted(rows["Report Date"].unique())
+    rows[rows["Report Date"] < days[200]].to_csv(tmp_path / "shop.csv", index=False)
+    assert run(tmp_path, "fit", "--today", days[200], "--data.path", "shop.csv", *FAST).code in (0, 4)
+    category = {"p00", "p01", "p02"}
+
+    def night(at: int, product: str) -> set[str]:
+        """Advise after a day with rows of one product alone; return the products whose advice was recorded."""
+        new = (rows["Report Date"] == days[at]) & (rows["Product"] == product)
+        rows[new].to_csv(tmp_path / "new.csv", index=False)
+        words = ("--data.path", "new.csv", "--run_name", "shop")
+        return fresh(tmp_path, date.fromisoformat(days[200]) + timedelta(days=at - 199), *words)
+
+    assert {name for name, entry in newest(tmp_path).items() if entry["category"]} == category
+    assert night(200, "p00") == category
+    monkeypatch.setattr("pricerl.evaluation.pricing_data.find_cross_effects", lambda *_: {})
+    assert night(201, "p01") == category, "their advice counted each other"
+    assert not any(entry["category"] for entry in newest(tmp_path).values())
+    assert night(202, "p02") == {"p02"}
 
 
 def test_the_same_day_again_records_nothing(shop: Path) -> None:

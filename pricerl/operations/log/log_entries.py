@@ -153,6 +153,8 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Number of the price test whose schedule the advice follows; 0 if there is none."""
     basis: str = ""
     """Hash of everything but log and day that the advice depends on; entries of older versions have none."""
+    category: str = ""
+    """Category whose other products the advice counts, too; empty for none."""
     kept: Count = 0
     """Number of the advice that stands, as nothing about the product was new; 0 if this one was computed."""
 
@@ -188,6 +190,7 @@ class StandingAdvice(TypedDict, total=False):
     order: Count
     test: Count
     basis: str
+    category: str
 
 
 class OverrideEntry(LogEntry, tag="override", kw_only=True):

@@ -143,6 +143,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "model_grade": "" if model is None else model.decision.grade,
         "model_source": "" if model is None else model.decision.source,
         "elasticity": list(item.market.elasticity),
+        "category": "" if item.market.substitution is None else item.market.substitution.category,
         "restarts": "" if item.previous is None else item.previous.contradiction,
         "account": to_plain(item.account),
     }
