@@ -31,9 +31,9 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import WEEK
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import DEAL_DEPTH, deal_windows, regular_prices
-from pricerl.evaluation.valuation import elasticity_at
 from pricerl.market.demand.regression import LOOSE_SD, STILL_MOTIONS, Prior, fit_regression
 from pricerl.market.fitting import fit_market
+from pricerl.market.market import elasticity_at
 
 NAMES = ("store", "retailer", "account")
 PROMOTIONS = ("promotion", "display_share")

@@ -41,10 +41,11 @@ from pricerl.evaluation.half_year import plan_half_years
 from pricerl.evaluation.price_curves import draw_curves, list_own_days, spread_shown
 from pricerl.evaluation.pricing_rules import compare_baselines
 from pricerl.evaluation.stop_rule import find_stop_rule
-from pricerl.evaluation.valuation import elasticity_at, find_break_even, would_raising_pay
+from pricerl.evaluation.valuation import find_break_even, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
+from pricerl.market.market import elasticity_at
 from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.planner.rollout import Policy
 from pricerl.reasons import Reason, read_reason

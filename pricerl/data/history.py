@@ -20,7 +20,7 @@ from pricerl.reasons import Reason
 PRICE_DOUBT = 0.01
 """Largest difference between the last row's price and the price in force, as a share, that needs no confirmation."""
 
-MOST_PRODUCTS = 50
+LARGEST_CATEGORY = 50
 """Most products of a group that is a category; in a larger one no product takes a share worth pricing for."""
 
 AHEAD = ("future_dates", "future_predicted")
@@ -214,7 +214,7 @@ def categories_of(products: Iterable[ProductHistory]) -> list[list[ProductHistor
     found: dict[str, list[ProductHistory]] = {}
     for product in products:
         found.setdefault(product.group, []).append(product)
-    return [members for group, members in found.items() if group and 1 < len(members) <= MOST_PRODUCTS]
+    return [members for group, members in found.items() if group and 1 < len(members) <= LARGEST_CATEGORY]
 
 
 def sales_weights(members: Sequence[ProductHistory]) -> FloatArray:

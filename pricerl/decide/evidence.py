@@ -17,10 +17,10 @@ from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
-from pricerl.evaluation.valuation import PathValue, elasticity_at
+from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.round_prices import charms_between
-from pricerl.market.market import ProductMarket
+from pricerl.market.market import ProductMarket, elasticity_at
 from pricerl.planner.rollout import approach_prices
 from pricerl.reasons import Reason
 

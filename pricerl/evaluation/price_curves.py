@@ -9,10 +9,11 @@ import numpy as np
 
 from pricerl.arrays import FloatArray, Interval, Share, intervals_of
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import log_units_at, value_paths
+from pricerl.evaluation.valuation import value_paths
 from pricerl.guardrails.price_grid import from_steps, in_steps
 from pricerl.guardrails.today import DIGITS
 from pricerl.market.cost import Measure
+from pricerl.market.market import log_units_at
 
 MOST_DAYS = 365
 """Most own days that are kept: more would make the page large."""

@@ -14,9 +14,9 @@ from torch import Tensor
 from pricerl.arrays import FloatArray, Share
 from pricerl.env.product import Product
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT
-from pricerl.evaluation.valuation import DailyOutcome, PathValue, log_units_at, margins_at
+from pricerl.evaluation.valuation import DailyOutcome, PathValue, margins_at
 from pricerl.guardrails.projection import lasting_band, project
-from pricerl.market.market import ProductMarket
+from pricerl.market.market import ProductMarket, log_units_at
 from pricerl.planner.constant_price import candidate_prices, value_average_day
 from pricerl.planner.rollout import approach_prices
 

@@ -20,7 +20,7 @@ from pricerl.data.days import day_types, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.env.product import Product
 from pricerl.market.cost import Measure
-from pricerl.market.market import Market, ProductMarket, Response
+from pricerl.market.market import Market, ProductMarket, Response, elasticity_at, log_units_at
 
 
 @dataclass(frozen=True)
@@ -217,16 +217,6 @@ def value_once(
     return [valued[key] for key in keys]
 
 
-def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
-    """Return log units of an average day at ``prices (G,)``, ``(K, G)``, interpolated as in ``Market.average_day``."""
-    grid = product.log_grid
-    curves = product.units.log_value
-    log_price = np.log(prices)
-    left = np.clip(np.searchsorted(grid, log_price, side="right") - 1, 0, len(grid) - 2)
-    share = (log_price - grid[left]) / (grid[left + 1] - grid[left])
-    return np.asarray(curves[:, left] + share * (curves[:, left + 1] - curves[:, left]))
-
-
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return the profit of a unit at ``prices (G,)`` in every posterior draw, in money ``(K, G)``."""
     return np.asarray(product.cost.price_kept[:, None] * prices - product.cost.unit_cost[:, None])
@@ -254,12 +244,6 @@ class Raising(NamedTuple):
     """Share of the posterior draws in which a slightly higher price earns more."""
     break_even: float | None
     """Break-even loss of units in percent at a 1 % higher price and mean costs, or None if units sell at a loss."""
-
-
-def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
-    """Return the price elasticity of demand from 5 % below to 5 % above a price in every posterior draw, ``(K,)``."""
-    ends = np.array([price * (1 - 0.05), price * (1 + 0.05)])
-    return np.asarray(np.diff(log_units_at(product, ends), axis=1)[:, 0] / np.diff(np.log(ends)))
 
 
 def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:

@@ -20,11 +20,10 @@ from pricerl.data.costs import CostConfig
 from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.data.history import ProductHistory, categories_of, sales_weights
 from pricerl.market.cost import Measure, decode_cost
-from pricerl.market.demand.averaging import bias_of, fit_demand_regression
+from pricerl.market.demand.averaging import bias_of, fit_demand_regression, price_prior
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import CATEGORY, Terms, gather_covariates
 from pricerl.market.demand.priors import WIDE_CROSS, CrossPrior
-from pricerl.market.demand.regression import LOOSE_SD
 
 PROOF = 1.28
 """Standard errors by which a category's effect must exceed zero to count: without one, advice is as for one product."""
@@ -34,7 +33,6 @@ MOST_DIVERTED = 0.95
 """Largest share of lost buyers who stay in the category."""
 FLATTEST = 0.5
 """Smallest fall of log units per log price of which the buyers are divided among the others."""
-
 COST_DRAWS = 64
 """Draws of the costs of a product whose mean its margin has."""
 
@@ -96,15 +94,13 @@ def _find_evidence(product: ProductHistory, settings: DemandSettings) -> tuple[f
     """Return ``gamma`` by one product's units, without its prior, and its precision; 0 without evidence."""
     terms = Terms(bias=bias_of(product.setting, product.step_days), cross=WIDE_CROSS)
     everything = gather_covariates(product, terms)
-    loose = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
-    data, posterior = fit_demand_regression(everything.keep(product.observed), loose)
+    data, posterior = fit_demand_regression(everything.keep(product.observed), settings)
     columns = data.places(CATEGORY)
     if not len(columns) or not data.units.any():
         return 0.0, 0.0
-    mean, sd = WIDE_CROSS
-    variance = float(posterior.covariance[columns[0], columns[0]])
-    precision = max(1 / variance - 1 / sd**2, 0.0)
-    return (float(posterior.mode[columns[0]]) / variance - mean / sd**2) / max(precision, 1e-9), precision
+    alone = posterior.without_prior(columns, price_prior(data, settings))
+    (column,) = columns
+    return float(alone.mode[column]), 1 / float(alone.covariance[column, column])
 
 
 def _pool(evidence: Sequence[tuple[float, float]]) -> CrossPrior | None:

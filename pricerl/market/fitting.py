@@ -26,13 +26,11 @@ from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import CrossPrior, Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.market import NO_EDGE, Market, ProductMarket
+from pricerl.market.market import NO_EDGE, Market, ProductMarket, elasticity_at, log_units_at
 from pricerl.market.similar_prices import DailyValues, fit_curves
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
-NEAR = 3
-"""Grid points below and above the current price between which the response is measured for the category."""
 EDGE_GAP = 1e-9
 """Log distance between the two points of a price grid at a price at which demand may fall at once."""
 MIN_VALUE = 1e-12
@@ -65,8 +63,8 @@ def fit_market(
         conversions: whether to fit conversions, too; units alone take half the time.
         priors: pooled prior of each product; they follow from the products at hand if absent.
         stocks: stock known to the seller; it counts where the unit cost is known, too.
-        cross: effects of products on the rest of their categories, by product.
         spread: makes the calls; products for which it returns exceptions are left out, unless all are.
+        cross: effects of products on the rest of their categories, by product.
     """
     config = demand or DemandConfig()
     cost = cost or CostConfig()
@@ -159,12 +157,9 @@ def _divert(cross: CrossEffect | None, product: ProductHistory, fitted: ProductM
     """Draw who of the buyers lost by a price above the current one stays in the category, if it shows that."""
     if cross is None:
         return None
-    grid = fitted.log_grid
-    now = np.searchsorted(grid, np.log(product.current_price))
-    below, above = np.clip([now - NEAR, now + NEAR], 0, len(grid) - 1)
-    ends = fitted.units.log_value[:, [below, above]]
-    slope = np.diff(ends, axis=1)[:, 0] / (grid[above] - grid[below])
-    return cross.divert(np.exp(ends.mean(1)), slope, np.random.default_rng(seed))
+    price = product.current_price
+    units = np.exp(log_units_at(fitted, np.array([price]))[:, 0])
+    return cross.divert(units, elasticity_at(fitted, price), np.random.default_rng(seed))
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -92,6 +92,22 @@ class ProductMarket(DemandPosterior):
     """Stock and terms of supply as the seller knows them, or None if nothing about them is known."""
 
 
+def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
+    """Return log units of an average day at ``prices (G,)``, ``(K, G)``, interpolated as in ``Market.average_day``."""
+    grid = product.log_grid
+    curves = product.units.log_value
+    log_price = np.log(prices)
+    left = np.clip(np.searchsorted(grid, log_price, side="right") - 1, 0, len(grid) - 2)
+    share = (log_price - grid[left]) / (grid[left + 1] - grid[left])
+    return np.asarray(curves[:, left] + share * (curves[:, left + 1] - curves[:, left]))
+
+
+def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
+    """Return the price elasticity of demand from 5 % below to 5 % above a price in every posterior draw, ``(K,)``."""
+    ends = np.array([price * (1 - 0.05), price * (1 + 0.05)])
+    return np.asarray(np.diff(log_units_at(product, ends), axis=1)[:, 0] / np.diff(np.log(ends)))
+
+
 @dataclass(frozen=True)
 class Market:
     """Demand, conversions and costs of ``P`` products in ``K`` posterior draws plus their mean (index ``K``).

@@ -16,7 +16,7 @@ from pricerl.arrays import BoolArray
 from pricerl.data.cleaning.rows import DAY, Rows, find_step
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, day_texts
-from pricerl.data.history import MOST_PRODUCTS
+from pricerl.data.history import LARGEST_CATEGORY
 from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
@@ -219,7 +219,7 @@ def find_mates(database: Database, names: Collection[str]) -> set[str]:
     members: dict[str, set[str]] = {}
     for name, category in database.run("SELECT name, category FROM product WHERE category <> ''"):
         members.setdefault(category, set()).add(name)
-    found = (mates for mates in members.values() if len(mates) <= MOST_PRODUCTS and not mates.isdisjoint(names))
+    found = (mates for mates in members.values() if len(mates) <= LARGEST_CATEGORY and not mates.isdisjoint(names))
     return set(chain.from_iterable(found))
 
 

@@ -10,10 +10,10 @@ from pricerl.data.costs import CostConfig
 from pricerl.evaluation.card.evidence_card import draw_card
 from pricerl.evaluation.card.placebos import find_placebos
 from pricerl.evaluation.card.prior_share import find_prior_share, own_precision, redraw
-from pricerl.evaluation.valuation import elasticity_at
 from pricerl.evaluation.working_fit import find_entangled, find_price_shares, fit_demand
 from pricerl.market.demand.priors import StatedPrior, Tabulated, log_normal_prior
 from pricerl.market.fitting import fit_market
+from pricerl.market.market import elasticity_at
 
 DAYS = 364
 

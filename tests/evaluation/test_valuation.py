@@ -22,7 +22,6 @@ from pricerl.env.product import Product
 from pricerl.evaluation.price_curves import PriceCurves, draw_curves
 from pricerl.evaluation.scores import score_paths
 from pricerl.evaluation.valuation import (
-    elasticity_at,
     expect_path,
     find_break_even,
     value_at_risk,
@@ -31,7 +30,7 @@ from pricerl.evaluation.valuation import (
 )
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
-from pricerl.market.market import Market
+from pricerl.market.market import Market, elasticity_at
 from pricerl.market.reward import RewardConfig
 from pricerl.planner.constant_price import value_average_day
 from pricerl.simulation.seller import SellerConfig

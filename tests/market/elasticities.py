@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pricerl.evaluation.valuation import log_units_at
+from pricerl.market.market import log_units_at
 
 
 def elasticities(product, price, below=0.95, above=1.05):

@@ -14,7 +14,7 @@ from categories import Category
 from pricerl.advice.sentences.verdict import substitution_words
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
-from pricerl.data.history import MOST_PRODUCTS, History, ProductHistory, categories_of, relate
+from pricerl.data.history import LARGEST_CATEGORY, History, ProductHistory, categories_of, relate
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.env.dynamics import Dynamics
@@ -86,9 +86,9 @@ def test_the_price_of_the_rest_is_the_others_mean_by_sales_over_their_latest() -
 
 def test_only_groups_of_two_to_fifty_products_are_categories() -> None:
     (one,) = read({"a": [10.0] * 30}).products
-    many = [replace(one, product=f"p{number}") for number in range(MOST_PRODUCTS + 1)]
+    many = [replace(one, product=f"p{number}") for number in range(LARGEST_CATEGORY + 1)]
     assert categories_of(many[:1]) == [] and categories_of([replace(item, group="") for item in many[:2]]) == []
-    assert categories_of(many) == [] and len(categories_of(many[:-1])[0]) == MOST_PRODUCTS
+    assert categories_of(many) == [] and len(categories_of(many[:-1])[0]) == LARGEST_CATEGORY
     assert relate(many[:1])[0].category_price is None
 
 

@@ -17,11 +17,12 @@ from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import Candidates
-from pricerl.evaluation.valuation import expect_days, log_units_at
+from pricerl.evaluation.valuation import expect_days
 from pricerl.market.demand.averaging import BIASES, find_reported_bias, fit_demand_regression, fit_parts, regress
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import BIAS, SEASON, Terms, gather_covariates, optional_covariates
 from pricerl.market.fitting import fit_market
+from pricerl.market.market import log_units_at
 from pricerl.simulation.seller import SellerConfig, simulate, simulated_history
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4

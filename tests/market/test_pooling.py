@@ -10,13 +10,13 @@ from scipy.special import ndtr
 
 from pricerl.data.costs import CostConfig
 from pricerl.evaluation.backtest import forecast_units
-from pricerl.evaluation.valuation import log_units_at
 from pricerl.market.demand.averaging import BIASES
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import yearly_waves
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import log_normal_prior, settings_of_prior
 from pricerl.market.fitting import find_priors, fit_market
+from pricerl.market.market import log_units_at
 
 SETTINGS = DemandConfig().resolved()
 GENERAL = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)

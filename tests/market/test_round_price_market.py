@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.evaluation.valuation import log_units_at
 from pricerl.market.demand.priors import find_round_prices
 from pricerl.market.fitting import _price_grids, fit_market
-from pricerl.market.market import NO_EDGE
+from pricerl.market.market import NO_EDGE, log_units_at
 
 
 @pytest.fixture(scope="module")

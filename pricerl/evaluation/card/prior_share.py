@@ -11,11 +11,10 @@ import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray, Share
 from pricerl.data.history import ProductHistory
-from pricerl.evaluation.valuation import elasticity_at
 from pricerl.evaluation.working_fit import WorkingFit
 from pricerl.market.demand.families import FLATTEST
 from pricerl.market.demand.priors import StatedPrior
-from pricerl.market.market import ProductMarket
+from pricerl.market.market import ProductMarket, elasticity_at
 
 POWERS = (0.8, 1.25)
 """Powers of the prior's density; one is the inverse of the other."""
