@@ -155,7 +155,8 @@ def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
     if uplift is not None and uplift["probability_better"] is not None:
         sure = f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
-    why = ["" if stated else verdict.why_words(product, f), verdict.demand_words(product, f)]
+    effects = verdict.demand_words(product, f), verdict.substitution_words(product, f)
+    why = ["" if stated else verdict.why_words(product, f), *effects]
     stock = next_steps.stock_lines(product, f) if product.get("stock") else {}
     rule = product["stop_rule"]
     helps = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []

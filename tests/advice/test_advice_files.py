@@ -16,10 +16,13 @@ from command_line import FAST, OUTPUTS, Result, run, seller_lines, write_lines
 
 from pricerl import errors
 from pricerl.advice import files
+from pricerl.advice.block import block_lines
 from pricerl.advice.exports import check_workbook, write_workbook
 from pricerl.advice.files import About
 from pricerl.advice.report.render import render_pages
 from pricerl.advice.report.view import MOST_DAYS
+from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stored import StoredAdvice
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN, Formatter, unit_digits
@@ -95,6 +98,17 @@ def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Pa
 
 def test_the_pages_are_those_of_the_document_alone(outputs: Path) -> None:
     assert dict(render_pages(read_document(outputs))) == {"report.html": read_outputs(outputs).html}
+
+
+def test_page_block_and_reason_state_which_lost_buyers_stay_in_the_category(outputs: Path) -> None:
+    document = read_document(outputs)
+    found = {"category": "<b>tea\u202e\n", "share": [0.38, 0.2, 0.57]}
+    product = {**document["products"][0], "substitution": found}
+    said = "Of 100 buyers whom a higher price loses, 38 (90 %: 20 to 57) take another product of “<b>tea”"
+    html = dict(render_pages({**document, "products": [product]}))["report.html"]
+    assert said in unescape(html).replace("\N{NO-BREAK SPACE}", " ") and found["category"] not in html
+    assert said in " ".join(" ".join(block_lines([product], PLAIN, Place())).split())
+    assert said in explain(product, PLAIN)
 
 
 def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:

@@ -168,6 +168,6 @@ def test_units_diverted_are_bounded_and_none_where_the_others_earn_nothing() -> 
 
 
 def test_the_sentence_names_the_category_and_the_share_with_its_limits() -> None:
-    (words,) = substitution_words({"category": "tea", "share": [0.38, 0.2, 0.57]}, PLAIN)
-    assert substitution_words(None, PLAIN) == []
+    words = substitution_words({"substitution": {"category": "tea", "share": [0.38, 0.2, 0.57]}}, PLAIN)
+    assert substitution_words({"substitution": None}, PLAIN) == ""
     assert "“tea”" in words and "38" in words and "20" in words and "57" in words

@@ -132,8 +132,8 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
 
 def _why(view: View) -> list[str]:
     """Return how buyers respond, and a doubt about the data."""
-    words = [verdict.demand_words(view.product, view.f), *list_doubts(view.product)[:1]]
-    return [sentence(text) for text in words if text]
+    effects = verdict.demand_words(view.product, view.f), verdict.substitution_words(view.product, view.f)
+    return [sentence(text) for text in (*effects, *list_doubts(view.product)[:1]) if text]
 
 
 def _steps(view: View) -> list[Step]:

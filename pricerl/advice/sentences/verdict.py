@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pricerl.advice.sentences.answers import UNTESTED
 from pricerl.decide.standing import IN_FORCE, scheduled_price
 from pricerl.formatting import MEASURES, Formatter, better_words, counted, plural, sentence, unit_digits
+from pricerl.terminal import shown
 
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
@@ -101,6 +102,7 @@ def explain(product: Record, f: Formatter) -> str:
         "" if stated else sentence(decision["why"]),
         *_expectation(product, f),
         sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect"),
+        sentence(found) if (found := substitution_words(product, f)) else "",
         *([*costs, f"{WRITE_COSTS}."] if costs else []),
         sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
     ]
@@ -152,18 +154,17 @@ def _expectation(product: Record, f: Formatter) -> list[str]:
     return [
         f"{start}: {gain_words(gain, f, measure)}; it {scenario_words(uplift, product)}.",
         *([f"Effect on profit: {gain_words(uplift['profit'], f)}."] if effect else []),
-        *substitution_words(product.get("substitution"), f),
     ]
 
 
-def substitution_words(found: Record | None, f: Formatter) -> list[str]:
-    """Return how many of the buyers whom a higher price loses stay in the category, as a sentence if that is known."""
-    if found is None:
-        return []
+def substitution_words(product: Record, f: Formatter) -> str:
+    """Return how many buyers whom a higher price loses stay in the category, as a clause; empty if none are known."""
+    if (found := product.get("substitution")) is None:
+        return ""
     mean, low, high = (100 * value for value in found["share"])
     share = f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}"
-    category = f"another product of “{found['category']}”"
-    return [f"Of 100 buyers whom a higher price loses, {share} take {category}, which is counted."]
+    category = f"another product of “{shown(found['category'], 40)}”"
+    return f"of 100 buyers whom a higher price loses, {share} take {category}, which is counted"
 
 
 def shops_of(prior: Record) -> str:
