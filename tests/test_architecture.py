@@ -86,7 +86,7 @@ MOST_STATEMENTS = {
     "runs": 287,
     "sac": 388,
     "serve": 486,
-    "shop": 319,
+    "shop": 320,
     "simulation": 117,
     "tasks": 367,
     "training": 528,

@@ -107,11 +107,12 @@ class Days:
             raise DataError(fresh.source, [f"{found}; take it all the same with --accept {CHANGED}"])
         frame = joined.frame
         days = frame[columns.REPORT_DATE].to_numpy()
-        lost = {name: own for name, own in {**self.lost, **fresh.lost}.items() if name in joined.names}
+        lost = {name: [side[name] for side in (self.lost, fresh.lost) if name in side] for name in joined.names}
+        of = frame[columns.PRODUCT]
         return replace(
             fresh,
             frame=frame,
-            lost={name: np.setdiff1d(own, days[frame[columns.PRODUCT] == name]) for name, own in lost.items()},
+            lost={name: np.setdiff1d(np.concatenate(own), days[of == name]) for name, own in lost.items() if own},
             currency=fresh.currency or self.currency,
             unnamed=fresh.unnamed and len(joined.names) == 1,
         )

@@ -135,9 +135,12 @@ def test_products_of_other_files_stay(shop_path: Path, tmp_path: Path) -> None:
 
 
 def test_a_day_whose_row_cannot_be_read_stays_unknown_until_a_file_has_it(shop_path: Path, tmp_path: Path) -> None:
-    ragged = [*LINES[:5], f"{LINES[5]},1,2,3", *LINES[6:]]
+    ragged = [*LINES[:5], f"{LINES[5]},1,2,3", *LINES[6:21]]
     add(shop_path, rows(tmp_path, ragged))
     assert [str(day) for days in known(shop_path).lost.values() for day in days] == ["2025-01-05"]
+    later = rows(tmp_path, [LINES[0], LINES[21], f"{LINES[22]},1,2,3"])
+    joined = known(shop_path).join(later, accepts_changes=False).lost
+    assert [str(day) for days in joined.values() for day in days] == ["2025-01-05", "2025-01-22"]
     add(shop_path, rows(tmp_path, LINES))
     assert not known(shop_path).lost and len(known(shop_path).frame) == 40
 
