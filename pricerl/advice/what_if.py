@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pricerl.runs.run import Run
 
 COSTS_UNKNOWN = "unknown without costs"
+CATEGORY = "the difference counts what the rest of the category earns by it"
 
 
 class Effect(NamedTuple):
@@ -96,19 +97,21 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
     asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
     outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)
     known = ("units", "sales", *(["profit"] if asked.costs_known else []))
-    pairs = {name: [getattr(value, name) for value in (asked, kept)] for name in known}
+    gain = asked.minus(kept)
+    effects = {name: [getattr(value, name) for value in (asked, kept, gain)] for name in known}
     shown = [name for name in ("organic", "ad") if stocked is None and getattr(product.fitted, name) is not None]
     days = [expect_path(product, path) for path in paths] if shown else []
     for name in shown:
-        pairs[f"{name} conversion %"] = [getattr(item, name).double().mean(1).cpu().numpy() for item in days]
+        there, here = (getattr(item, name).double().mean(1).cpu().numpy() for item in days)
+        effects[f"{name} conversion %"] = [there, here, there - here]
     prices = {**product.market.preprocessor.current_prices, **(current or {})}
     return Answer(
         product=product,
         price=price,
         days=steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days,
         measures={
-            name: Effect(*(Interval(*map(short, interval_of(draws))) for draws in (there, here, there - here)))
-            for name, (there, here) in pairs.items()
+            name: Effect(*(Interval(*map(short, interval_of(draws))) for draws in values))
+            for name, values in effects.items()
         },
         probability_better=asked.over(kept).probability_better,
         objections=tuple(item.why for item in find_objections(price, product, prices)),
@@ -135,6 +138,7 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
         f"{answer.product.name}: {asked} instead of {now}{cost}",
         *table(rows),
         f"  {better}",
+        *([f"  {CATEGORY}"] if answer.product.fitted.diversion is not None else []),
         *(
             f"  stock at {at}: {_stock_words(item, formatter)}"
             for at, item in zip((asked, now), answer.outlooks, strict=False)

@@ -64,7 +64,8 @@ class Quarter:
     @cached_property
     def scale(self) -> float:
         """Money that keeping the current price earns in a quarter, of at least ``MIN_MARGIN`` of its sales."""
-        daily = max(float(self._keeping.earned.mean()), MIN_MARGIN * float(self._keeping.sales.mean()), 1e-9)
+        kept = self._keeping
+        daily = max(float(getattr(kept, kept.measure).mean()), MIN_MARGIN * float(kept.sales.mean()), 1e-9)
         return daily * self.rows
 
     def _value(self, *prices: Tensor) -> list[PathValue]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -65,10 +65,15 @@ class PathValue:
     measure: Measure
     """Measure of gains in money."""
 
+    def counted(self, name: str) -> FloatArray:
+        """Return units, sales or profit as they count, ``(K,)``: the measure with the rest of the category."""
+        own: FloatArray = getattr(self, name)
+        return own + self.elsewhere if name == self.measure else own
+
     @property
     def earned(self) -> FloatArray:
         """The category's measure, in money ``(K,)``: profit, at costs as estimated if they are unknown, or revenue."""
-        return self.elsewhere + (self.profit if self.measure == "profit" else self.sales)
+        return self.counted(self.measure)
 
     def draw_again(self, draws: IntArray) -> PathValue:
         """Return the value in other draws ``(K,)``, by index."""
@@ -83,8 +88,7 @@ class PathValue:
 
     def minus(self, other: PathValue) -> PathValue:
         """Return units and money minus another path's; the gain of the measure is the whole category's."""
-        gain = {name: getattr(self, name) - getattr(other, name) for name in ("units", "sales", "profit")}
-        gain[self.measure] = self.earned - other.earned
+        gain: dict[str, Any] = {name: self.counted(name) - other.counted(name) for name in ("units", "sales", "profit")}
         return replace(self, **gain, elsewhere=np.zeros_like(self.elsewhere))
 
     def over(self, other: PathValue) -> Uplift:

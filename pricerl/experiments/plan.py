@@ -198,7 +198,7 @@ class ValuedPrices:
 
     def earned(self, price: float) -> FloatArray:
         """Return what counts per row at one of the prices, in money ``(K,)``."""
-        return np.asarray(getattr(self.values[price], self.question))
+        return self.values[price].counted(self.question)
 
     def during(self, arms: ArmPrices, design: Switchback) -> FloatArray:
         """Return what a test earns more than the current price while it lasts, in money ``(K,)``."""
@@ -216,7 +216,8 @@ class ValuedPrices:
     @cached_property
     def daily(self) -> float:
         """Mean of what keeping the price earns per day, in money; 0 if it loses."""
-        return max(float(self.earned(self.arms[0].current).mean()), 0.0) / self.product.history.step_days
+        kept = getattr(self.values[self.arms[0].current], self.question)
+        return max(float(kept.mean()), 0.0) / self.product.history.step_days
 
     @property
     def rule(self) -> Rule:
@@ -249,7 +250,7 @@ def value_prices(
     targets = [now, *candidate_prices(product)[::TARGETS].tolist()]
     paths = product.money(tested + targets)[:, None].expand(-1, WEEKS * 7 // step)
     values = value_paths(product, paths)
-    after = np.stack([getattr(value, question) for value in values[len(tested) :]])
+    after = np.stack([value.counted(question) for value in values[len(tested) :]])
     return ValuedPrices(
         product=product,
         question=question,
@@ -307,8 +308,8 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
 
 
 def _unit_values(product: Product, question: Question, arms: ArmPrices) -> tuple[float, float]:
-    """Return what a unit counts at the two prices of a test: its profit at the mean costs, or its price."""
-    cost = product.fitted.cost
+    """Return what a unit counts at the two prices of a test: its profit at the mean costs that count, or its price."""
+    cost = (product.counted if product.market.measure == question else product.fitted).cost
     return arms[:2] if question == "sales" else (cost.mean_margin(arms.current), cost.mean_margin(arms.price))
 
 

@@ -12,14 +12,17 @@ import torch
 from categories import Category
 
 from pricerl.advice.sentences.verdict import substitution_words
+from pricerl.advice.what_if import answer_lines, ask
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.history import LARGEST_CATEGORY, History, ProductHistory, categories_of, relate
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import value_paths
+from pricerl.experiments.plan import ArmPrices, value_prices
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cross_effects import CrossEffect, find_cross_effects
@@ -138,6 +141,21 @@ def test_the_gain_of_a_path_is_the_categorys_and_its_profit_the_products_own(pri
     assert dearer.minus(keep).profit == pytest.approx(dearer.profit - keep.profit + saved)
     assert dearer.over(keep).profit is not None and dearer.outcome().profit is not None
     assert dearer.worth - keep.worth == pytest.approx(dearer.minus(keep).profit)
+
+
+def test_what_if_and_price_tests_count_the_category_too(priced: tuple[Market, Market]) -> None:
+    product = Product(Dynamics(priced[1], RewardConfig("profit"), GuardrailConfig()), 0)
+    now, dearer = product.current_price, round(1.05 * product.current_price, 2)
+    asked, kept = value_paths(product, product.money([dearer, now])[:, None], 14)
+    gain = float(asked.minus(kept).profit.mean())
+    assert gain > float((asked.profit - kept.profit).mean())
+    answer = ask(product, dearer, 14)
+    assert answer.measures["profit"].gain.mean == pytest.approx(gain, rel=1e-4)
+    assert "rest of the category" in "\n".join(answer_lines(answer, PLAIN))
+    arms = [ArmPrices(now, dearer, 0, 0)]
+    prices = value_prices(product, "profit", DecisionConfig(), arms, 14)
+    assert float((prices.earned(dearer) - prices.earned(now)).mean()) == pytest.approx(gain, rel=0.1)
+    assert prices.daily == pytest.approx(float(kept.profit.mean()), rel=0.1), "what keeping earns is the product's own"
 
 
 def test_a_category_without_effect_is_priced_as_without_a_category() -> None:
