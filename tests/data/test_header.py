@@ -49,6 +49,25 @@ def test_unknown_columns_and_aliases_of_our_own_names_are_ignored_with_a_note(re
     assert history.reports[0].notes[0] == f"Column '{other}' is not known and was ignored."
 
 
+@pytest.mark.parametrize("name", ["Category", "Produktkategorie", "Type de produit", "Categorías", "ASIN padre"])
+def test_categories_types_and_parent_products_are_groups(read, daily, name):
+    history = read(daily(["10,20,Tea"] * 10, f"{OWN},{name}"))
+    assert history.products[0].group == "Tea"
+    assert history.reports[0].notes[0] == f"Column {name!r} was read as Group."
+
+
+@pytest.mark.parametrize(
+    "header", ["Category,Parent ASIN", "Parent ASIN,Category", "Kategorie,Product Type", "Category,Group"]
+)
+def test_the_narrowest_of_several_groups_counts_and_check_says_which(read, daily, header):
+    wide = next(name for name in header.split(",") if name in ("Category", "Kategorie"))
+    narrow = next(name for name in header.split(",") if name != wide)
+    cells = ",".join({wide: "Drinks", narrow: "B0TEA"}[name] for name in header.split(","))
+    history = read(daily([f"10,20,{cells}"] * 10, f"{OWN},{header}"))
+    assert history.products[0].group == "B0TEA"
+    assert f"Column {wide!r} is wider than {narrow!r} and was ignored." in history.reports[0].notes
+
+
 @pytest.mark.parametrize(
     ("header", "found"),
     [

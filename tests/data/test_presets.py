@@ -88,6 +88,16 @@ def test_report_without_dates_or_units_is_refused_with_what_to_download(preset: 
     assert text.endswith(f"; {preset.instead}")
 
 
+def test_the_category_of_an_export_is_the_group_of_its_products(tmp_path: Path) -> None:
+    header, *lines = SAMPLES["square_items"]().text.splitlines()
+    place = header.split(",").index("Category")
+    rows = [line.split(",") for line in lines]
+    named = [",".join([*cells[:place], "Mugs", *cells[place + 1 :]]) for cells in rows]
+    history = read_text(tmp_path, "\n".join([header, *named]))
+    assert {product.group for product in history.products} == {"Mugs"}
+    assert "Column 'Category' was read as Group." in history.reports[0].notes
+
+
 def test_rows_that_do_not_count_are_in_the_notes(tmp_path: Path) -> None:
     lines = "\n".join(report_lines(read_text(tmp_path, SAMPLES["amazon_all_orders"]().text).reports[0]))
     assert "2 rows are not counted as sales: order-status Cancelled (1), Pending (1)." in lines

@@ -24,7 +24,7 @@ from pricerl.data.platforms.report_rows import (
 )
 from pricerl.data.reading import columns
 from pricerl.data.reading.dates import read_days
-from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
+from pricerl.data.reading.numbers import is_blank, read_groups, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, KEEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
 from pricerl.data.reading.tables import Orders, Parsed, TextColumn, TextTable
@@ -81,6 +81,7 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         rows = rows[kept]
         lines = lines[kept]
     frame, remarked = _group(preset, lines)
+    remarked += _add_groups(frame, rows, names)
     counted = f"{plural(len(rows), preset.grain)} of {plural(lines['product'].nunique(), 'product')}"
     listed = f" Columns: {', '.join(names.values())}." if preset.name == ORDER_LINES else ""
     read = f"Read as {preset.title} (preset {preset.name}): {counted}.{listed}"
@@ -92,6 +93,15 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         currency=find_code(preset, rows, names),
         orders=_find_orders(preset.order if preset.has_lines else None, every, lines),
     )
+
+
+def _add_groups(frame: pd.DataFrame, rows: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+    """Add the group of each product and day to a frame by the line of their first row, if any; return a note on it."""
+    if columns.GROUP not in rows or choose_rows(rows[columns.GROUP], is_blank).all():
+        return []
+    of_line = rows[columns.GROUP][~rows.index.duplicated()]
+    frame[columns.GROUP] = read_groups(of_line.loc[frame.index])
+    return [f"Column {names[columns.GROUP]!r} was read as {columns.GROUP}."]
 
 
 def _find_orders(column: str | None, every: pd.DataFrame, lines: pd.DataFrame) -> Orders | None:

@@ -18,6 +18,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.currencies import split_currency
+from pricerl.data.reading.header import ALIASES
 from pricerl.errors import UsageError, did_you_mean
 
 AUTO = "auto"
@@ -203,6 +204,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.order,
             *((self.fill_down.by, *self.fill_down.columns) if self.fill_down else ()),
             *(msgspec.structs.astuple(self.order_discount) if self.order_discount else ()),
+            columns.GROUP if self.kind == "sales" else None,
         ]
         return dict.fromkeys(name for name in names if name)
 
@@ -212,7 +214,8 @@ def locate(preset: Preset, cells: Sequence[str]) -> dict[str, str]:
     own = {fold(cell): cell for cell in reversed(cells)}
     if preset.name == ORDER_LINES:
         own = {fold(split_currency(cell).name): cell for cell in reversed(cells)} | own
-    names = {name: map(fold, (name, *preset.names.get(name, ()))) for name in preset.used()}
+    aliases = {columns.GROUP: ALIASES[columns.GROUP], **preset.names}
+    names = {name: map(fold, (name, *aliases.get(name, ()))) for name in preset.used()}
     found = {name: next((own[other] for other in others if other in own), "") for name, others in names.items()}
     return {name: cell for name, cell in found.items() if cell}
 

@@ -28,6 +28,8 @@ VAGUE_COSTS = ALIASES.pop("Vague Costs")
 """Names of a column that may hold the cost of one unit, of all units of a row, or of something else."""
 
 _KNOWN = {fold(name): name for name in (*columns.REQUIRED, *columns.OPTIONAL)}
+_WIDTHS = {fold(name): width for width, name in enumerate((columns.GROUP, *ALIASES[columns.GROUP]))}
+"""Place of each name of a group among them, narrowest first."""
 _NAMES = {fold(alias): name for name, aliases in ALIASES.items() for alias in aliases} | _KNOWN
 
 
@@ -67,7 +69,8 @@ def match_header(
 ) -> tuple[dict[str, int], list[str], list[Problem]]:
     """Match the cells of the header, on ``line`` of the file, with the known columns.
 
-    The names of ``renames``, known column by name in the file, come before own names, and these before aliases.
+    The names of ``renames``, known column by name in the file, come before own names, and these before aliases. Of
+    several groups the narrowest counts: a parent product before a type, and that before a category.
 
     Returns:
         Position of each known column, a note per ignored or translated one, and the problems of missing, duplicated,
@@ -82,6 +85,8 @@ def match_header(
     free = {place: _find_column(cell) for place, cell in names.items() if place not in positions.values()}
     meant = [name for name in free.values() if name and name not in positions]
     others = {name: [place for place, alias in free.items() if alias == name] for name in meant}
+    if groups := others.get(columns.GROUP):
+        others[columns.GROUP] = [min(groups, key=lambda place: _WIDTHS[folded[place]])]
     ambiguous = {name: places for name, places in others.items() if len({folded[place] for place in places}) > 1}
     aliases = {name: places[0] for name, places in others.items() if name not in ambiguous}
     positions |= aliases
@@ -103,12 +108,20 @@ def match_header(
         *(f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in lacking),
         *(f"column {it!r} is not known; rename or remove it{did_you_mean(it, [name])}" for it, name in odd.items()),
     ]
-    ignored = {cell: "another by the setting" if fold(cell) in _KNOWN else "not known" for cell in unknown}
+    group = names.get(positions.get(columns.GROUP, -1), "")
+    ignored = {cell: _describe_unused(cell, group) for cell in unknown if cell not in misspelt}
     notes = [
         *(f"Column {names[place]!r} was read as {name}." for name, place in aliases.items()),
-        *(f"Column {cell!r} is {why} and was ignored." for cell, why in ignored.items() if cell not in misspelt),
+        *(f"Column {cell!r} is {why} and was ignored." for cell, why in ignored.items()),
     ]
     return positions, notes, [Problem(line, "", text) for text in problems]
+
+
+def _describe_unused(cell: str, group: str) -> str:
+    """Return why a column is not read, next to the one that is read as group, or none."""
+    if fold(group) in _WIDTHS and _WIDTHS.get(fold(cell), 0) > _WIDTHS[fold(group)]:
+        return f"wider than {group!r}"
+    return "another by the setting" if fold(cell) in _KNOWN else "not known"
 
 
 ADS = frozenset(("clicks", "impressions", "spend", "acos", "roas", "cpc", "ctr", "klicks", "impressionen"))

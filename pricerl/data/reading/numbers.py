@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -193,3 +194,10 @@ def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArra
     reasons = {text: f"must be {expected}, found {quote(text)}" for text, value in found.items() if value is None}
     values = np.array(list(found.values()), dtype=np.float64)
     return column.spread(values), column.find_problems(name, lines, reasons)
+
+
+def read_groups(cells: Cells) -> pd.Categorical[str]:
+    """Return the group of each row ``(N,)``, missing where blank."""
+    column = TextColumn(cells)
+    groups = [None if is_blank(text) else text.strip() for text in column.texts.to_pylist()]
+    return pd.Categorical(column.spread(np.array(groups, dtype=object)))

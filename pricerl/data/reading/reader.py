@@ -20,7 +20,7 @@ from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
 from pricerl.data.reading.dates import find_order, read_dates
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
-from pricerl.data.reading.numbers import NO_NAMES, is_blank, read_flags, read_number_columns
+from pricerl.data.reading.numbers import NO_NAMES, read_flags, read_groups, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost, leave_out, settle
 from pricerl.data.reading.sources.containers import open_tables
@@ -183,9 +183,7 @@ def _parse(
         text = "is blank; every row needs a product"
         problems += [Problem(lines[row], columns.PRODUCT, text) for row in column.rows(blank)]
     if columns.GROUP in cells:
-        column = TextColumn(cells[columns.GROUP])
-        groups = [None if is_blank(text) else text.strip() for text in column.texts.to_pylist()]
-        frame[columns.GROUP] = pd.Categorical(column.spread(np.array(groups, dtype=object)))
+        frame[columns.GROUP] = read_groups(cells[columns.GROUP])
     for name in columns.FLAGS:
         if name in cells:
             frame[name], trouble = read_flags(name, cells[name], lines)
