@@ -27,11 +27,11 @@ class Outputs(NamedTuple):
     html: str
 
 
-def joined(pieces: Iterable[tuple[str, str | bytes]]) -> dict[str, Any]:
-    """Content of files by name whose pieces come in any order."""
-    files: dict[str, Any] = {}
+def joined(pieces: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Texts of files by name whose pieces come in any order."""
+    files: dict[str, str] = {}
     for name, piece in pieces:
-        files[name] = files[name] + piece if name in files else piece
+        files[name] = files.get(name, "") + (piece if isinstance(piece, str) else piece.decode())
     return files
 
 

@@ -79,14 +79,24 @@ def render_files(
     formatter: Formatter,
     problems: Sequence[Problem] = (),
     note: str = "",
+    work: WorkList | None = None,
 ) -> Iterator[tuple[str, str | bytes]]:
     """Yield the files of an advice piece by piece, each with the file's name; memory does not grow with the pages.
 
     Products with stock add their planned orders at the supplier, products and files that were skipped their
-    ``problems``. Pages begin with the ``note``, if there is one.
+    ``problems``. Pages begin with the ``note``, if there is one. A given ``work`` list has pages alone.
     """
     head = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
-    work = WorkList()
+    if work is None:
+        work = WorkList()
+        yield from _render_tables(products, head, problems, work)
+    yield from render_pages(head, work, note)
+
+
+def _render_tables(
+    products: Iterable[StoredAdvice], head: Mapping[str, Any], problems: Sequence[Problem], work: WorkList
+) -> Iterator[tuple[str, str | bytes]]:
+    """Yield all files but the pages, and add the products to the work list."""
     orders = []
     yield TABLE, f"{COLUMNS}\n"
     yield DOCUMENT, f'{json_of(head)[:-1]}, "products": ['
@@ -98,7 +108,6 @@ def render_files(
         if product.summary.orders:
             orders.append((product.product, product.summary.orders))
     yield DOCUMENT, "\n]}\n"
-    yield from render_pages(head, work, note)
     if problems:
         yield PROBLEMS, problem_table(problems)
     if orders:

@@ -58,15 +58,16 @@ class StoredAdvice(NamedTuple):
 
     product: str
     summary: Summary
-    days: str
-    """Its lines of ``advice.csv``."""
-    record: str
-    """Its line of ``advice.json``."""
+    days: bytes
+    """Its lines of ``advice.csv``, in UTF-8."""
+    record: bytes
+    """Its line of ``advice.json``, in UTF-8."""
 
     @classmethod
     def of(cls, product: Record, formatter: Formatter) -> StoredAdvice:
         """Return an entry of ``products`` in ``advice.json`` as it is kept."""
-        return cls(product["product"], Summary.of(product), csv_text(day_rows(product, formatter)), json_of(product))
+        days = csv_text(day_rows(product, formatter))
+        return cls(product["product"], Summary.of(product), days.encode(), json_of(product).encode())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the product's entry of ``products``."""

@@ -10,7 +10,6 @@ from pricerl.cli.usage import file_parser
 from pricerl.data.naming import list_sources
 from pricerl.formatting import plural
 from pricerl.operations.exports import read_work_list
-from pricerl.operations.shop import Shop
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run
 from pricerl.tasks.standing import find_standing, renew_standing
@@ -36,11 +35,10 @@ def _answer_standing(words: Sequence[str]) -> int | None:
     if not plain or not any(RUNS.glob(f"*/{BEST}")):
         return None
     folder = find_run(options.run_name or (own.name if own and (own / BEST).exists() else None), BEST)
-    shop = Shop.open(folder, options.today)
-    standing = find_standing(shop, list_sources(options.path)) if shop.newest else None
-    if standing is None:
+    if (found := find_standing(folder, list_sources(options.path), options.today)) is None:
         return None
-    publication, after = renew_standing(shop, standing)
+    standing, shop = found
+    publication, after = renew_standing(shop)
     work = read_work_list(after.log_path)
     print_notes([f"nothing is new for {plural(len(work), 'product')}: the last advice stands"])
     print_answer(work, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)

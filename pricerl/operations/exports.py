@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -25,7 +25,7 @@ from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.outbox import Outbox, advising_generation
-from pricerl.shop.database import MODEL, Database, reading
+from pricerl.shop.database import FILE, MODEL, Database, reading
 from pricerl.writing import explained, refuse_folders, rewriting, write_text
 
 PUBLICATION = "publication"
@@ -55,13 +55,16 @@ class Publication(NamedTuple):
         products: Iterable[StoredAdvice],
         outbox: Outbox,
         note: str = "",
+        work: WorkList | None = None,
+        kept: Collection[str] = (),
     ) -> list[str]:
         """Write the files of an advice and of the outbox into a folder, made if absent, and return their names.
 
-        Pages begin with the ``note``, if there is one. Files of earlier advice that have no successor are removed,
-        whoever wrote them. One that cannot be written raises a ``UsageError``; those before it are new then.
+        Pages begin with the ``note``, if there is one. Of a ``work`` list nothing but the pages is written: the other
+        files, by their names, are ``kept``. Files of earlier advice that have no successor are removed, whoever wrote
+        them. One that cannot be written raises a ``UsageError``; those before it are new then.
         """
-        files = render_files(products, self.about, self.formatter, self.problems, note)
+        files = render_files(products, self.about, self.formatter, self.problems, note, work)
         written: dict[str, IO[bytes]] = {}
         with explained(folder), contextlib.ExitStack() as open_files:
             for name, piece in files:
@@ -70,10 +73,11 @@ class Publication(NamedTuple):
                     refuse_folders(folder, [name])
                     written[name] = open_files.enter_context(rewriting(folder / name))
                 written[name].write(piece if isinstance(piece, bytes) else piece.encode())
-        for path in _optional_files(folder).difference(folder / name for name in written):
+        names = {*kept, *written, PRICES, *([WORKBOOK] if self.excel else [])}
+        for path in _optional_files(folder).difference(folder / name for name in names):
             path.unlink(missing_ok=True)
         _write_prices(folder, outbox, self.excel)
-        return [*written, PRICES, *([WORKBOOK] if self.excel else [])]
+        return sorted(names)
 
     def keep(self, database: Database, fresh: Iterable[Fresh], numbers: Mapping[str, int]) -> None:
         """Keep the advice as a whole, and the ``fresh`` one on some products; the other products' stays.
@@ -85,7 +89,8 @@ class Publication(NamedTuple):
         rows = []
         for (name, summary, days, record), until in fresh:
             place = places.setdefault(name, len(places))
-            rows.append((name, place, numbers[name], file, until, msgspec.json.encode(summary).decode(), days, record))
+            texts = (text.decode() for text in (msgspec.json.encode(summary), days, record))
+            rows.append((name, place, numbers[name], file, until, *texts))
         database.run_many("DELETE FROM advice WHERE product = ?", [row[:1] for row in rows])
         database.run_many("INSERT INTO advice VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         kept = {**self._asdict(), "about": self.about._asdict(), "formatter": asdict(self.formatter)}
@@ -94,7 +99,7 @@ class Publication(NamedTuple):
 
 def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
     """Return whether the files in a folder show its database, and approved costs are in costs.csv."""
-    of, names = _exported(database, folder)
+    of, _, names = _exported(database, folder)
     path = folder / PRICES
     return (
         of == _hash(database, entries)
@@ -106,20 +111,28 @@ def are_current(database: Database, folder: Path, entries: Sequence[Entry], outb
 
 
 def write_files(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> None:
-    """Write the files of a shop into its folder, and approved costs into costs.csv."""
+    """Write the files of a shop into its folder, and approved costs into costs.csv.
+
+    Pages say what to do on a day, the tables what was advised: without new advice, these stay as they are.
+    """
     write_costs(database, folder, entries)
-    of, names = _exported(database, folder)
+    of, tables, names = _exported(database, folder)
     publication = read_publication(database)
-    if publication is None or (of == _hash(database, entries) and all((folder / name).is_file() for name in names)):
+    is_whole = all((folder / name).is_file() for name in names)
+    if publication is None or (of == _hash(database, entries) and is_whole):
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
-    written = publication.write(folder, read_advice(database), outbox, _note(database, entries))
-    database.keep_fact(_mark(folder), json.dumps([_hash(database, entries), written, _time_of(folder)]))
+    now = _hash_tables(publication)
+    stand = is_whole and tables == now
+    work = read_work_list(folder / FILE) if stand else None
+    kept = [name for name in names if stand and not name.endswith(".html")]
+    written = publication.write(folder, read_advice(database), outbox, _note(database, entries), work, kept)
+    database.keep_fact(_mark(folder), json.dumps([_hash(database, entries), written, _time_of(folder), now]))
 
 
 def read_advice(database: Database, texts: bool = True) -> Iterator[StoredAdvice]:
     """Yield the newest advice on each product, perhaps without its ``texts``."""
-    columns = "days, record" if texts else "'', ''"
+    columns = "CAST(days AS BLOB), CAST(record AS BLOB)" if texts else "'', ''"
     for product, summary, days, record in database.each(
         f"SELECT product, summary, {columns} FROM advice ORDER BY place, product"
     ):
@@ -131,11 +144,16 @@ def read_work_list(path: Path) -> WorkList:
 
     def load(item: StoredAdvice) -> dict[str, Any]:
         with reading(path) as database:
-            ((record,),) = database.run("SELECT record FROM advice WHERE product = ?", (item.product,))
-        return item._replace(record=record).to_dict()
+            return read_record(database, item.product)
 
     with reading(path) as database:
         return WorkList(read_advice(database, texts=False), load)
+
+
+def read_record(database: Database, product: str) -> dict[str, Any]:
+    """Return the record of the newest advice on a product; empty without one."""
+    found = database.run("SELECT record FROM advice WHERE product = ?", (product,))
+    return dict(msgspec.json.decode(found[0][0])) if found else {}
 
 
 def read_standing(database: Database, newest: Iterable[Entry]) -> dict[str, str]:
@@ -161,13 +179,13 @@ def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:
             write_workbook(folder, outbox.table())
 
 
-def _exported(database: Database, folder: Path) -> tuple[str, list[str]]:
-    """Return the hash of the publication that a folder's files show, and their names.
+def _exported(database: Database, folder: Path) -> tuple[str, str, list[str]]:
+    """Return the hashes of the publication that a folder's files show and of its tables, and the names of all.
 
-    The hash is empty if the files were written otherwise: a backup that is put in place knows older ones.
+    The hashes are empty if the files were written otherwise: a backup that is put in place knows older ones.
     """
-    of, names, time = json.loads(database.fact(_mark(folder)) or '["", [], 0]')
-    return of if time == _time_of(folder) else "", names
+    of, names, time, *tables = json.loads(database.fact(_mark(folder)) or '["", [], 0]')
+    return (of, "".join(tables), names) if time == _time_of(folder) else ("", "", names)
 
 
 def _time_of(folder: Path) -> int:
@@ -184,6 +202,12 @@ def _mark(folder: Path) -> str:
 def _hash(database: Database, entries: Sequence[Entry]) -> str:
     known = database.fact(PUBLICATION)
     return hashlib.sha256(f"{known}{_note(database, entries)}".encode()).hexdigest() if known else ""
+
+
+def _hash_tables(publication: Publication) -> str:
+    """Return the hash of what the tables show: the day alone changes none of them, and every new advice the log."""
+    made = publication._replace(about=publication.about._replace(today=""))
+    return hashlib.sha256(repr(made).encode()).hexdigest()
 
 
 def _note(database: Database, entries: Sequence[Entry]) -> str:

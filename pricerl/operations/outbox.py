@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import PurePath
@@ -101,7 +102,12 @@ def shop_publishing(entries: Sequence[Entry]) -> Approval | None:
 
 def advising_generation(advice: Entry) -> str:
     """Return the name of the generation that made an advice; empty if it names none."""
-    return PurePath(advice.get("checkpoint") or "").parent.name
+    return _folder_of(advice.get("checkpoint") or "")
+
+
+@cache
+def _folder_of(checkpoint: str) -> str:
+    return PurePath(checkpoint).parent.name
 
 
 class State(NamedTuple):
@@ -192,6 +198,8 @@ def orders_on(advice: Entry, entries: Sequence[Entry], day: str, typed: Sequence
     Entries of ``typed`` limits are among the log's. A price test that the advice knew and did not follow,
     although no other order was in force, was stopped by an alarm.
     """
+    if all(entry["kind"] == ADVICE for entry in entries):
+        return []  # as of most products
     known = (advice["current_price"], advice["history_end"], limits_of(advice, typed), day, advice["terms"]["currency"])
     judged = judged_orders(entries, advice["product"], *known)
     test = active_of(judged)
@@ -276,7 +284,12 @@ def last_day_of(advice: Entry) -> str:
 
 def _row_end(first: str, advice: Entry) -> str:
     """Return the last day of a row that begins on a day: the same one, or six days later for weekly rows."""
-    days = [date.fromisoformat(row["date"]) for row in advice["days"][:2]]
+    return _end_of(first, *(row["date"] for row in advice["days"][:2]))
+
+
+@cache
+def _end_of(first: str, *rows: str) -> str:
+    days = [date.fromisoformat(day) for day in rows]
     step = (days[1] - days[0]).days if len(days) > 1 else 1
     return (date.fromisoformat(first) + timedelta(days=step - 1)).isoformat()
 

@@ -96,8 +96,8 @@ class Shop:
         return cls(folder, log, database.fact(MODEL) or ("" if shown is None else shown.name), day)
 
     def renewed(self, database: Database) -> Shop:
-        """Return the shop as it is in its database now."""
-        if (find_head(database), database.fact(MODEL)) == (self.log.head, self.generation):
+        """Return the shop as it is in its database now, and on this day."""
+        if (find_head(database), database.fact(MODEL), self._day) == (self.log.head, self.generation, self.today):
             return self
         return Shop._of(self.folder, self.given_day, database)
 
@@ -162,6 +162,10 @@ class Shop:
     @cached_property
     def today(self) -> date:
         """Day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
+        return self._day
+
+    @property
+    def _day(self) -> date:
         if self.given_day is not None:
             return self.given_day
         firsts = [entry["days"][0]["date"] for entry in self.newest.values()]
@@ -264,9 +268,9 @@ class Shop:
         return found
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an advice with the decisions that people have made since, as they stand today."""
+        """Return an advice as it is read today, with the decisions that people have made since."""
         products = [{**item, **self.decisions.get(item["product"], {})} for item in document["products"]]
-        return {**document, "products": products}
+        return {**document, "today": self.today.isoformat(), "products": products}
 
     def state_of(self, product: str) -> tuple[str, str]:
         """Return whether a product is ordered, approved, waiting or kept, and the order or approval in words."""
@@ -310,9 +314,11 @@ class Shop:
         if uses is not None and advice is not None:
             uses.complete()
         with writing(self.log_path) as database:
-            now = replace(self.renewed(database))  # days may have passed since it was opened
+            now = self.renewed(database)
             entries, log = append(database, now.log, ({**day, **draft} for draft in drafts(now)))
-            after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
+            after = now
+            if entries or rows is not None or uses is not None:
+                after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
             database.keep_fact(MODEL, after.generation)
             if rows is not None:
                 self._keep_days(database, rows, sources)

@@ -86,6 +86,7 @@ MIGRATIONS = (
         units REAL NOT NULL, sales REAL NOT NULL, PRIMARY KEY (date, product, number)
     ) STRICT, WITHOUT ROWID;
     """,
+    "CREATE INDEX advice_in_order ON advice (place, product);",
 )
 """Statements that bring a database from one version of its schema to the next, the first from nothing."""
 
@@ -155,7 +156,8 @@ class Database:
         if not self._is_server:
             return statement
         types = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "STRICT, WITHOUT ROWID": "", "STRICT": ""}
-        return re.sub("|".join(types), lambda found: types[found[0]], statement).replace("?", "%s")
+        found = re.sub("|".join(types), lambda found: types[found[0]], statement).replace("?", "%s")
+        return re.sub(r"CAST\((\w+) AS BLOB\)", r"convert_to(\1, 'UTF8')", found)
 
 
 def exists(path: Path) -> bool:

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from pricerl import __version__
-from pricerl.data.naming import list_sources
 from pricerl.operations.exports import Publication, read_publication, read_standing
+from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop
-from pricerl.runs.folder import BEST
+from pricerl.runs.folder import BEST, RunFolder
 from pricerl.shop.database import reading, writing
 from pricerl.writing import hash_file
 
@@ -48,27 +48,35 @@ def keep_standing(shop: Shop, sources: Sequence[str], until: date, code: int) ->
         database.keep_fact(STANDING, msgspec.json.encode(found).decode())
 
 
-def find_standing(shop: Shop, named: Sequence[str]) -> Standing | None:
-    """Return what the newest advice depends on if it stands today, by the files that are ``named`` or its own."""
-    with reading(shop.log_path) as database:
+def find_standing(folder: RunFolder, named: Sequence[str], today: str | None) -> tuple[Standing, Shop] | None:
+    """Return what the newest advice depends on if it stands today, by the files that are ``named`` or its own.
+
+    The shop is opened only if the files are the same.
+    """
+    with reading(folder.path / LOG_FILE) as database:
         kept = database.fact(STANDING)
-        stands = read_standing(database, shop.newest.values()) if kept else {}
-    if not kept or shop.waits is not None or stands.keys() != shop.newest.keys():
+    if not kept:
         return None
     found = msgspec.json.decode(kept, type=Standing)
-    sources = list_sources(named or shop.sources)
+    hashes = [hash_file(path) for path in map(Path, named or found.files) if path.is_file()]
+    if found.version != __version__ or hashes != [*found.files.values()]:
+        return None
+    shop = Shop.open(folder, today)
     model = shop.folder.path / BEST
+    with reading(shop.log_path) as database:
+        stands = read_standing(database, shop.newest.values())
     same = (
-        (found.version, found.entries) == (__version__, shop.log.head.entries)
+        found.entries == shop.log.head.entries
         and found.day <= shop.today.isoformat() <= found.until
-        and all(map(Path.is_file, (model, *map(Path, sources))))
-        and {source: hash_file(Path(source)) for source in sources} == found.files
+        and shop.waits is None
+        and stands.keys() == shop.newest.keys()
+        and model.is_file()
         and hash_file(model) == found.model
     )
-    return found if same else None
+    return (found, shop) if same else None
 
 
-def renew_standing(shop: Shop, standing: Standing) -> tuple[Publication, Shop]:
+def renew_standing(shop: Shop) -> tuple[Publication, Shop]:
     """Return the advice as a whole on this day, and the shop after its files are renewed."""
     with reading(shop.log_path) as database:
         publication = read_publication(database)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from advice_outputs import Document, lowering_policy, read_document, read_outputs, without_head
+from advice_outputs import Document, joined, lowering_policy, read_document, read_outputs, without_head
 from command_line import FAST, OUTPUTS, Result, run, seller_lines, write_lines
 
 from pricerl import errors
@@ -89,8 +89,7 @@ def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Pa
     odd = {**product, "product": "line\u2028 break\x85\n", "reason": 'say "[\n]}"'}
     stored = [StoredAdvice.of(record, PLAIN) for record in (product, odd)]
     pieces = files.render_files(stored, files.About("seller.csv", "profit"), PLAIN)
-    text = "".join(piece for name, piece in pieces if name == "advice.json" and isinstance(piece, str))
-    (tmp_path / "advice.json").write_text(text, encoding="utf-8", newline="")
+    (tmp_path / "advice.json").write_text(joined(pieces)["advice.json"], encoding="utf-8", newline="")
     known = files.read_advice(tmp_path)
     assert known is not None and known["products"] == [product, odd]
     assert [item.to_dict() for item in stored] == [product, odd]

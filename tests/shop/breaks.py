@@ -145,14 +145,15 @@ def _counted(system: System, what: str, do: Callable[..., Any]) -> Callable[...,
     return counted
 
 
-def render_plainly(products: Any, about: Any, *_: Any) -> Iterator[tuple[str, str]]:
+def render_plainly(products: Any, about: Any, *given: Any) -> Iterator[tuple[str, str]]:
     """Yield files of an advice without sentences: a table, a document, and a page per product that was advised last."""
     products = list(products)
-    yield "advice.csv", "".join(f"{item.product}\n" for item in products)
-    yield "advice.json", f"{about.config}\n" + "".join(f"{item.record}\n" for item in products)
+    if given[-1] is None:  # no work list
+        yield "advice.csv", "".join(f"{item.product}\n" for item in products)
+        yield "advice.json", f"{about.config}\n" + "".join(f"{item.record.decode()}\n" for item in products)
     for index, item in enumerate(products):
-        if f'"{about.config}"' in item.record:
-            yield f"report/{page_name(index, item.product)}", item.record
+        if f'"{about.config}"'.encode() in item.record:
+            yield f"report/{page_name(index, item.product)}", item.record.decode()
 
 
 @contextlib.contextmanager

@@ -195,7 +195,7 @@ def step_up(price: float, step: float) -> float:
 def stored(name: str, batch: str) -> Fresh:
     """Made-up advice on a product as the shop keeps it."""
     summary = Summary("keep", 0, 0.0, "C", "profit", None, [], [], lacks_evidence=False)
-    return StoredAdvice(name, summary, "", f'{{"product": "{name}", "batch": "{batch}"}}'), "9999-12-31"
+    return StoredAdvice(name, summary, b"", f'{{"product": "{name}", "batch": "{batch}"}}'.encode()), "9999-12-31"
 
 
 def draft_advice(

@@ -75,7 +75,7 @@ def test_pages_say_that_a_rollback_has_replaced_their_advice_until_the_next_one(
 ) -> None:
     notes: list[str] = []
     usual = exports.render_files
-    monkeypatch.setattr(exports, "render_files", lambda *given: notes.append(given[-1]) or usual(*given))
+    monkeypatch.setattr(exports, "render_files", lambda *given: notes.append(given[-2]) or usual(*given))
     advise(tmp_path, ["mug"])
     advise(tmp_path, ["mug"], "gen-0002", "b2")
     rollback(tmp_path, "gen-0001")

@@ -17,12 +17,14 @@ from pricerl.data.platforms.import_forms import own_forms
 from pricerl.errors import EXIT_OK, UsageError, did_you_mean
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter, plural
+from pricerl.operations.exports import read_publication, read_record
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE, Entry
 from pricerl.operations.log.staging import draft_approval, draft_rejection, find_open, is_staged
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
+from pricerl.shop.database import reading
 from pricerl.terminal import confirm, shown, table, write_lines
 from pricerl.writing import write_text
 
@@ -178,16 +180,11 @@ def _expected_lines(shop: Shop, order: Entry) -> list[str]:
 
 
 def _advised(shop: Shop, product: str) -> tuple[Record, Formatter, Place] | None:
-    """Return the record of a product in ``advice.json`` with its formatter and place, if it is of the newest advice."""
-    from pricerl.advice.files import read_advice  # it imports the templates of the page
-
-    document = read_advice(shop.folder.path) or {"products": []}
+    """Return the record of the newest advice on a product with its formatter and place, if the shop keeps one."""
+    with reading(shop.log_path) as database:
+        publication, record = read_publication(database), read_record(database, product)
     place = Place(run=shop.folder.path.name, product=product if len(shop.newest) > 1 else "")
-    for item in document["products"]:
-        if item["product"] == product and item["current_price"] == shop.newest[product]["current_price"]:
-            f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
-            return item, f, place
-    return None
+    return (record, publication.formatter, place) if publication and record else None
 
 
 def outbox_lines(shop: Shop) -> list[str]:
