@@ -26,6 +26,7 @@ from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
 from pricerl.operations.log.decision_log import LOG_FILE, verify
+from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import read_saved
 from pricerl.runs.folder import RunFolder
 
@@ -171,7 +172,7 @@ def _after_fault(folder: Path, code: int, said: str, dies: bool) -> list[str]:
     if "Traceback" in said or (not dies and code not in (0, 4) and said.count("error: ") != 1):
         found.append(f"not one sentence: {said[-500:]}")
     run = folder / "checkpoints" / "run"
-    RunFolder(run).generations()[0].verify()
+    Shop.read(RunFolder(run)).find_model("gen-0001")
     for name in ("best.ckpt", "last.ckpt"):
         read_saved(run / name)
     for name in ("advice.csv", "advice.json", "report.html", "metrics.csv", "config.yaml"):

@@ -156,15 +156,14 @@ def is_delivered(generation: Generation | None, advises: bool) -> bool:
 
     A seller's advice is recorded last of all. A generation that a rollback has replaced was once the current one.
     """
-    if generation is None or not generation.is_complete:
-        return generation is None
+    if generation is None:
+        return True
     folder = RunFolder(generation.path.parent)
     entries = read_log(folder.path / LOG_FILE).entries
     named = {
         name for item in entries for name in (advising_generation(item), item.get("generation"), item.get("instead_of"))
     }
-    used = not advises and folder.current is not None and folder.current.number >= generation.number
-    return used or generation.name in named
+    return generation.name in named or (not advises and generation in folder.ended)
 
 
 def wants_details(run: Run) -> bool:
@@ -198,15 +197,13 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     if not run.is_global_zero or run.generation is None:
         return run
     if not run.advises:
-        run.generation.complete()
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
         write_lines(_summarize(trainer, run))
         return run
     if not run.generation.is_saved:
         return run
-    best = run.generation.path / BEST
-    checkpoint = Checkpoint.read(best if best.exists() else run.generation.path / LAST)
+    checkpoint = Checkpoint.read(run.generation.model)
     checkpoint.restore_weights(run.module)
     return replace(run, checkpoint=checkpoint)
 

@@ -21,7 +21,7 @@ from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
-from pricerl.errors import DataError, PricerlError, UsageError
+from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
 from pricerl.operations.exports import Fresh, Publication, are_current, write_files
 from pricerl.operations.log.decision_log import (
     LOG_FILE,
@@ -51,6 +51,7 @@ from pricerl.operations.outbox import (
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.shop.database import MODEL, READING, Database, reading, writing
 from pricerl.shop.files import remember_files, were_read
+from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
     from pricerl.data.cleaning.rows import Rows
@@ -311,8 +312,6 @@ class Shop:
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
         if not self.log.entries:
             drafts(self)  # its errors, before a file is made
-        if uses is not None and advice is not None:
-            uses.complete()
         with writing(self.log_path) as database:
             now = self.renewed(database)
             entries, log = append(database, now.log, ({**day, **draft} for draft in drafts(now)))
@@ -322,6 +321,9 @@ class Shop:
             database.keep_fact(MODEL, after.generation)
             if rows is not None:
                 self._keep_days(database, rows, sources)
+            if uses is not None and advice is not None:
+                model = (uses.name, hash_file(uses.model))
+                database.run("INSERT INTO model VALUES (?, ?) ON CONFLICT (name) DO NOTHING", model)
             if advice is not None:
                 advice.keep(database, fresh, {name: entry["id"] for name, entry in after.newest.items()})
         try:
@@ -329,6 +331,25 @@ class Shop:
         except (OSError, PricerlError) as error:
             raise UsageError(f"recorded, but not yet published: {error}; the next command publishes it") from error
         return entries, after
+
+    def find_model(self, name: str | None) -> Generation:
+        """Return a generation that the shop has used, by default the one before that in use.
+
+        One that it has not is a ``UsageError`` that lists all, one whose model was changed a ``CheckpointError``.
+        """
+        with reading(self.log_path) as database:
+            hashes: dict[str, str] = dict(database.run("SELECT name, hash FROM model"))
+        known = [item for item in self.folder.generations() if item.name in hashes]
+        used = Generation(self.folder.path / self.generation)
+        fitting = [item for item in known if item.name == name or (name is None and item.number < used.number)]
+        if not fitting:
+            listed = ", ".join(item.name for item in known) or "none"
+            wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
+            raise UsageError(f"{self.folder.path} has {wanted}; complete are {listed}")
+        model = fitting[-1].model
+        if not model.is_file() or hash_file(model) != hashes[fitting[-1].name]:
+            raise CheckpointError(f"{model} is missing or damaged; choose another generation")
+        return fitting[-1]
 
     def _is_exported(self) -> bool:
         """Return whether all files are as the shop has them."""

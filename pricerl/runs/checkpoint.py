@@ -267,7 +267,8 @@ def _older_version(path: Path) -> str | None:
 def _others(path: Path) -> str:
     """Return the names of the checkpoints near a missing one, as a part of a sentence."""
     names = ", ".join(sorted(item.name for item in path.parent.glob("*.ckpt") if item.exists()))
-    unfinished = [item for item in RunFolder(path.parent).generations() if item.is_saved and not item.is_complete]
+    folder = RunFolder(path.parent)
+    unfinished = [item for item in folder.generations() if item.is_saved and item not in folder.ended]
     if names:
         return f"; the folder holds {names}"
     return f"; {unfinished[-1].path} is unfinished: go on with fit --ckpt_path last" if unfinished else ""

@@ -4,11 +4,10 @@
 
     checkpoints/<run>/
         shop.db                        the shop: its days, decisions and advice
-        current                        name of the generation in use
+        current                        names of the generations that have ended, first the one in use
         best.ckpt, config.yaml …       its files, under a second name
         advice.csv, prices.csv …       files written from the shop
         gen-0006/, gen-0007/           generations, each written by one ``fit``
-            manifest.json              size and checksum of every file
             best.ckpt, last.ckpt       checkpoints
             rank-1.00000250.ckpt       states of the further processes of a checkpoint
 """
@@ -16,7 +15,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -27,7 +25,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from pricerl import writing
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import UsageError
 from pricerl.writing import explained
 
 LAST = "last.ckpt"
@@ -35,12 +33,8 @@ BEST = "best.ckpt"
 CONFIG = "config.yaml"
 METRICS_FILE = "metrics.csv"
 CURRENT = "current"
-"""File with the name of the generation in use."""
-MANIFEST = "manifest.json"
+"""File with the names of the generations that have ended, a line each: first the one in use."""
 LOCK = ".training.lock"
-
-LATER = (MANIFEST, "wandb")
-"""Names in a generation that its manifest leaves out."""
 
 SHOWN = (BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt")
 """Files of the current generation that have a second name in the folder of the run."""
@@ -51,7 +45,7 @@ GENERATION = re.compile(r"gen-\d{4,}")
 
 @dataclass(frozen=True)
 class Generation:
-    """Folder of one training: immutable once it has a manifest."""
+    """Folder of one training: immutable once it has ended and its advice was recorded."""
 
     path: Path
 
@@ -66,49 +60,15 @@ class Generation:
         return int(self.name.removeprefix("gen-"))
 
     @property
-    def is_complete(self) -> bool:
-        """Whether training and publication have ended."""
-        return (self.path / MANIFEST).exists()
-
-    def complete(self) -> None:
-        """Remove unfinished files and write the manifest, with a checksum of every file.
-
-        A manifest that cannot be written is a ``UsageError``; the generation stays incomplete then.
-        """
-        with explained(self.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
-            for part in self.path.rglob(".*.part"):
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
-            found = {file.relative_to(self.path): file for file in sorted(self.path.rglob("*")) if file.is_file()}
-            files = {
-                name.as_posix(): {"bytes": file.stat().st_size, "sha256": writing.hash_file(file)}
-                for name, file in found.items()
-                if name.parts[0] not in LATER
-            }
-            content = {"format": 1, "generation": self.name, "files": files}
-            writing.write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
-
-    def verify(self) -> None:
-        """Compare every file with the manifest; missing, changed and damaged ones are a ``CheckpointError``."""
-        path = self.path / MANIFEST
-        try:
-            files = json.loads(path.read_text(encoding="utf-8"))["files"]
-            problems = [f"{name} {why}" for name, entry in files.items() if (why := self._fault(name, entry))]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CheckpointError(f"{path} is missing or damaged; choose another generation") from error
-        if problems:
-            raise CheckpointError(f"{self.path} is damaged: {', '.join(problems[:5])}; choose another generation")
-
-    def _fault(self, name: str, entry: dict[str, str]) -> str:
-        """Return the fault of a file of the manifest, if it has one."""
-        file = self.path / name
-        if not file.is_file():
-            return "is missing"
-        return "" if writing.hash_file(file) == entry["sha256"] else "was changed"
-
-    @property
     def is_saved(self) -> bool:
         """Whether training has saved a checkpoint."""
         return (self.path / LAST).exists()
+
+    @property
+    def model(self) -> Path:
+        """The best checkpoint, or the last one if no evaluation chose another."""
+        best = self.path / BEST
+        return best if best.exists() else self.path / LAST
 
     def take_over(self, file: Path, name: str) -> None:
         """Give a file a second name in the generation."""
@@ -123,16 +83,14 @@ class Generation:
     def discard(self) -> None:
         """Remove a generation that holds no checkpoint and no metrics."""
         metrics = self.path / METRICS_FILE
-        if not (self.is_saved or self.is_complete or (metrics.exists() and metrics.stat().st_size)):
+        if not (self.is_saved or (metrics.exists() and metrics.stat().st_size)):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def shrink(self) -> None:
-        """Reduce a complete generation to what commands other than ``fit`` read: without its last checkpoint."""
+        """Reduce a generation that has ended to what commands other than ``fit`` read: without its last checkpoint."""
         if self.is_saved and (self.path / BEST).exists():
-            (self.path / MANIFEST).unlink(missing_ok=True)
             for path in (self.path / LAST, *self.path.glob("rank-*.ckpt")):
                 path.unlink()
-            self.complete()
 
 
 def generation_of(checkpoint: Path) -> Generation | None:
@@ -161,24 +119,18 @@ class RunFolder:
         return sorted(found, key=lambda generation: generation.number)
 
     @property
-    def current(self) -> Generation | None:
-        """The generation in use, if a training has ended."""
+    def ended(self) -> list[Generation]:
+        """Generations whose training has ended and whose advice was recorded; the first one is in use."""
         path = self.path / CURRENT
         if path.is_symlink():  # of pricerl 1.0
-            return Generation(self.path / path.readlink())
-        name = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-        return Generation(self.path / name) if GENERATION.fullmatch(name) else None
+            return [Generation(self.path / path.readlink())]
+        names = path.read_text(encoding="utf-8").split() if path.is_file() else []
+        return [Generation(self.path / name) for name in names if GENERATION.fullmatch(name)]
 
-    def find(self, name: str | None) -> Generation:
-        """Return a complete generation, by default the one before the current one; a ``UsageError`` lists them all."""
-        complete = [item for item in self.generations() if item.is_complete]
-        used = 0 if self.current is None else self.current.number
-        fitting = [item for item in complete if item.name == name or (name is None and item.number < used)]
-        if fitting:
-            return fitting[-1]
-        listed = ", ".join(item.name for item in complete) or "none"
-        wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
-        raise UsageError(f"{self.path} has {wanted}; complete are {listed}")
+    @property
+    def current(self) -> Generation | None:
+        """The generation in use, if a training has ended."""
+        return next(iter(self.ended), None)
 
     def start(self) -> Generation:
         """Create the next generation."""
@@ -193,7 +145,9 @@ class RunFolder:
         """Make a generation the current one, and give its files their names in the run's folder."""
         with explained(self.path):
             if self.current != generation:
-                writing.write_file(self.path / CURRENT, f"{generation.name}\n".encode())
+                others = (item.name for item in self.ended if item != generation and item.path.exists())
+                text = "".join(f"{name}\n" for name in (generation.name, *others))
+                writing.write_file(self.path / CURRENT, text.encode())
             self._name_files(generation)
 
     def show(self, generation: Generation) -> None:

@@ -86,7 +86,10 @@ MIGRATIONS = (
         units REAL NOT NULL, sales REAL NOT NULL, PRIMARY KEY (date, product, number)
     ) STRICT, WITHOUT ROWID;
     """,
-    "CREATE INDEX advice_in_order ON advice (place, product);",
+    """
+    CREATE INDEX advice_in_order ON advice (place, product);
+    CREATE TABLE model (name TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT;
+    """,
 )
 """Statements that bring a database from one version of its schema to the next, the first from nothing."""
 

@@ -21,9 +21,9 @@ from pricerl.operations.engine import Engine
 from pricerl.operations.exports import Fresh, Publication, read_advice, read_work_list
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log, read_own
 from pricerl.operations.log.drafts import draft_publishing, publishing_words
+from pricerl.operations.log.due import find_basis, has_own_code, stands_until
 from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
-from pricerl.operations.log.unchanged import find_basis, has_own_code, stands_until
 from pricerl.operations.outbox import advising_generation, approved_change
 from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage

@@ -23,8 +23,8 @@ from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.exports import read_publication
 from pricerl.operations.log.decision_log import by_product, read_own
+from pricerl.operations.log.due import find_due
 from pricerl.operations.log.provenance import combine
-from pricerl.operations.log.unchanged import find_due
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.progress import stage

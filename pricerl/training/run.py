@@ -68,7 +68,7 @@ def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) 
     best = None if source is None else source.path / BEST
     if resumed.best_update == resumed.update:
         best = resumed.path
-    unfinished = source is not None and (ended or not source.is_complete) and source.path.parent == folder.path
+    unfinished = source is not None and (ended or source not in folder.ended) and source.path.parent == folder.path
     if source is None or not unfinished or not is_same(source.path / LAST, resumed.path):
         place = resumed.path.parent if source is None else source.path
         source = folder.start()

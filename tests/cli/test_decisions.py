@@ -404,9 +404,9 @@ def test_a_rollback_brings_the_weights_of_another_generation_back_unless_they_ar
     says(shop, "rollback --to gen-0002", "gen-0002 instead of gen-0001", code=0)
     says(shop, "rollback --to gen-0009", "complete are gen-0001, gen-0002", code=2)
     says(shop, "audit verify", code=0)
-    (folder / "gen-0001" / "config.yaml").write_text("model: {}\n")
-    says(shop, "rollback", "config.yaml was changed", code=5)
-    assert (folder / "current").read_text() == "gen-0002\n"
+    (folder / "gen-0001" / "best.ckpt").write_bytes(b"x")
+    says(shop, "rollback", "gen-0001/best.ckpt is missing or damaged", code=5)
+    assert (folder / "current").read_text() == "gen-0002\ngen-0001\n"
 
 
 def test_an_override_says_what_is_expected_and_which_prices_the_limits_allow(shop: Path) -> None:

@@ -133,6 +133,7 @@ class Shopkeepers(World):
             uses = Generation(self.folder / generation) if trained else None
             if uses is not None:
                 uses.path.mkdir(parents=True, exist_ok=True)
+                uses.model.touch()
             self.batches += 1
             batch = f"b{self.batches}"
             plain = self.is_inside or shop is self.held or (self.command.breaks or Break("die", 0)).kind == "meanwhile"

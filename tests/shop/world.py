@@ -256,7 +256,8 @@ class World:
         pages = sorted(path.stem[4:] for path in (self.folder / "report").glob("*.html"))
         wanted = sorted(name.strip("=") for name, item in model.items.items() if item.advice["source"] == model.batch)
         demand(pages == wanted, "pages", pages, wanted)
-        demand((self.folder / "current").read_text() == f"{model.generation}\n", "name of the generation")
+        used, *_ = (self.folder / "current").read_text().split()
+        demand(used == model.generation, "name of the generation", used)
         costs = self.root / "costs.csv"
         rows = costs.read_text(encoding="utf-8").splitlines()[1:] if model.costs else []
         cells = {(name.lstrip("'"), since): float(cost) for name, cost, since, *_ in (row.split(",") for row in rows)}

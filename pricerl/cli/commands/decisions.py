@@ -259,8 +259,7 @@ def rollback(words: Sequence[str]) -> int:
     shop = shop_of(options)
     with shop.folder.locked():
         before = shop.folder.current
-        chosen = shop.folder.find(options.to)
-        chosen.verify()
+        chosen = shop.find_model(options.to)
         about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
         stamp = drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason)
         (*_, entry), after = shop.record(lambda _: [stamp | about], uses=chosen)

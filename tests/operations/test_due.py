@@ -19,7 +19,7 @@ from pricerl.cli.loading import load_words
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.standing import Account
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
-from pricerl.operations.log.unchanged import ALWAYS, stands_until
+from pricerl.operations.log.due import ALWAYS, stands_until
 from pricerl.training.saved_policy import SavedPolicy
 
 NAMES = ("mug", "bowl", "jug")

@@ -1,4 +1,4 @@
-"""Products whose last advice stands because nothing about them has changed.
+"""Products whose advice is due; of all others the last advice stands, as nothing about them has changed.
 
 An advice depends on its product's days, on what `find_basis` hashes, on the log's entries about the product and, while
 the account of its quarter is open, on the day. What stands is not computed again; its prices pass the limits in force
