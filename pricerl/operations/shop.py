@@ -208,6 +208,15 @@ class Shop:
         with reading(self.log_path) as database:
             return read_days(database, products)
 
+    def summary(self) -> list[tuple[str, int, str, str]]:
+        """Return name, number of known days, first and last one of each product."""
+        counted = (
+            "SELECT name, count(*), min(date), max(date) FROM day JOIN product ON product.id = day.product"
+            " WHERE known = 1 GROUP BY product.id, name ORDER BY product.id"
+        )
+        with reading(self.log_path) as database:
+            return database.run(counted)
+
     @property
     def reading(self) -> dict[str, Any]:
         """Settings with which the files of the newest advice were read; none before the first."""

@@ -73,11 +73,6 @@ class Days:
     source: str
     """Name of the last file."""
 
-    def summary(self) -> list[tuple[str, int, str, str]]:
-        """Return name, number of days, first and last day of each product."""
-        days = self.frame.groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE].agg(["count", "min", "max"])
-        return [(str(row[0]), row[1], f"{row[2]:%Y-%m-%d}", f"{row[3]:%Y-%m-%d}") for row in days.itertuples()]
-
     def rows(self, config: DataConfig) -> Rows:
         """Return the rows as if one file had all of them."""
         frame = self.frame.drop(columns=["read", "file"])

@@ -16,6 +16,8 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.reader import read_history, read_rows
 from pricerl.errors import DataError
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
 from pricerl.shop.database import reading, writing
 from pricerl.shop.days import Days, keep_days, read_days
 
@@ -126,7 +128,7 @@ def test_products_of_other_files_stay(shop_path: Path, tmp_path: Path) -> None:
     mug, bowl = (seller_lines(20, product=name, seed=seed) for seed, name in enumerate(("mug", "bowl")))
     add(shop_path, rows(tmp_path, mug))
     add(shop_path, rows(tmp_path, bowl))
-    assert known(shop_path).summary() == [
+    assert Shop.read(RunFolder(shop_path.parent)).summary() == [
         ("mug", 20, "2025-01-01", "2025-01-20"),
         ("bowl", 20, "2025-01-01", "2025-01-20"),
     ]
@@ -183,7 +185,7 @@ def test_a_week_that_does_not_show_the_order_of_its_dates_follows_the_files_befo
     with pytest.raises(DataError, match="can be 2 Jan or 1 Feb"):
         read_rows(week)
     add(path, read_rows(week, DataConfig(date_order=known(path).means["date_order"])))
-    assert known(path).summary() == [("mug", 36, "2025-01-01", "2025-02-07")]
+    assert Shop.read(RunFolder(tmp_path)).summary() == [("mug", 36, "2025-01-01", "2025-02-07")]
 
 
 def test_prices_far_from_the_known_ones_are_asked_about(shop_path: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def add(words: Sequence[str]) -> int:
     fresh = shop.named(read_rows(options.path, DataConfig(**shop.reading)), accepted)
     rows = shop.join(fresh, CHANGED in accepted)
     count = shop.add(rows, options.path)
-    known = [] if (days := shop.days()) is None else days.summary()
+    known = shop.summary()
     last = max(last for *_, last in known)
     write_lines(
         [f"{shop.log_path}: {plural(count, 'new or changed day')}; {plural(len(known), 'product')}, up to {last}"]
@@ -59,10 +59,9 @@ def show(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl shop", description=show.__doc__)
     add_run(parser)
     shop = shop_of(parser.parse_args(words))
-    days = shop.days()
     head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
     rows = [("product", "days", "from", "to", "current price", "state")]
-    for name, count, first, last in () if days is None else days.summary():
+    for name, count, first, last in shop.summary():
         advice = shop.newest.get(name)
         price = "" if advice is None else f"{advice['current_price']:.{shop.outbox.decimals}f}"
         rows.append((shown(name), f"{count}", first, last, price, "" if advice is None else shop.state_of(name)[0]))
