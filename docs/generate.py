@@ -39,8 +39,8 @@ AREAS: dict[str, tuple[str, str, Sequence[str]]] = {
 }
 """Title, package and modules of each page of the API; no modules stand for all."""
 
-ELSEWHERE = "PricingEnv"
-"""Class that ``environment.md`` documents."""
+ELSEWHERE = "PricingEnv, CategoryEnv"
+"""Classes that ``environment.md`` documents."""
 
 RETURNED = ("advice.collection.Advice", "advice.result.ProductAdvice", "data.history.History")
 """What the public functions return."""

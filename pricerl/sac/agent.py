@@ -15,6 +15,7 @@ from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import actor_loss, critic_loss, td_target, temperature_loss
 from pricerl.sac.networks import Actor, Critic
 from pricerl.sac.optimizer import Adam
+from pricerl.sac.pooled import PooledActor, PooledCritic
 from pricerl.sac.replay import Transition
 from pricerl.sac.value_gradient import DifferentiableEnv, roll_out_actor
 
@@ -50,8 +51,14 @@ class SACAgent(nn.Module):
         self.config = config
         self.target_entropy = config.resolve_target_entropy(action_dim)
         self.value_bounds = value_bounds if network.value_bounds else None
+        if network.columns:  # each product has its own, and its own actions
+            action_dim = action_dim * network.columns // observation_dim
+            observation_dim = network.columns
         self.normalization = InputNormalization(observation_dim) if network.input_normalization else None
-        self.actor = Actor(observation_dim, action_dim, network, self.normalization, privileged_dim)
+        if network.columns:
+            self.actor: Actor = PooledActor(observation_dim, action_dim, network, self.normalization)
+        else:
+            self.actor = Actor(observation_dim, action_dim, network, self.normalization, privileged_dim)
         self.critic = self.make_critic(observation_dim, action_dim, network)
         not_copied = {id(self.normalization): self.normalization}
         self.target_critic = copy.deepcopy(self.critic, not_copied).requires_grad_(False)
@@ -61,6 +68,8 @@ class SACAgent(nn.Module):
 
     def make_critic(self, observation_dim: int, action_dim: int, network: NetworkConfig) -> nn.Module:
         """Return the ensemble of critics, which maps observations ``(B, O)`` and actions ``(B, A)`` to ``(N, B)``."""
+        if network.columns:
+            return PooledCritic(observation_dim, action_dim, network, self.normalization)
         return Critic(observation_dim, action_dim, network, self.value_bounds, self.normalization)
 
     @property

@@ -42,6 +42,10 @@ class NetworkConfig:
     critic_dropout: float = 0.0
     """Dropout rate of the critics' hidden units in training."""
 
+    columns: int = 0
+    """Columns of one product in observations of several, which the networks of `pricerl.sac.pooled` read; 0 for a
+    single one."""
+
     normalized: bool = False
     """Whether `pricerl.sac.normalized` supplies the critics: batch-normalized, of fixed width, with a histogram of the
     value. Rewards are then scaled, a target entropy of null is minus half the number of action dimensions, and the
@@ -84,6 +88,8 @@ class NetworkConfig:
                 ("actor_dropout", 0.0 <= self.actor_dropout < 1.0, "at least 0 and below 1"),
                 ("critic_dropout", 0.0 <= self.critic_dropout < 1.0, "at least 0 and below 1"),
                 ("normalized", not unread, "off with residual, critic_dropout or value_bounds, which it does not read"),
+                ("columns", _is_count(self.columns, at_least=0), "a whole number of 0 or more"),
+                ("columns", not (self.columns and self.normalized), "0 with normalized"),
                 ("num_critics", _is_count(self.num_critics), "a whole number of 1 or more"),
                 ("small_init", _is_positive(self.small_init), "above 0 (1.0 turns it off)"),
                 ("log_std_min", ordered, f"below log_std_max, which is {self.log_std_max!r}"),

@@ -93,7 +93,7 @@ class Actor(nn.Module):
         self.config = config
         self.normalization = normalization
         self.visible_dim = observation_dim - privileged_dim
-        self.trunk = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
+        self.trunk: nn.Module = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         with torch.no_grad():
             self.head.weight.mul_(config.small_init)
@@ -122,17 +122,23 @@ class Actor(nn.Module):
         mean, log_std = self._gaussian(observation, dropout=self.training and not deterministic)
         return torch.tanh(mean if deterministic else _draw(mean, log_std))
 
-    def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
+    def features(self, observation: Tensor, dropout: bool) -> Tensor:
+        """Return the last hidden features ``(B, H)``."""
         columns = self.visible_dim if observation.shape[-1] == self.visible_dim else self.observation_dim
         check_shapes(("observation", observation, "BO"), sizes={"B": observation.shape[0], "O": columns})
         observation = observation[:, : self.visible_dim]
         normalized = observation if self.normalization is None else self.normalization(observation)
-        features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
+        found: Tensor = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
+        return found
+
+    def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
+        features = self.features(observation, dropout)
         with torch.autocast(features.device.type, enabled=False):  # samples and log probabilities need all digits
             mean, raw_log_std = self.head(features.to(self.head.weight.dtype)).chunk(2, dim=-1)
         low = self.config.log_std_min
         high = self.config.log_std_max
-        return mean, low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
+        log_std = low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
+        return mean.flatten(1), log_std.flatten(1)
 
 
 class Critic(nn.Module):
@@ -164,7 +170,7 @@ class Critic(nn.Module):
         self.bounds = bounds
         self.normalization = normalization
         members = config.num_critics
-        self.trunk = Trunk(
+        self.trunk: nn.Module = Trunk(
             observation_dim + action_dim,
             config,
             partial(EnsembleLinear, members),

@@ -47,7 +47,8 @@ def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str)
         raise UsageError(f"model.init: {path} is no file of weights, as export --format weights writes it") from error
     if about.get("layout") != layout:
         return "they read other observations"
-    stored, wanted = about["network"], json.loads(json.dumps(asdict(network)))
+    stored = {**asdict(NetworkConfig()), **about["network"]}  # settings that are younger than the weights
+    wanted = json.loads(json.dumps(asdict(network)))
     if changed := [name for name in wanted if stored.get(name) != wanted[name]]:
         return f"model.network.{changed[0]} is {stored.get(changed[0])} there"
     whole = agent.state_dict()

@@ -223,7 +223,8 @@ class OffPolicyModule(LightningModule, Algorithm):
 
     def _update(self, statistics: InputNormalization | None, rows: Tensor) -> None:
         if statistics is not None:
-            statistics.update(rows, gather if self.averages else None)
+            each = rows.reshape(-1, len(statistics.mean))  # a row may hold several products
+            statistics.update(each, gather if self.averages else None)
 
     @isolate_rng()
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:

@@ -1,4 +1,4 @@
-"""Training data of many simulated sellers, from which the network that ships has learned."""
+"""Training data of many simulated sellers and categories, from which the networks that ship have learned."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from pricerl.data.stock import MOST_WEEKS
+from pricerl.env.stock.category import FEATURES
+from pricerl.env.stock.category_env import CategoryVectorEnv, DifferentiableCategories
 from pricerl.simulation.seller import MOST_PRODUCTS
-from pricerl.training.algorithm import Algorithm
-from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.algorithm import Algorithm, TaskSpec
+from pricerl.training.datamodule import EVALUATION_SEED, ReplayDataModule
 from pricerl.training.pricing_data import PricingDataModule
 
 UNSEEN = 100
 """Sellers on which the network that ships is scored."""
+UNSEEN_SIZES = (2, 6, 12)
+"""Products of the categories on which their network is scored, as many of each size."""
+GRADIENT_PRODUCTS = 1536
+"""Products through whose seasons the actor's gradient passes."""
 CLOSE = 0.005
 """Largest loss against the plan of a seller whom the policy serves, as a share of profit at the current price."""
 
@@ -46,3 +54,51 @@ class SimulatedMarkets(PricingDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters."""
         ReplayDataModule.load_state_dict(self, state_dict)
+
+
+class SimulatedCategories(ReplayDataModule):
+    """Random categories, on which the network for them is trained; it is scored on `UNSEEN` others of each size.
+
+    Args:
+        num_envs: categories of the vector env.
+        eval_every: gradient updates between two evaluations; one epoch.
+        products: products of the vector env's categories.
+        seed: seed of the env and the sampling.
+    """
+
+    actor_horizon = MOST_WEEKS
+    run_name = "categories"
+
+    def __init__(self, num_envs: int = 32, eval_every: int = 250, products: int = 6, seed: int = 0) -> None:
+        super().__init__(num_envs, eval_every, seed)
+        self.products = products
+
+    @property
+    def task(self) -> TaskSpec:
+        """Dimensions for the networks."""
+        return TaskSpec(self.products * len(FEATURES), self.products * 2)
+
+    def build_env(self) -> CategoryVectorEnv:
+        """Return ``num_envs`` random categories."""
+        return CategoryVectorEnv(self.num_envs, self.products)
+
+    def build_differentiable_env(self, step_discount: float) -> DifferentiableCategories:
+        """Return categories of `GRADIENT_PRODUCTS` products for gradients."""
+        return DifferentiableCategories(GRADIENT_PRODUCTS, step_discount)
+
+    def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+        """Play a season of unseen categories of each size."""
+        returns = [_play_season(learner, CategoryVectorEnv(UNSEEN, size)) for size in UNSEEN_SIZES]
+        return {self.monitor: torch.cat(returns)[rank::num_ranks]}
+
+
+@torch.no_grad()
+def _play_season(learner: Algorithm, env: CategoryVectorEnv) -> Tensor:
+    """Return the sum of the rewards of a season ``(B,)``, which is the same for every learner."""
+    observation, _ = env.reset(seed=EVALUATION_SEED)
+    total = torch.zeros(env.num_envs)
+    while True:
+        observation, reward, ended, _, _ = env.step(learner.policy(observation))
+        total += reward
+        if ended.all():
+            return total

@@ -8,7 +8,7 @@ straight through.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -86,18 +86,33 @@ def move_units(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return units on hand ``(B,)`` and on the way ``(6, B)`` after a week, and those sold of a ``demand (B,)``.
 
-    The next delivery is put off by a week where it is ``late``.
+    The next delivery is put off by a week where it is ``late``. All may have further axes.
     """
     sold = torch.minimum(demand, on_hand)
-    slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device)[:, None]
+    slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device).view(-1, *[1] * order.dim())
     due = inbound + (slots == stock.lead_weeks) * order
     put_off = due[0] * late
     after = torch.cat([(due[1] + put_off)[None], due[2:], torch.zeros_like(due[:1])])
     return (on_hand - sold) * (1 - stock.spoilage) + due[0] - put_off, after, sold
 
 
+class Earnings(Protocol):
+    """Earnings of a unit, as in a `MarketRows`."""
+
+    @property
+    def share_paid(self) -> Tensor:
+        """Share of the price that buyers pay."""
+
+    @property
+    def counted_cost(self) -> Tensor:
+        """Cost of a unit that counts, in money."""
+
+    def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
+        """Return what counts of sales less unit costs, in money."""
+
+
 def count_profit(
-    market: MarketRows, stock: StockRows, price: Tensor, sold: Tensor, left: Tensor, held: Tensor, week: int | Tensor
+    market: Earnings, stock: StockRows, price: Tensor, sold: Tensor, left: Tensor, held: Tensor, week: int | Tensor
 ) -> Tensor:
     """Return the profit of an open week ``(B,)``, or of several ``(T, B)``, from its price, in money, and units.
 
