@@ -151,7 +151,7 @@ def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[st
     generation = checkpoint.generation
     if generation is None or generation.name == shop.generation:
         kept = combine(kept, without_query(shop.settings))
-    kept = combine(kept, shop.lasting)
+    kept = combine(combine(kept, shop.lasting), shop.approved_costs(kept))
     if "path" in (given.get("data") or {}):
         return kept
     if sources := shop.present_sources():

@@ -132,7 +132,7 @@ def test_nothing_follows_from_a_prepared_decision_until_a_person_approves_it(fol
     assert "10.50" in prices.read_text()
     assert "was approved before, by anna" in run(folder, "approve", "4").err
     approved = run(folder, "approve", "3", "--yes").out
-    assert "a unit costs 4.25" in approved and "the next advice takes it with --costs costs.csv" in approved
+    assert "a unit costs 4.25" in approved and "the next advice takes it, and costs.csv has it" in approved
     assert "4.25" in (folder / "costs.csv").read_text()
     assert "costs prepared by an agent, unit cost 4.25" in run(folder, "history").out
 
@@ -259,6 +259,16 @@ def test_a_typed_and_an_approved_cost_of_one_moment_are_both_kept(
     thread.join()
     costs = {row["product"]: row["unit_cost"] for row in Workplace(folder).costs()}
     assert costs == {"cap": 2.0, "seller": 4.25}
+
+
+def test_the_next_advice_counts_an_approved_cost_and_later_ones_keep_it(folder: Path, prepare: Ask) -> None:
+    prepare("stage_costs", unit_cost=4.25)
+    assert run(folder, "approve", "2", "--yes").code == 0
+    for words in ((), ("--horizon", "7")):
+        assert run(folder, "predict", "--today", "2025-04-01", *words).code in (0, 4)
+        (item,) = json.loads((folder / "checkpoints/seller/advice.json").read_text(encoding="utf-8"))["products"]
+        assert item["cost_means"]["unit_cost"] == pytest.approx(4.25)
+    assert entries(folder)[-1]["settings"]["data"]["cost"] == {"products": [{"product": "seller", "unit_cost": 4.25}]}
 
 
 def test_an_approved_cost_that_was_interrupted_is_written_by_the_next_command(

@@ -32,7 +32,7 @@ FOLLOWS = {
     orders.OVERRIDE: "change it in your shop; later advice keeps to it",
     orders.PAUSE: "later advice keeps to it",
     orders.RESUME: "the next advice follows the model again",
-    orders.COSTS: f"the next advice takes it with --costs {COSTS_FILE}",
+    orders.COSTS: f"the next advice takes it, and {COSTS_FILE} has it",
     orders.PRICE_TEST: "later advice follows the schedule; override, pause and the kill switch take precedence",
 }
 """Consequence of a decision, by kind."""

@@ -8,6 +8,7 @@ from typing import Any
 from pricerl.cli.advise import fit
 from pricerl.cli.usage import file_parser
 from pricerl.errors import UsageError
+from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import Checkpoint, without_query
 from pricerl.runs.folder import BEST
@@ -30,4 +31,6 @@ def retrain(words: Sequence[str]) -> int:
         own["data"] = {"path": sources}
     if options.path is None:
         own["waits"] = shop.waits
-    return fit(words, [(f"{before.path}: ", stored_settings(before)), ("", without_query(shop.settings)), ("", own)])
+    stored, since = stored_settings(before), without_query(shop.settings)
+    costs = shop.approved_costs(combine(stored, since))
+    return fit(words, [(f"{before.path}: ", stored), *(("", settings) for settings in (since, costs, own))])

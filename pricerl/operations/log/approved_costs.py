@@ -1,4 +1,4 @@
-"""Unit costs that a person approved: decided in the log first, then written into costs.csv, each once."""
+"""Unit costs that a person approved: the log has them first, the next advice counts them, and costs.csv gets each once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,24 @@ WRITTEN = "costs written"
 LOCK = ".costs.lock"
 """Lock of costs.csv, which the shops of one folder share."""
 
+Row = Mapping[str, Any]
+"""Row of costs by the keys of its columns."""
+
 
 def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool) -> None:
     """Raise a ``UsageError`` or ``DataError`` if costs.csv cannot take a cost."""
     from pricerl.data.row_table import TABLES  # imports pandas, here and below
 
-    TABLES["costs"].group(COSTS_FILE, _merge(_path(folder), product, given, only))
+    TABLES["costs"].group(COSTS_FILE, _merge(_read(_path(folder)), product, given, only))
+
+
+def with_approved(rows: Sequence[Row], newest: Mapping[str, Entry], entries: Sequence[Entry]) -> list[Row]:
+    """Return rows of costs with the costs that were approved since the ``newest`` advice on their products."""
+    found = list(rows)
+    for entry in entries:
+        if entry["kind"] == COSTS and entry["id"] > newest[entry["product"]]["id"]:
+            found = _merge(found, entry["product"], _given(entry), len(newest) == 1)
+    return found
 
 
 def unwritten(database: Database, entries: Sequence[Entry]) -> list[Entry]:
@@ -42,8 +54,7 @@ def write_costs(database: Database, folder: Path, entries: Sequence[Entry]) -> N
     only = len({entry["product"] for entry in entries if entry["kind"] == ADVICE}) == 1
     with explained(path), locked(path.with_name(LOCK)):
         for entry in costs:
-            given = {"unit_cost": entry["unit_cost"], **({"from": entry["since"]} if entry["since"] else {})}
-            TABLES["costs"].write(path, _merge(path, entry["product"], given, only))
+            TABLES["costs"].write(path, _merge(_read(path), entry["product"], _given(entry), only))
     database.keep_fact(WRITTEN, str(costs[-1]["id"]))
 
 
@@ -52,11 +63,19 @@ def _path(folder: Path) -> Path:
     return folder.parent.parent / COSTS_FILE
 
 
-def _merge(path: Path, product: str, given: Mapping[str, Any], only: bool) -> list[Mapping[str, Any]]:
-    """Return the rows of costs.csv with the cost of a unit; a row of the same day keeps its other values."""
+def _read(path: Path) -> list[Row]:
+    """Return the rows of costs.csv; none without the file."""
     from pricerl.data.row_table import TABLES
 
-    known = TABLES["costs"].read(str(path), {})[0] if path.is_file() else []
+    return [*TABLES["costs"].read(str(path), {})[0]] if path.is_file() else []
+
+
+def _given(entry: Entry) -> Row:
+    return {"unit_cost": entry["unit_cost"], **({"from": entry["since"]} if entry["since"] else {})}
+
+
+def _merge(known: Sequence[Row], product: str, given: Row, only: bool) -> list[Row]:
+    """Return rows of costs with the cost of a unit; a row of the same day keeps its other values."""
     rows = [{"product": product, **row} if only else row for row in known]
     same = [row for row in rows if (row.get("product"), row.get("from")) == (product, given.get("from"))]
     others = [row for row in rows if row not in same]
