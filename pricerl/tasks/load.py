@@ -22,6 +22,7 @@ from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.exports import read_publication
+from pricerl.operations.log.approved_costs import with_approved
 from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.due import find_due
 from pricerl.operations.log.provenance import combine
@@ -151,7 +152,7 @@ def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[st
     generation = checkpoint.generation
     if generation is None or generation.name == shop.generation:
         kept = combine(kept, without_query(shop.settings))
-    kept = combine(combine(kept, shop.lasting), shop.approved_costs(kept))
+    kept = combine(combine(kept, shop.lasting), with_approved(kept, shop.newest, shop.log.entries))
     if "path" in (given.get("data") or {}):
         return kept
     if sources := shop.present_sources():

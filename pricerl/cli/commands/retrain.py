@@ -8,6 +8,7 @@ from typing import Any
 from pricerl.cli.advise import fit
 from pricerl.cli.usage import file_parser
 from pricerl.errors import UsageError
+from pricerl.operations.log.approved_costs import with_approved
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import Checkpoint, without_query
@@ -32,5 +33,5 @@ def retrain(words: Sequence[str]) -> int:
     if options.path is None:
         own["waits"] = shop.waits
     stored, since = stored_settings(before), without_query(shop.settings)
-    costs = shop.approved_costs(combine(stored, since))
+    costs = with_approved(combine(stored, since), shop.newest, shop.log.entries)
     return fit(words, [(f"{before.path}: ", stored), *(("", settings) for settings in (since, costs, own))])

@@ -1,4 +1,4 @@
-"""Unit costs that a person approved: the log has them first, the next advice counts them, and costs.csv gets each once."""
+"""Unit costs that a person approved: the log has them first, the next advice counts them, and costs.csv has them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool)
     TABLES["costs"].group(COSTS_FILE, _merge(_read(_path(folder)), product, given, only))
 
 
-def with_approved(rows: Sequence[Row], newest: Mapping[str, Entry], entries: Sequence[Entry]) -> list[Row]:
-    """Return rows of costs with the costs that were approved since the ``newest`` advice on their products."""
-    found = list(rows)
+def with_approved(kept: Row, newest: Mapping[str, Entry], entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return the costs of kept settings with those approved since the ``newest`` advice on their products."""
+    rows = (kept["data"].get("cost") or {}).get("products") or []
     for entry in entries:
         if entry["kind"] == COSTS and entry["id"] > newest[entry["product"]]["id"]:
-            found = _merge(found, entry["product"], _given(entry), len(newest) == 1)
-    return found
+            rows = _merge(rows, entry["product"], _given(entry), len(newest) == 1)
+    return {"data": {"cost": {"products": rows}}} if rows else {}
 
 
 def unwritten(database: Database, entries: Sequence[Entry]) -> list[Entry]:
