@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -224,13 +224,13 @@ class Shop:
             found: dict[str, Any] = json.loads(database.fact(READING) or "{}")
         return found
 
-    def named(self, rows: Rows, accepted: Collection[str] = ()) -> Rows:
-        """Return a file's rows under the shop's names, with orders of other files; errors are as in `name_rows`."""
-        from pricerl.shop.names import name_rows  # late, as both import pandas
-        from pricerl.shop.orders import join_orders
+    def named(self, rows: Rows, accepted: Collection[str] = (), related: Iterable[Sequence[str]] | None = None) -> Rows:
+        """Return a file's rows under the shop's names, with orders of other files, and groups given what is related."""
+        from pricerl.shop import groups, names, orders  # late, as all import pandas
 
         with reading(self.log_path) as database:
-            return join_orders(database, name_rows(database, rows, self.products, accepted))
+            rows = orders.join_orders(database, names.name_rows(database, rows, self.products, accepted))
+            return rows if related is None else groups.group_rows(database, rows, related, self.products, accepted)
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
         """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""

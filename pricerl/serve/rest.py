@@ -35,10 +35,12 @@ Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files o
 
 
 Accepted = Annotated[
-    Literal["changed", "renamed", "new", "changed,renamed", "changed,new"] | None,
+    str | None,
     Body(
-        description="changed takes new values of days that were read before; renamed joins products under new names to "
-        "those that they look like, new keeps both."
+        pattern="^(changed|renamed|new|groups)(,(changed|renamed|new|groups))*$",
+        description="Answers, separated by commas: changed takes new values of days that were read before; renamed "
+        "joins products under new names to those that they look like, new keeps both; groups puts sizes, colours and "
+        "packs of one product together.",
     ),
 ]
 FirstLimits = Annotated[

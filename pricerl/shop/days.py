@@ -128,11 +128,14 @@ class _Joined:
 
     @property
     def is_new(self) -> BoolArray:
-        """``(M,)`` whether each fresh row is of a new day, or has another value of a known one."""
+        """``(M,)`` whether each fresh row is of a new day or another group, or has another value of a known one."""
         fresh = self._fresh[self._fresh.columns.intersection([*CELLS.values()])]
         known = self._known.reindex(index=fresh.index, columns=fresh.columns)
         differs = (fresh.notna() & (fresh != known)).any(axis=1)
-        return np.asarray(differs | ~fresh.index.isin(self._known.index))
+        groups = last_groups(self._known)
+        moved = [name for name, group in last_groups(self._fresh).items() if groups.get(name) != group]
+        regrouped = self._fresh[columns.PRODUCT].isin(moved)
+        return np.asarray(differs | regrouped | ~fresh.index.isin(self._known.index))
 
     def describe_changes(self, parts: Collection[Any] = ()) -> str:
         """Return which values changed of days, but not ``parts``, that had ended when read; empty if none did."""
@@ -175,6 +178,9 @@ class _Joined:
         found = pd.concat([older.drop(columns=["read", "file"]), self._fresh]).sort_index()
         cells = found.columns.intersection([*CELLS.values()])
         found[cells] = found[cells].fillna(self._known.reindex(columns=cells))
+        if known := last_groups(self._known):
+            groups = found.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object)
+            found[columns.GROUP] = groups.where(groups.notna(), found[columns.PRODUCT].astype(object).map(known))
         found[columns.PRODUCT] = pd.Categorical(found[columns.PRODUCT], categories=self.names)
         return found.reset_index(drop=True)
 
@@ -210,12 +216,22 @@ def read_days(database: Database, products: Collection[str] | None = None) -> Da
     )
 
 
-def find_mates(database: Database, names: Collection[str]) -> set[str]:
-    """Return all products of the categories that have one of some products."""
+def last_groups(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the newest group of each product that has one."""
+    own = frame.reindex(columns=[*DAY, columns.GROUP]).sort_values(columns.REPORT_DATE)
+    return dict(own.groupby(columns.PRODUCT, observed=True)[columns.GROUP].last().dropna().astype(str))
+
+
+def find_mates(database: Database, names: Collection[str], groups: Collection[str] = ()) -> set[str]:
+    """Return all products of the categories that have one of some products, or are among some groups."""
     members: dict[str, set[str]] = {}
     for name, category in database.run("SELECT name, category FROM product WHERE category <> ''"):
         members.setdefault(category, set()).add(name)
-    found = (mates for mates in members.values() if len(mates) <= LARGEST_CATEGORY and not mates.isdisjoint(names))
+    found = (
+        mates
+        for group, mates in members.items()
+        if len(mates) <= LARGEST_CATEGORY and (group in groups or not mates.isdisjoint(names))
+    )
     return set(chain.from_iterable(found))
 
 
@@ -233,8 +249,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     (file,) = database.run("SELECT coalesce(max(id), 0) + 1 FROM file")[0]
     about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
     database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)
-    own = rows.frame.reindex(columns=[*DAY, columns.GROUP]).sort_values(columns.REPORT_DATE)
-    groups = own.groupby(columns.PRODUCT, observed=True)[columns.GROUP].last().dropna()
+    groups = last_groups(rows.frame)
     database.run_many(
         "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ?, 0 FROM product WHERE true"
         " ON CONFLICT (name) DO UPDATE SET category = coalesce(nullif(excluded.category, ''), product.category)",

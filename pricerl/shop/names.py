@@ -17,6 +17,7 @@ from pricerl.errors import DataError, UsageError
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
 from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, known_names
+from pricerl.shop.groups import GROUPED
 from pricerl.terminal import print_notes, shown
 
 RENAMED = "renamed"
@@ -60,9 +61,9 @@ Alike = tuple[str, str, str]
 def read_accepted(text: str | None) -> set[str]:
     """Return the answers of ``--accept``; unknown ones, and two to one question, are a ``UsageError``."""
     found = {*(text or "").split(",")} - {""}
-    if found - {CHANGED, RENAMED, NEW} or {RENAMED, NEW} <= found:
-        known = f"{CHANGED}, {RENAMED}, {NEW}, {CHANGED},{RENAMED} or {CHANGED},{NEW}"
-        raise UsageError(f"--accept: must be {known}, found {text!r}")
+    if found - {CHANGED, RENAMED, NEW, GROUPED} or {RENAMED, NEW} <= found:
+        known = f"some of {CHANGED}, {GROUPED}, and {RENAMED} or {NEW}, separated by commas"
+        raise UsageError(f"--accept: must be {known}; found {text!r}")
     return found
 
 

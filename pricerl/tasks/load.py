@@ -35,7 +35,8 @@ from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, fi
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
 from pricerl.shop.database import reading
-from pricerl.shop.days import CHANGED, Days, find_mates
+from pricerl.shop.days import CHANGED, Days, find_mates, last_groups
+from pricerl.shop.groups import GROUPED
 from pricerl.shop.names import read_accepted
 from pricerl.tasks.configs import Nested, named_classes, without_classes, without_training
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
@@ -155,7 +156,8 @@ def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[st
     kept = combine(combine(kept, shop.lasting), with_approved(kept, shop.newest, shop.log.entries))
     if "path" in (given.get("data") or {}):
         return kept
-    if sources := shop.present_sources():
+    accepts = GROUPED in read_accepted(given.get("accept"))
+    if sources := shop.sources if accepts else shop.present_sources():
         kept = combine(kept, {"data": {"path": sources}})
     return combine(kept, {"waits": shop.waits})
 
@@ -191,7 +193,9 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     accepted = read_accepted(run.options.accept)
     # before days are marked, which are found by the product's name
     data.known_products = {*shop.products}
-    data.rename = partial(shop.named, accepted=accepted)
+    data.rename = partial(
+        shop.named, accepted=accepted, related=[relation.products for relation in data.guardrails.related]
+    )
     if shop.newest:
         with reading(shop.log_path) as database:
             publication = read_publication(database)
@@ -201,8 +205,9 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
         data.reading = replace(data.reading, date_order=means.means["date_order"])
 
     def with_others(names: Collection[str]) -> set[str]:
+        groups = {} if data.fresh is None else last_groups(data.fresh.frame)
         with reading(shop.log_path) as database:
-            found = {*names, *find_mates(database, names)}
+            found = {*names, *find_mates(database, names, {*groups.values()})}
         return {*found, *[name for name in shop.newest if name not in found][:1]}
 
     wanted: set[str] | None = None

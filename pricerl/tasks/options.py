@@ -14,7 +14,8 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     ),
     "accept": (
         "Answers about a file, separated by commas: changed takes new values of days that were read before; renamed "
-        "joins products under new names to those that they look like, new keeps both.",
+        "joins products under new names to those that they look like, new keeps both; groups puts together "
+        "what seem to be sizes, colours or packs of one product.",
         None,
     ),
     "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),

@@ -9,10 +9,12 @@ import pytest
 from command_line import run, seller_lines, write_lines
 from saying import says
 
+from pricerl.data.reading.reader import read_rows
 from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, RunFolder
+from pricerl.shop.database import reading
 
 DB = Path("checkpoints", "seller", "shop.db")
 
@@ -60,6 +62,28 @@ def test_a_product_under_a_new_name_is_asked_about_until_it_is_joined(shop: Path
     week = [seller_lines(1, product="Mug")[0], *seller_lines(117, product="Mug")[111:]]
     write_lines(shop / "more.csv", week)
     says(shop, "add more.csv", "7 new or changed days; 1 product, up to 2025-04-27")
+
+
+def test_variants_of_a_product_are_proposed_once_and_a_group_from_then_on(shop: Path) -> None:
+    one, two = (seller_lines(seed=seed, product=f"Tea {size} g") for seed, size in ((2, 250), (3, 500)))
+    write_lines(shop / "teas.csv", [*one, *two[1:]])
+    proposed = "Tea ('Tea 250 g', 'Tea 500 g'): variants of one product? price them together with"
+    assert f"{proposed} advise FILE --accept groups" in " ".join(says(shop, "check teas.csv").split())
+
+    def categories() -> set[str]:
+        with reading(shop / DB) as database:
+            return {category for name, category in database.run("SELECT name, category FROM product") if "Tea" in name}
+
+    advise = ("predict", "--data.path", "teas.csv")
+    asked = run(shop, *advise)
+    assert f"note: {proposed} --accept groups" in asked.err and categories() == {""}, asked.err
+    assert proposed not in run(shop, *advise).err
+    accepted = run(shop, "predict", "--accept", "groups")
+    assert accepted.code in (0, 4) and proposed not in accepted.err and categories() == {"Tea"}, accepted.err
+    days = Shop.read(RunFolder(shop / DB.parent)).days()
+    assert days is not None
+    rows = days.join(read_rows(shop / "teas.csv"), False)
+    assert {product.group for product in rows.clean().products if "Tea" in product.product} == {"Tea"}
 
 
 def test_a_product_of_which_no_day_can_be_read_hinders_no_other(shop: Path) -> None:

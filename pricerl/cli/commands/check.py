@@ -18,6 +18,7 @@ from pricerl.data.reading.reader import read_history
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.market.cost import describe_costs
+from pricerl.shop.groups import describe_groups, propose_groups
 from pricerl.terminal import write_lines
 from pricerl.writing import write_text
 
@@ -61,6 +62,8 @@ def check(words: Sequence[str]) -> int:
     if short := history.reports[full:]:
         rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
         write_lines([rest, *(f"  {summary_of(report)}" for report in short)])
+    if proposed := propose_groups({item.product: item.group for item in history.products}):
+        write_lines(wrapped(describe_groups(proposed, "advise FILE "), "groups"))
     problems = list_problems([str(problem) for problem in history.problems], files)
     write_lines(["problems of skipped files and products and unknown days:", *problems] if problems else [])
     return EXIT_OK

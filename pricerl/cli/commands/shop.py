@@ -11,6 +11,7 @@ from pricerl.cli.commands.decisions import shop_of
 from pricerl.cli.usage import Parser, add_run
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.formatting import plural
+from pricerl.guardrails.relations import read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
@@ -34,7 +35,8 @@ def add(words: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(words)
     accepted = read_accepted(options.accept)
     shop = Shop.open(_folder(options), options.today)
-    fresh = shop.named(read_rows(options.path, DataConfig(**shop.reading)), accepted)
+    related = [relation.products for relation in read_relations(shop.guardrails.get("relations"))]
+    fresh = shop.named(read_rows(options.path, DataConfig(**shop.reading)), accepted, related)
     rows = shop.join(fresh, CHANGED in accepted)
     count = shop.add(rows, options.path)
     known = shop.summary()
