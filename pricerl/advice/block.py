@@ -188,10 +188,14 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     listed = [product for _, product in work.listed]
     about = f"{work.moves[1]} to raise, {work.moves[-1]} to lower, {work.moves[0]} to keep"
     yield from _heading(plural(len(work), "product"), about, "grade")
-    rows = [("", "", f"gain per {f.period} (90 %)", ""), *(_row(item, f, place) for item in listed[:MOST_PRODUCTS])]
+    first = listed[:MOST_PRODUCTS]
+    heads = [work.head_of(item, f) for item in first]
+    rows = [("", "", f"gain per {f.period} (90 %)", ""), *(_row(item, f, place) for item in first)]
     changes, gains = (max(cell_len(row[column]) for row in rows) for column in (1, 2))
     room = max(SHORTEST_NAME, WIDTH - 9 - changes - gains)
-    for name, change, earned, grade in rows:
+    for at, (name, change, earned, grade) in enumerate(rows, -1):
+        if at >= 0 and heads[at] and heads[at] not in heads[:at]:
+            yield f" {heads[at]}"
         cells = (_fitted(name, room), set_cell_size(change, changes), " " * (gains - cell_len(earned)) + earned, grade)
         yield " " + "  ".join(cells)
     if len(listed) > MOST_PRODUCTS:

@@ -26,6 +26,7 @@ from pricerl.advice.sentences.verdict import explain
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
+from pricerl.decide.category import claim_of
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import vary_prior
@@ -152,6 +153,7 @@ def _describe(
         previous=case.standing.previous,
         track_record=case.standing.track_record,
         stock=None if case.stocked is None else case.stocked.look_ahead(course.path.price),
+        claim=claim_of(product, case.keep, case.value(course.path.price) if course.known else case.keep),
     )
     planned = plan_price_test(product, current=current, config=case.config) if model.decision.unsure else None
     details = gather_details(

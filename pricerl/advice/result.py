@@ -11,6 +11,7 @@ from pricerl.decide.standing import active_of
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.data.price_setting import Kind
     from pricerl.decide.case import PolicyOverPlan
+    from pricerl.decide.category import Claim
     from pricerl.decide.decision import Decision
     from pricerl.decide.objections import Objection
     from pricerl.decide.price_path import DayEdit
@@ -152,6 +153,8 @@ class Substitution:
     """Name in the ``Group`` column."""
     share: Interval
     """Share of the buyers whom a higher price loses who take another product of it."""
+    together: Interval | None = None
+    """Gain of the measure per day of all changes in the category, in money, or None if fewer than two change."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,8 @@ class ProductAdvice:
     """None where no stock is known."""
     details: Details | None = None
     """Data that only the report shows."""
+    claim: Claim | None = None
+    """Part in the claim of its category, in no file; None where no category shows an effect."""
 
     @property
     def recommended_price(self) -> float:
@@ -268,7 +273,8 @@ class ProductAdvice:
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values for ``advice.json``, in which the parts are one level with the product."""
         plain: dict[str, Any] = {}
-        for name, value in vars(self).items():
+        shown = {name: value for name, value in vars(self).items() if name != "claim"}
+        for name, value in shown.items():
             plain |= to_plain(value) if name in PARTS else {name: to_plain(value)}
         plain["chain"] = list(self.decision.chain)
         return plain

@@ -31,6 +31,10 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
     orders: list[Any]
     """Planned orders at the supplier."""
     lacks_evidence: bool
+    category: str = ""
+    """Category that shows an effect; empty for none."""
+    together: list[float] | None = None
+    """Gain of all its changes, mean and 90 % limits, or None if unknown or if a person decided otherwise."""
 
     @classmethod
     def of(cls, product: Record) -> Summary:
@@ -39,6 +43,8 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
         change = (decided.price if decided else product["recommended_price"]) - product["current_price"]
         gain = gain_of(product)
         kept = product["keep"] if exception_words(product) else None
+        category = product.get("substitution") or {}
+        followed = decided is None or decided.followed
         outcome = kept or product["uplift"] or product["proposal"]["over_keep"]
         return cls(
             kind=kind_of(product),
@@ -46,10 +52,12 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
             stake=float(abs((outcome[product["measure"]] or outcome["sales"])[0])),
             grade=product["decision"]["grade"],
             measure=product["measure"],
-            gain=gain if gain and (decided is None or decided.followed) else None,
+            gain=gain if gain and followed else None,
             scores=list((product["backtest"] or {}).get("scores", ())),
             orders=list((product.get("stock") or {}).get("orders", ())),
             lacks_evidence=product["decision"]["lacks_evidence"],
+            category=category.get("category", ""),
+            together=category.get("together") if followed else None,
         )
 
 

@@ -7,7 +7,7 @@ advice does not depend on the chunk that it is in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
 from operator import itemgetter
@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import losing_test_words
+from pricerl.arrays import Interval, interval_of
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import steps_in
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks
+from pricerl.decide.category import join_claims
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Standing, active_of
 from pricerl.env.config import EnvConfig
@@ -240,6 +242,31 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
     if failed and len(failed) == chunks[0].advisor.catalogue:
         raise next(iter(failed.values()))
     return parts, {name: str(why) if isinstance(why, PricerlError) else repr(why) for name, why in failed.items()}
+
+
+def join_categories(advice: Sequence[ProductAdvice]) -> Iterator[ProductAdvice]:
+    """Yield the advice with the gain of all changes of each category together, where two or more products change."""
+    categories: dict[str, list[ProductAdvice]] = {}
+    for item in advice:
+        if item.market.substitution is not None:
+            categories.setdefault(item.market.substitution.category, []).append(item)
+    together = {name: _join_claims(members) for name, members in categories.items()}
+    for item in advice:
+        found = item.market.substitution
+        market = (
+            item.market
+            if found is None
+            else replace(item.market, substitution=replace(found, together=together[found.category]))
+        )
+        yield replace(item, market=market, claim=None)
+
+
+def _join_claims(members: Sequence[ProductAdvice]) -> Interval | None:
+    """Return the gain of all changes of a category, or None if it is unknown or fewer than two products change."""
+    claims = [item.claim for item in members if item.claim is not None]
+    known = all(item.market.measure == "sales" or item.keep.profit is not None for item in members)
+    changes = sum(bool(claim.gain.any()) for claim in claims)
+    return interval_of(join_claims(claims)) if known and changes > 1 else None
 
 
 def _prices_of(done: Iterable[tuple[Chunk, Advised | Exception]]) -> dict[str, AdvisedPrices]:

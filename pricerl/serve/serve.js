@@ -191,7 +191,7 @@ function wireList() {
   const show = () => {
     const grades = checked("grade");
     const states = checked("state");
-    for (const row of document.querySelectorAll(".index tbody tr")) {
+    for (const row of document.querySelectorAll(".index tbody tr[data-grade]")) {
       const graded = grades.includes(row.dataset.grade);
       row.hidden = !(graded && states.some((state) => row.classList.contains(state)));
     }

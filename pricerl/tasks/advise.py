@@ -16,7 +16,7 @@ from pricerl.data.naming import list_sources
 from pricerl.decide.decision import Approval
 from pricerl.errors import UsageError
 from pricerl.formatting import plural
-from pricerl.operations.catalogue import Advised, advise_chunks, split
+from pricerl.operations.catalogue import Advised, advise_chunks, join_categories, split
 from pricerl.operations.engine import Engine
 from pricerl.operations.exports import Fresh, Publication, read_advice, read_work_list
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log, read_own
@@ -49,7 +49,7 @@ def make_advice(
         parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
     data.leave_out(failed)
     made = Advised(
-        advice=[item for part in parts for item in part.advice],
+        advice=[*join_categories([item for part in parts for item in part.advice])],
         drafts=[item for part in parts for item in part.drafts],
         backtests={name: score for part in parts for name, score in part.backtests.items()},
         notes=tuple(note for part in parts for note in part.notes),

@@ -116,7 +116,7 @@ def make_advice_schema() -> dict[str, Any]:
     schemas = Schemas()
     keys = schemas.object(About, Formatter)
     parts = (Recommendation, MarketFacts, ProposalChecks)
-    product = schemas.object(ProductAdvice, *parts, skipped=frozenset({"data_quality", *PARTS}))
+    product = schemas.object(ProductAdvice, *parts, skipped=frozenset({"data_quality", "claim", *PARTS}))
     report = schemas.object(quality.ProductReport, quality.Verdict, skipped=frozenset({"doubts"}))
     report["required"].append("reasons")
     words = {**schemas.of(list[str]), "description": "The findings in words, in their order."}

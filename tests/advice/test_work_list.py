@@ -44,6 +44,37 @@ def test_exceptions_come_first_then_changes_by_gain_and_totals_sum_the_gains_wit
     assert totals[-1][1] == "profit per day (90 %: +60.00 to +170.00)"
 
 
+def of_category(product: Document, name: str, together: list[float] | None) -> Document:
+    found = {"category": "tea", "share": [0.4, 0.3, 0.5], "together": together}
+    return {**copy.deepcopy(product), "product": name, "substitution": found}
+
+
+def test_a_category_stands_together_and_counts_once(document: Document) -> None:
+    stays, change, large, alarm = document["products"]
+    teas = [of_category(item, f"tea {at}", [100.0, 40.0, 150.0]) for at, item in enumerate((stays, large, change))]
+    work = WorkList([alarm, stays, *teas, {**change, "product": "cup"}])
+    (_, _, tasks), (_, _, by_name) = work.orders({}, PLAIN)
+    head = "tea: together +100.00 profit per day (90 %: +40.00 to +150.00)"
+    assert [task.name for task in tasks] == ["jug", "tea 1", "tea 2", "tea 0", "cup", "mug"]
+    assert [task.name for task in by_name] == ["cup", "jug", "mug", "tea 0", "tea 1", "tea 2"]
+    assert [task.category for task in tasks] == ["", head, head, head, "", ""]
+    assert work.sums(PLAIN) == [("profit per day", [130.0, 30.0, 210.0])], "not 90 + 30 + 30 for each product alone"
+    index = dict(render_pages({**document, "products": [alarm, *teas]}))["report.html"]
+    assert index.count("tea: together +100.00") == 2, "once in each order"
+    lines = block_lines([alarm, *teas], PLAIN, Place())
+    assert lines[4].strip() == head and lines[5].startswith(" tea 1 ")
+
+
+def test_a_category_of_which_a_person_decided_otherwise_counts_by_product(document: Document) -> None:
+    _, change, large, _ = document["products"]
+    order = {"id": 1, "kind": "pause", "price": 10.0, "until": "2026-01-31", "status": "active", "schedule": []}
+    teas = [of_category(item, f"tea {at}", [100.0, 40.0, 150.0]) for at, item in enumerate((large, change))]
+    assert WorkList(teas).sums(PLAIN)[0][1] == [100.0, 40.0, 150.0]
+    teas[0] |= {"orders": [{**order, **dict.fromkeys(("reason", "author", "recorded"), "x")}]}
+    assert WorkList(teas).sums(PLAIN) == [("profit per day", [30.0, -10.0, 60.0])]
+    assert WorkList([of_category(large, "tea", None)]).orders({}, PLAIN)[0][2][0].category == "tea"
+
+
 def test_a_small_gain_shows_its_possible_loss_in_list_total_and_page(document: Document) -> None:
     """Next to 150 per day without decimals, -0.33 to +1.00 would read 0 to +1."""
     product = document["products"][1]

@@ -18,6 +18,7 @@ from pricerl.data.costs import CostConfig
 from pricerl.data.history import LARGEST_CATEGORY, History, ProductHistory, categories_of, relate
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
+from pricerl.decide.category import Claim, claim_of, join_claims
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -33,6 +34,7 @@ from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 
 FEW = DemandConfig(num_draws=64)
+LIMITS = GuardrailConfig()
 
 
 def read(prices: dict[str, list[float]], group: str = "tea", first: str = "2025-01-01") -> History:
@@ -189,3 +191,59 @@ def test_the_sentence_names_the_category_and_the_share_with_its_limits() -> None
     words = substitution_words({"substitution": {"category": "tea", "share": [0.38, 0.2, 0.57]}}, PLAIN)
     assert substitution_words({"substitution": None}, PLAIN) == ""
     assert "“tea”" in words and "38" in words and "20" in words and "57" in words
+
+
+def true_claims(category: Category, price: np.ndarray) -> list[Claim]:
+    """Return what each price of a category changes alone by its true demand, as a claim of one draw."""
+    claims = []
+    units = category.units(category.price)
+    for row, own in enumerate(price):
+        alone = np.where(np.arange(len(price)) == row, own, category.price)
+        there = category.units(alone)
+        gain = category.profit(alone) - category.profit(category.price)
+        kept = (category.price[row] - category.cost[row]) * units[row]
+        earned = (own - category.cost[row]) * there[row]
+        sent = np.delete(there - units, row).sum()
+        claims.append(Claim(*(np.array([value]) for value in (gain, kept, earned, units[row], sent))))
+    return claims
+
+
+@pytest.mark.parametrize("moves", [0.08, -0.08, "both"])
+def test_changes_of_a_logit_together_earn_what_their_claims_say_and_no_buyer_counts_twice(moves: float | str) -> None:
+    rng = np.random.default_rng(1)
+    for size in (2, 4, 12):
+        category = Category.draw("logit", size, 20.0, rng)
+        move = rng.choice([-0.08, 0.08], size) if moves == "both" else np.full(size, moves)
+        price = category.price * np.exp(move)
+        claims = true_claims(category, price)
+        truth = category.profit(price) - category.profit(category.price)
+        assert join_claims(claims)[0] == pytest.approx(truth)
+        assert abs(sum(claim.gain[0] for claim in claims) - truth) > 0.01 * abs(truth)
+    alone = [
+        claims[0],
+        *(claim._replace(gain=claim.gain * 0, earned=claim.kept, sent=claim.sent * 0) for claim in claims[1:]),
+    ]
+    assert join_claims(alone)[0] == pytest.approx(claims[0].gain[0]), "where one product changes, its own gain"
+
+
+@pytest.mark.slow
+def test_the_estimated_gain_of_all_changes_together_is_unbiased() -> None:
+    missed = []
+    for seed in range(12):
+        rng = np.random.default_rng([seed, 7])
+        category = Category.draw("logit", 4, 20.0, rng)
+        prepared = category.history(365, rng)
+        effects = find_cross_effects(prepared.products, FEW, CostConfig(), "profit")
+        if not effects:
+            continue
+        dynamics = Dynamics(fit_market(prepared, FEW, conversions=False, cross=effects), RewardConfig("profit"), LIMITS)
+        claims = []
+        for row in range(4):
+            product = Product(dynamics, row)
+            now = product.current_price
+            paths = product.money([now, 1.08 * now])[:, None].expand(-1, 14)
+            claims.append(claim_of(product, *value_paths(product, paths)))
+        drawn = join_claims(claims)
+        truth = category.profit(1.08 * category.price) - category.profit(category.price)
+        missed.append((drawn.mean() - truth) / drawn.std())
+    assert len(missed) > 8 and abs(np.mean(missed)) < 2.5 / len(missed) ** 0.5

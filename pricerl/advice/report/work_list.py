@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pricerl.advice.report.view import Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record, exception_words, gain_of, since_words, verb_of
+from pricerl.advice.sentences.verdict import Record, exception_words, gain_of, gain_words, since_words, verb_of
 from pricerl.advice.stored import StoredAdvice, Summary, kind_of
 from pricerl.formatting import MEASURES, Formatter
 
@@ -39,6 +39,8 @@ class Task(NamedTuple):
     grade: str
     since: str
     """Difference from the advice before."""
+    category: str = ""
+    """Category with the gain of all its changes, in words; empty for none."""
 
 
 class WorkList:
@@ -56,14 +58,14 @@ class WorkList:
         """Number of products by kind."""
         self.moves: Counter[int] = Counter()
         """Number of prices that go up (1), down (-1) or stay (0)."""
-        self.gains: dict[str, list[Sequence[float]]] = {}
-        """Known gains by measure, mean and 90 % limits each."""
+        self.members: dict[str, list[Summary]] = {}
+        """Summaries of the products of each category that shows an effect; of all others under an empty name."""
         self.tested: list[Sequence[Record]] = []
         """Scores of each product with a backtest."""
         self.lacking = 0
         """Number of products without evidence enough for an advice."""
         self._load = load
-        self._ranked: list[tuple[tuple[int, float, str, int], Record | StoredAdvice]] = []
+        self._ranked: list[tuple[tuple[int, float, str, int], str, Record | StoredAdvice]] = []
         for product in products:
             self.add(product)
 
@@ -74,31 +76,59 @@ class WorkList:
     def add(self, product: Record | StoredAdvice) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
         found = product.summary if isinstance(product, StoredAdvice) else Summary.of(product)
-        if found.gain:
-            self.gains.setdefault(found.measure, []).append(found.gain)
+        self.members.setdefault(found.category, []).append(found)
         if found.scores:
             self.tested.append(found.scores)
         self.lacking += found.lacks_evidence
         rank = KINDS.index(found.kind), -found.stake, found.grade, len(self)
-        insort(self._ranked, (rank, product), key=itemgetter(0))
+        insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
         del self._ranked[MOST_LISTED:]
         self.kinds[found.kind] += 1
         self.moves[found.move] += 1
 
     @property
     def listed(self) -> list[tuple[int, Record]]:
-        """Place among all products, and entry, of each of those that matter most, in the order of work."""
+        """Place among all products, and entry, of each of those that matter most, in the order of work.
+
+        Products of a category follow the first of them.
+        """
+        first: dict[str, int] = {}
+        rows = [
+            first.setdefault(category, row) if category else row for row, (_, category, _) in enumerate(self._ranked)
+        ]
         return [
-            (place, self._load(item) if isinstance(item, StoredAdvice) else item) for (*_, place), item in self._ranked
+            (place, self._load(item) if isinstance(item, StoredAdvice) else item)
+            for _, ((*_, place), _, item) in sorted(zip(rows, self._ranked, strict=True), key=itemgetter(0))
         ]
 
     def sums(self, f: Formatter) -> list[tuple[str, list[float]]]:
-        """Return the sum of the known gains of each measure with its words, mean and 90 % limits."""
+        """Return the sum of the known gains of each measure with its words, mean and 90 % limits.
+
+        A category counts as a whole, so that a buyer who moves inside it counts once.
+        """
+        gains: dict[str, list[Sequence[float]]] = {}
+        for category, members in self.members.items():
+            together = self._together(category)
+            for item in members[:1] if together else members:
+                if gain := together or item.gain:
+                    gains.setdefault(item.measure, []).append(gain)
         return [
-            (f"{words} per {f.period}", [*map(sum, zip(*self.gains[measure], strict=True))])
+            (f"{words} per {f.period}", [*map(sum, zip(*gains[measure], strict=True))])
             for measure, words in MEASURES.items()
-            if measure in self.gains
+            if measure in gains
         ]
+
+    def _together(self, category: str) -> list[float] | None:
+        """Return the gain of all changes of a category, mean and 90 % limits, if it is known and all are as advised."""
+        members = self.members.get(category, ())
+        return members[0].together if members and all(item.together for item in members) else None
+
+    def head_of(self, product: Record, f: Formatter) -> str:
+        """Return the category of a product, with the gain of all its changes; empty for none."""
+        category = (product.get("substitution") or {}).get("category", "")
+        if (together := self._together(category)) is None:
+            return category and shorten(category)
+        return f"{shorten(category)}: together {gain_words(together, f, product['measure'])}"
 
     def totals(self, f: Formatter) -> list[tuple[str, str]]:
         """Return totals with their labels."""
@@ -113,8 +143,11 @@ class WorkList:
         self, links: Mapping[int, str], f: Formatter, today: str = ""
     ) -> tuple[tuple[str, str, list[Task]], ...]:
         """Return name, label and tasks of each order, with the addresses of the products' pages by their place."""
-        tasks = [_task(product, links.get(place, ""), f, today) for place, product in self.listed]
-        by_name = sorted(tasks, key=lambda task: task.name.casefold())
+        tasks = [
+            _task(product, links.get(place, ""), f, today)._replace(category=self.head_of(product, f))
+            for place, product in self.listed
+        ]
+        by_name = sorted(tasks, key=lambda task: ((task.category or task.name).casefold(), task.name.casefold()))
         return ("priority", "what to do first", tasks), ("name", "name", by_name)
 
 

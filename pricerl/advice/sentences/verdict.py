@@ -164,7 +164,10 @@ def substitution_words(product: Record, f: Formatter) -> str:
     mean, low, high = (100 * value for value in found["share"])
     share = f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}"
     category = f"another product of “{shown(found['category'], 40)}”"
-    return f"of 100 buyers whom a higher price loses, {share} take {category}, which is counted"
+    words = f"of 100 buyers whom a higher price loses, {share} take {category}, which is counted"
+    if (together := found.get("together")) is None:
+        return words
+    return f"{words}; all changes of the category together: {gain_words(together, f, product['measure'])}"
 
 
 def shops_of(prior: Record) -> str:
