@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.arrays import Day, Interval, Share, to_plain
@@ -153,6 +154,8 @@ class Substitution:
     """Name in the ``Group`` column."""
     share: Interval
     """Share of the buyers whom a higher price loses who take another product of it."""
+    members: Mapping[str, tuple[Share, float]] = field(default_factory=dict)
+    """By product of the category: mean share of its lost buyers who take another one, and units per day."""
     together: Interval | None = None
     """Gain of the measure per day of all changes in the category, in money, or None if fewer than two change."""
 

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.advice.describe import advise
-from pricerl.advice.result import ProductAdvice
+from pricerl.advice.result import ProductAdvice, Substitution
 from pricerl.advice.sentences.next_steps import losing_test_words
-from pricerl.arrays import Interval, interval_of
+from pricerl.arrays import interval_of
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import steps_in
 from pricerl.data.preprocessor import DataPreprocessor
@@ -245,28 +245,32 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
 
 
 def join_categories(advice: Sequence[ProductAdvice]) -> Iterator[ProductAdvice]:
-    """Yield the advice with the gain of all changes of each category together, where two or more products change."""
+    """Yield the advice with what is known of each category as a whole."""
     categories: dict[str, list[ProductAdvice]] = {}
     for item in advice:
         if item.market.substitution is not None:
             categories.setdefault(item.market.substitution.category, []).append(item)
-    together = {name: _join_claims(members) for name, members in categories.items()}
+    joined = {name: _join(members) for name, members in categories.items()}
     for item in advice:
-        found = item.market.substitution
-        market = (
-            item.market
-            if found is None
-            else replace(item.market, substitution=replace(found, together=together[found.category]))
-        )
-        yield replace(item, market=market, claim=None)
+        if (found := item.market.substitution) is None:
+            yield item
+        else:
+            whole = replace(joined[found.category], share=found.share)
+            yield replace(item, market=replace(item.market, substitution=whole), claim=None)
 
 
-def _join_claims(members: Sequence[ProductAdvice]) -> Interval | None:
-    """Return the gain of all changes of a category, or None if it is unknown or fewer than two products change."""
-    claims = [item.claim for item in members if item.claim is not None]
-    known = all(item.market.measure == "sales" or item.keep.profit is not None for item in members)
-    changes = sum(bool(claim.gain.any()) for claim in claims)
-    return interval_of(join_claims(claims)) if known and changes > 1 else None
+def _join(category: Sequence[ProductAdvice]) -> Substitution:
+    """Return what is known of a category, given the advice on all its products."""
+    known = [(item, item.market.substitution, item.claim) for item in category]
+    parts = [(item, found, claim) for item, found, claim in known if found is not None and claim is not None]
+    claims = [claim for *_, claim in parts]
+    earns = all(item.market.measure == "sales" or item.keep.profit is not None for item in category)
+    several = sum(bool(claim.gain.any()) for claim in claims) > 1
+    return replace(
+        parts[0][1],
+        members={item.product: (found.share.mean, float(claim.units.mean())) for item, found, claim in parts},
+        together=interval_of(join_claims(claims)) if earns and several else None,
+    )
 
 
 def _prices_of(done: Iterable[tuple[Chunk, Advised | Exception]]) -> dict[str, AdvisedPrices]:

@@ -13,6 +13,7 @@ from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
 from pricerl.advice.sentences.verdict import Record, outcome_words
 from pricerl.formatting import MEASURES, Formatter
+from pricerl.terminal import shown
 
 MOST_PAST_DAYS = 45
 """Most days of history in the charts by day."""
@@ -24,6 +25,10 @@ ASIDE = {
 """Why the days do not show what a change of the price does, by ``price_setting``."""
 
 LABEL_Y = 14
+LABELS = 150.0
+"""Width of the names of products, in units of the view box."""
+MOST_MEMBERS = 8
+"""Most products of a category in a picture: this one, and those that sell most."""
 GAP = 5.0
 """Gap between two labels, in units of the view box."""
 LETTER = 8.0
@@ -58,7 +63,40 @@ def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figu
     band = f"with the noise of each {f.period}."
     words = f"Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}"
     legend = f"Dots: units you sold. Band: 90 %, {band}"
-    return [first, by_day], [*others, _by_day("units", product, words, units, legend, f)]
+    matrix = _who_takes_whose(product, f)
+    return [first, by_day], [*others, _by_day("units", product, words, units, legend, f), *([matrix] if matrix else [])]
+
+
+def _who_takes_whose(product: Record, f: Formatter) -> Figure | None:
+    """Draw a circle per pair of a category: the lost buyers of the row's product who take the column's."""
+    members: dict[str, tuple[float, float]] = (product.get("substitution") or {}).get("members") or {}
+    if len(members) < 2:
+        return None
+    others = sorted(members.keys() - {product["product"]}, key=lambda name: -members[name][1])
+    names = [product["product"], *others[: MOST_MEMBERS - 1]]
+    total = sum(units for _, units in members.values())
+    taken = {
+        (row, column): members[name][0] * members[other][1] / max(total - members[name][1], 1e-9)
+        for row, name in enumerate(names)
+        for column, other in enumerate(names)
+        if row != column
+    }
+    largest = max(*taken.values(), 1e-9)
+    side = min((svg.HEIGHT - svg.TOP) / len(names), (WIDTH - LABELS) / len(names))
+    middle = [side * (at + 0.5) for at in range(len(names))]
+    parts = [svg.text(LABELS + x, LABEL_Y, f"{at}", "middle", "tick") for at, x in enumerate(middle, 1)]
+    for row, name in enumerate(names):
+        label = f"{row + 1} {shown(name, round(LABELS / LETTER) + 4)}"
+        parts.append(svg.text(0, svg.TOP + middle[row] + 4, label, "start", "tick" if row else "mark"))
+    for (row, column), share in taken.items():
+        radius = 0.48 * side * (share / largest) ** 0.5
+        x, y = LABELS + middle[column], svg.TOP + middle[row]
+        parts.append(f'<circle class="band" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
+    of_hundred = [f"{f.number(100 * taken[0, at], 0)} take {shown(name)}" for at, name in enumerate(names) if at]
+    words = f"Of 100 buyers whom a higher price of {shown(names[0])} loses, {', '.join(of_hundred)}."
+    caption = f"Row: loses buyers. Column: takes them. Largest circle: {f.number(100 * largest, 0)} of 100 lost buyers."
+    title = "Who takes whose buyers"
+    return Figure("category", title, svg.chart("category", title, words, parts), caption)
 
 
 def _by_price(what: str, product: Record, f: Formatter) -> Figure:
