@@ -204,16 +204,22 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     names = [shown(item["product"]) for item in listed if verdict.stock_words(item, f)[1]]
     names[MOST_PRODUCTS:] = ["…"] if len(names) > MOST_PRODUCTS else []
     commands = next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), [])
-    waiting = (item["product"] for item in listed if next_steps.may_approve(item, place))
+    waiting = (_approve_command(item, f, place) for item in listed if next_steps.may_approve(item, place))
     parts = [
         ("", ""),
         *(("Together", f.estimate(total, f" {words}", "+")) for words, total in work.sums(f)),
         *([("Order for", ", ".join(names))] if names else []),
         ("Next", f"open {place.report}"),
         *(("", command) for command in commands),
-        *(("", f"pricerl approve{place._replace(product=name).options}") for name in itertools.islice(waiting, 1)),
+        *(("", command) for command in itertools.islice(waiting, 1)),
     ]
     yield from (line for label, text in parts for line in wrapped(text, label))
+
+
+def _approve_command(product: Record, f: Formatter, place: Place) -> str:
+    """Return the command that approves the change of a product, or all changes of its category."""
+    whole = [command for _, command in next_steps.group_steps(product, f, place)]
+    return (whole or [f"pricerl approve{place._replace(product=product['product']).options}"])[0]
 
 
 def _row(product: Record, f: Formatter, place: Place) -> tuple[str, str, str, str]:

@@ -20,7 +20,7 @@ from pricerl.operations.log import drafts
 from pricerl.operations.log.approved_costs import LOCK
 from pricerl.operations.log.decision_log import Entry, read_log
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
-from pricerl.operations.log.staging import draft_approval, draft_rejection
+from pricerl.operations.log.staging import draft_approvals, draft_rejection
 from pricerl.operations.shop import Shop
 from pricerl.serve.guard import is_at_least
 from pricerl.serve.jobs import Jobs
@@ -84,6 +84,7 @@ class Approval(Resumption):
     """Approval of the newest advice on a product."""
 
     number: int | None = Field(None, description="Entry of an advice, the newest if absent, or of a prepared decision.")
+    group: str | None = Field(None, description="Group of products of which all changes that wait are approved.")
 
 
 class Pause(Resumption):
@@ -274,19 +275,24 @@ def show_prepared(place: Place, shop: Opened) -> list[Entry]:
     return list(place.prepared(shop))
 
 
-def _record(author: str, shop: Shop, draft: Callable[..., Entry], body: Decision) -> Entry:
-    """Append a draft to the log of a shop, under its lock, and return the entry; its author is the token's name."""
+def _record(author: str, shop: Shop, draft: Callable[..., Entry | list[Entry]], body: Decision) -> Entry:
+    """Append drafts to the log of a shop, under its lock, and return the last entry; its author is the token's name."""
     if author and body.by is not None:
         raise UsageError(f"by is the name of your token, {author}; leave it out")
     given = {**body.model_dump(), "by": author or body.by}
-    (*_, entry), _ = shop.record(lambda now: [draft(now, **given)])
+
+    def drafted(now: Shop) -> list[Entry]:
+        made = draft(now, **given)
+        return made if isinstance(made, list) else [made]
+
+    (*_, entry), _ = shop.record(drafted)
     return entry
 
 
 @router.post("/shops/{name}/approve")
 def approve(author: Author, shop: Opened, body: Approval) -> Entry:
-    """Approve the change that the newest advice recommends, or a decision that an agent prepared."""
-    return _record(author, shop, draft_approval, body)
+    """Approve the change that the newest advice recommends, all of a group, or a decision that an agent prepared."""
+    return _record(author, shop, draft_approvals, body)
 
 
 @router.post("/shops/{name}/reject")

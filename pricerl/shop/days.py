@@ -241,7 +241,10 @@ def known_names(database: Database) -> dict[str, str]:
 
 
 def keep_days(database: Database, rows: Rows, today: date) -> int:
-    """Keep the days of a file that are new, or other ones than before, and return how many; blank cells change none."""
+    """Keep the days of a file that are new, or other ones than before, and return how many; blank cells change none.
+
+    The advice on a product whose group changed stands no longer.
+    """
     config = rows.config
     database.keep_fact(READING, json.dumps(asdict(config)))
     if rows.aliases:
@@ -250,6 +253,8 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
     database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)
     groups = last_groups(rows.frame)
+    before = dict(database.run("SELECT name, category FROM product"))
+    moved = [name for name, group in groups.items() if before.get(name, group) != group]
     database.run_many(
         "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ?, 0 FROM product WHERE true"
         " ON CONFLICT (name) DO UPDATE SET category = coalesce(nullif(excluded.category, ''), product.category)",
@@ -270,7 +275,8 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     has_new = "EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)"
     marked = f"UPDATE product SET file = ? WHERE id = ? AND {has_new}"
     database.run_many(marked, [(file, numbers[name], file) for name in rows.names])
-    if not changed:
+    database.run_many("UPDATE product SET file = ? WHERE name = ?", [(file, name) for name in moved])
+    if not (changed or moved):
         database.run("DELETE FROM file WHERE id = ?", (file,))
     return changed
 

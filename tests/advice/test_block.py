@@ -10,6 +10,7 @@ from advice_outputs import Document, mapped
 from rich.cells import cell_len
 
 from pricerl.advice.block import MOST_PRODUCTS, WIDTH, block_lines, wrapped
+from pricerl.advice.sentences import next_steps
 from pricerl.advice.sentences.answers import say, say_all
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import find_decided
@@ -174,6 +175,17 @@ def test_several_products_are_a_line_each_with_the_largest_change_first_which_al
     assert sum(line.startswith((" changed ", " kept")) for line in lines) == MOST_PRODUCTS
     assert " … and 3 more on the page" in lines
     assert any(line.startswith(" Together   ") and "profit per day (90 %: " in line for line in lines)
+
+
+def test_a_category_is_approved_as_a_whole_and_splitting_it_has_its_price(change: Document) -> None:
+    found = {"category": "green tea", "share": [0.4, 0.3, 0.5], "together": [14.2, 3.0, 26.0]}
+    uplift = {**change["uplift"], "profit": [9.1, 2.0, 16.0]}
+    tea = change | {"product": "tea", "substitution": found, "uplift": uplift}
+    words = "Alone +9.10 instead of +14.20 profit per day for the whole category"
+    assert next_steps.group_steps(tea, PLAIN, PAGE) == [(words, "pricerl approve --group 'green tea'")]
+    assert next_steps.group_steps(change, PLAIN, PAGE) == []
+    assert "pricerl approve --group 'green tea'" in text_of(tea, change | {"product": "cup"})
+    assert "all changes of the category together: +14.20 profit per day (90 %: +3.00 to +26.00)" in text_of(tea)
 
 
 def test_a_number_and_its_percent_sign_stay_on_one_line() -> None:

@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from advice_outputs import lowering_policy
 from command_line import run, seller_lines, write_lines
 from saying import says
 
 from pricerl.data.reading.reader import read_rows
+from pricerl.operations.log.decision_log import read_log
 from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import Checkpoint
@@ -74,16 +76,31 @@ def test_variants_of_a_product_are_proposed_once_and_a_group_from_then_on(shop: 
         with reading(shop / DB) as database:
             return {category for name, category in database.run("SELECT name, category FROM product") if "Tea" in name}
 
-    advise = ("predict", "--data.path", "teas.csv")
-    asked = run(shop, *advise)
-    assert f"note: {proposed} --accept groups" in asked.err and categories() == {""}, asked.err
-    assert proposed not in run(shop, *advise).err
-    accepted = run(shop, "predict", "--accept", "groups")
-    assert accepted.code in (0, 4) and proposed not in accepted.err and categories() == {"Tea"}, accepted.err
+    assert f"note: {proposed} --accept groups" in run(shop, "add", "teas.csv").err and categories() == {""}
+    assert not run(shop, "add", "teas.csv").err and categories() == {""}
+    assert not run(shop, "add", "teas.csv", "--accept", "groups").err and categories() == {"Tea"}
     days = Shop.read(RunFolder(shop / DB.parent)).days()
     assert days is not None
-    rows = days.join(read_rows(shop / "teas.csv"), False)
-    assert {product.group for product in rows.clean().products if "Tea" in product.product} == {"Tea"}
+    joined = days.join(read_rows(shop / "teas.csv"), False).clean().products
+    assert [product.group for product in joined] == ["", "Tea", "Tea"]
+
+
+def test_all_changes_of_a_group_are_approved_as_a_whole_or_not_at_all(shop: Path) -> None:
+    one, two = (seller_lines(60, seed=seed, product=f"Tea {size}") for seed, size in ((2, "S"), (3, "L")))
+    write_lines(shop / "teas.csv", [f"{one[0]},Group", *(f"{line},Tea" for line in (*one[1:], *two[1:]))])
+    manual = ("--decision.min_chance", "0", "--decision.approval", "manual")
+    with lowering_policy():
+        done = run(shop, "predict", "--data.path", "teas.csv", *manual)
+    assert done.code == 0, done.err
+    day = "--today 2025-03-02"
+    says(shop, f"approve --group Cups {day}", "group 'Cups' is unknown; known are 'Tea'", code=2)
+    says(shop, f"approve --group Tea --product seller {day}", "leave out product", code=2)
+    says(shop, f"approve 1 --group Tea {day}", "no change of entry 1 waits for an approval", code=2)
+    says(shop, "approve --group Tea --today 2025-05-01", "run predict with a fresh file first", code=2)
+    assert not [entry for entry in read_log(shop / DB).entries if entry["kind"] == "approval"]
+    said = says(shop, f"approve --group Tea --reason agreed {day}", "Tea S: 9.50", "Tea L: ", code=0)
+    assert said.count("approved") == 2
+    says(shop, f"approve --group Tea {day}", "no change waits for an approval", code=2)
 
 
 def test_a_product_of_which_no_day_can_be_read_hinders_no_other(shop: Path) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from datetime import date
+from pathlib import Path
 
 import pytest
-from command_line import SHARED
+from command_line import SHARED, write_lines
 
-from pricerl.shop.groups import propose_groups
+from pricerl.data.reading.reader import read_rows
+from pricerl.shop.database import writing
+from pricerl.shop.days import keep_days, read_days
+from pricerl.shop.groups import GROUPED, group_rows, propose_groups
 
 ALIKE = {
     "Tea": ["Tea 250 g", "Tea, 500g", "Tea 1,5 kg", "Tea"],
@@ -59,3 +64,23 @@ def test_products_that_limits_relate_are_a_group() -> None:
     known = dict.fromkeys(["Small", "Soap", "Soap 3 pack", "Large"], "")
     related = [("Small", "Large"), ("Soap", "Gone")]
     assert propose_groups(known, related) == {"Small": "Small", "Large": "Small", "Soap": "Soap", "Soap 3 pack": "Soap"}
+
+
+def test_a_product_that_joins_a_group_is_new_and_its_advice_stands_no_longer(shop_path: Path, tmp_path: Path) -> None:
+    lines = [f"2025-01-{day:02},{name},10,{10 * day}" for name in ("Tea S", "Tea L", "Cup") for day in range(1, 21)]
+    rows = read_rows(write_lines(tmp_path / "file.csv", ["Report Date,Product,Product Price,Total Sales", *lines]))
+
+    def files() -> dict[str, int]:
+        return dict(database.run("SELECT name, file FROM product"))
+
+    with writing(shop_path) as database:
+        for accepted, news, file in (
+            (False, {"Tea S", "Tea L", "Cup"}, 1),
+            (True, {"Tea S", "Tea L"}, 2),
+            (True, set(), 2),
+        ):
+            days = read_days(database)
+            grouped = group_rows(database, rows, (), rows.names, {GROUPED} if accepted else ())
+            assert {*(rows if days is None else days.news(grouped)).names} == news
+            keep_days(database, grouped, date(2025, 2, 1))
+            assert files() == {"Tea S": file, "Tea L": file, "Cup": 1}

@@ -7,7 +7,7 @@ from typing import Any
 from pricerl.advice.report.view import Row, View
 from pricerl.advice.sentences import next_steps, verdict
 from pricerl.advice.sentences.grounds import BADGES, list_doubts
-from pricerl.advice.sentences.next_steps import Step
+from pricerl.advice.sentences.next_steps import Step, group_steps
 from pricerl.advice.sentences.verdict import WRITE_COSTS
 from pricerl.formatting import MEASURES, plural, sentence
 
@@ -171,6 +171,7 @@ def _steps(view: View) -> list[Step]:
     return [
         *doubts,
         (change, f"pricerl approve{view.place.options}"),
+        *group_steps(product, f, view.place),
         (f"Leave it {hold} or more. {again}", predict),
         (last, ""),
     ]

@@ -63,6 +63,17 @@ def may_approve(product: Record, place: Place) -> bool:
     return moves and not place.is_late(product) and find_decided(product, PLAIN) is None
 
 
+def group_steps(product: Record, f: Formatter, place: Place) -> list[Step]:
+    """Return how to approve all changes of a product's category, with what the product's change earns without them."""
+    found = product.get("substitution") or {}
+    if (alone := gain_of(product)) is None or (together := found.get("together")) is None:
+        return []
+    digits = f.money_digits(alone[0], together[0])
+    earned = f"{f.money(together[0], digits, '+')} {MEASURES[product['measure']]} per {f.period}"
+    command = f"pricerl approve --group {shlex.quote(shown(found['category']))}{place.option}"
+    return [(f"Alone {f.money(alone[0], digits, '+')} instead of {earned} for the whole category", command)]
+
+
 def pause_command(product: Record, place: Place) -> str:
     """Return the command that keeps the price for the days of an advice; the reason is the seller's."""
     return f"pricerl pause --until {product['days'][-1]['date']} --reason …{place.options}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pricerl.advice.exports import PRICES
 from pricerl.advice.sentences.grounds import describe_limits
-from pricerl.advice.sentences.next_steps import Place, expectation_words, prepared_words
+from pricerl.advice.sentences.next_steps import Place, expectation_words, group_steps, prepared_words
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import Parser, add_author, add_run, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
@@ -20,7 +20,14 @@ from pricerl.formatting import Formatter, plural
 from pricerl.operations.exports import read_publication, read_record
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE, Entry
-from pricerl.operations.log.staging import draft_approval, draft_rejection, find_open, is_staged
+from pricerl.operations.log.staging import (
+    draft_approvals,
+    draft_rejection,
+    find_open,
+    groups_of,
+    is_staged,
+    waiting_in,
+)
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
@@ -74,14 +81,15 @@ def approve(words: Sequence[str]) -> int:
     parser = _author_parser("approve", approve.__doc__)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
     parser.add_argument("--yes", action="store_true", help="approve what an agent prepared without being asked")
+    parser.add_argument("--group", help="approve all changes that wait in a group of products, or none of them")
     options = parser.parse_args(words)
     shop = shop_of(options)
     if is_staged(shop, options.id):
         write_lines(_prepared_lines(shop, find_open(shop, options.id)))
         if not (options.yes or confirm("Approve this? [y/N] ")):
             raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
-    said = (options.product, options.id, options.by, options.reason)
-    return _record(options, lambda shop: [draft_approval(shop, *said)])
+    said = (options.product, options.id, options.group, options.by, options.reason)
+    return _record(options, lambda shop: draft_approvals(shop, *said))
 
 
 def reject(words: Sequence[str]) -> int:
@@ -146,7 +154,7 @@ def _record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -
     made = [entry for entry in written if entry["kind"] != "repair"]
     for entry in made:
         *_, content = drafts.entry_cells(entry, after)
-        expected = _expected_lines(after, entry) if entry["kind"] == orders.OVERRIDE else []
+        expected = _expected_lines(after, entry) if entry["kind"] == orders.OVERRIDE else _split_lines(after, entry)
         write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *expected])
     follows = FOLLOWS.get(made[-1]["kind"])
     write_lines([*([follows] if follows else []), *outbox_lines(after)])
@@ -177,6 +185,15 @@ def _expected_lines(shop: Shop, order: Entry) -> list[str]:
         return []
     item, f, place = found
     return [*expectation_words(item, order["price"], f, place), describe_limits(item, f)]
+
+
+def _split_lines(shop: Shop, decided: Entry) -> list[str]:
+    """Return what an approved change earns without the changes that still wait in its category; none otherwise."""
+    group = groups_of(shop).get(decided["product"], "") if decided["kind"] == orders.APPROVAL else ""
+    if not (group and waiting_in(shop, group) and (found := _advised(shop, decided["product"]))):
+        return []
+    item, f, place = found
+    return [f"{words}: {command}" for words, command in group_steps(item, f, place)]
 
 
 def _advised(shop: Shop, product: str) -> tuple[Record, Formatter, Place] | None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from pricerl.data.naming import COSTS_FILE
+from pricerl.data.reading.problems import list_names
 from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.approved_costs import check_cost
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.shop import Shop
+from pricerl.shop.database import reading
 from pricerl.terminal import shown
 
 MOST_REASON = 500
@@ -42,6 +44,37 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     if draft["kind"] == orders.COSTS:
         check_cost(shop.folder.path, staged["product"], staged["given"], len(shop.newest) == 1)
     return draft
+
+
+def draft_approvals(
+    shop: Shop, product: str | None, number: int | None, group: str | None, by: str | None, reason: str
+) -> list[Entry]:
+    """Draft an approval, as `draft_approval`, or the approvals of all changes that wait in a ``group``.
+
+    An unknown group, one without such changes, or without entry ``number`` among their advice is a ``UsageError``.
+    """
+    if group is None:
+        return [draft_approval(shop, product, number, by, reason)]
+    if product is not None:
+        raise UsageError(f"group {shown(group)!r}: approves all its products; leave out product")
+    if group not in (known := {*groups_of(shop).values()}):
+        raise UsageError(f"group {shown(group)!r} is unknown; known are {list_names(sorted(known))}")
+    found = [drafts.draft_approval(shop, name, None, by, reason) for name in waiting_in(shop, group)]
+    if not found or number not in (None, *(entry["approves"] for entry in found)):
+        of = "" if number is None else f" of entry {number}"
+        raise UsageError(f"group {shown(group)!r}: no change{of} waits for an approval")
+    return found
+
+
+def waiting_in(shop: Shop, group: str) -> list[str]:
+    """Return the products of a group whose advised change nobody has decided on."""
+    return [name for name, its in groups_of(shop).items() if its == group and shop.state_of(name)[0] == "waiting"]
+
+
+def groups_of(shop: Shop) -> dict[str, str]:
+    """Return the group of each product that has one."""
+    with reading(shop.log_path) as database:
+        return dict(database.run("SELECT name, category FROM product WHERE category <> '' ORDER BY id"))
 
 
 def draft_rejection(shop: Shop, number: int, by: str | None, reason: str) -> Entry:
