@@ -47,12 +47,19 @@ def join_orders(database: Database, rows: Rows) -> Rows:
 
 
 def keep_orders(database: Database, rows: Rows, numbers: Mapping[str, int]) -> None:
-    """Keep the orders on the first and last day of a file, and none of days in between, which it has as a whole."""
+    """Keep the orders on the first and last day of a file, and none of days in between, which it has as a whole.
+
+    An order that the file has is kept as the file has it: one that was cancelled is forgotten.
+    """
     if rows.orders is None:
         return
     lines = rows.orders.lines
     days = day_texts(lines["day"])
-    database.run("DELETE FROM edge WHERE date > ? AND date < ?", [min(days), max(days)])
+    ends = [min(days), max(days)]
+    database.run("DELETE FROM edge WHERE date > ? AND date < ?", ends)
+    known = {number for (number,) in database.run("SELECT number FROM edge WHERE date IN (?, ?)", ends)}
+    again = [(number, *ends) for number in known.intersection(rows.orders.numbers)]
+    database.run_many("DELETE FROM edge WHERE number = ? AND date IN (?, ?)", again)
     cells = zip(days, *(lines[name].tolist() for name in ("product", "number", "units", "revenue")), strict=True)
     kept = (
         "INSERT INTO edge VALUES (?, ?, ?, ?, ?)"

@@ -11,7 +11,7 @@ from command_line import write_lines
 
 from pricerl.data.reading.reader import read_rows
 from pricerl.errors import DataError
-from pricerl.shop.database import writing
+from pricerl.shop.database import ALIASES, writing
 from pricerl.shop.days import keep_days, read_days
 from pricerl.shop.names import name_rows
 from pricerl.shop.orders import join_orders
@@ -68,6 +68,20 @@ def test_a_file_with_a_whole_day_replaces_its_parts(shop_path: Path) -> None:
 def test_a_cancelled_order_is_not_counted_again(shop_path: Path) -> None:
     take(shop_path, *FIRST)
     assert take(shop_path, order(5, DAYS[2], 5, "Cancelled"), *SECOND[2:])[DAYS[2]] == [40, 400]
+
+
+def test_a_cancelled_order_does_not_come_back_with_a_file_that_begins_after_it(shop_path: Path) -> None:
+    take(shop_path, *FIRST)
+    take(shop_path, order(5, DAYS[2], 5, "Cancelled"), *SECOND[2:])
+    assert take(shop_path, *SECOND[2:])[DAYS[2]] == [40, 400]
+
+
+def test_an_order_of_a_product_under_both_its_names_counts_both_lines(shop_path: Path) -> None:
+    take(shop_path, *FIRST)
+    with writing(shop_path) as database:
+        database.keep_fact(ALIASES, '{"cup": "mug"}')
+    take(shop_path, *SECOND[:-2], order(9, DAYS[2], 9), order(9, DAYS[2], 2, sku="cup"), *AFTER)
+    assert take(shop_path, *FIRST)[DAYS[2]] == [47, 470]
 
 
 def test_orders_of_other_products_stay(shop_path: Path) -> None:

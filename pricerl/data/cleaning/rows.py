@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray
@@ -23,6 +24,9 @@ from pricerl.data.reading.tables import Orders
 DAY = [columns.PRODUCT, columns.REPORT_DATE]
 """Columns that identify a row."""
 
+DECIMALS = 6
+"""Sums are rounded to a millionth, so that equal ones stay equal."""
+
 SUMMED = (columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT, columns.AD_SPEND)
 """Columns whose values add up."""
 
@@ -32,11 +36,13 @@ def find_step(frame: pd.DataFrame) -> int | None:
 
     None if too few rows show it.
     """
-    days = frame.sort_values(DAY).groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE]
-    gaps = days.diff().dt.days.dropna()
+    products = frame[columns.PRODUCT].cat.codes.to_numpy()
+    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
+    order = np.lexsort((days, products))
+    gaps = np.diff(days[order])[np.diff(products[order]) == 0]
     if (gaps % WEEK).any():
         return 1
-    return WEEK if gaps.median() == WEEK else None
+    return WEEK if len(gaps) and np.median(gaps) == WEEK else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +69,8 @@ class Rows:
     orders: Orders | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     """The shop's name by the file's of each product that was renamed."""
+    known_files: int = -1
+    """Number of the last file that the shop had when it named the products; -1 before."""
 
     @property
     def names(self) -> list[str]:
@@ -86,11 +94,18 @@ class Rows:
             twice = frame.duplicated(DAY, keep=False)
             # the name with the most sales gives the price
             each = frame[twice].sort_values(columns.TOTAL_SALES).groupby(DAY, observed=True)
-            total = each[[name for name in SUMMED if name in frame]].sum(min_count=1)
+            total = each[[name for name in SUMMED if name in frame]].sum(min_count=1).round(DECIMALS)
             one = each.last().assign(**total).reset_index()
             frame = pd.concat([frame[~twice], one]).sort_values(DAY, ignore_index=True)
-        lost = {names.get(name, name): days for name, days in self.lost.items()}
-        orders = self.orders and self.orders._replace(lines=self.orders.lines.replace({"product": dict(names)}))
+        lost: dict[str, DateArray] = {}
+        for name, days in self.lost.items():
+            own = names.get(name, name)
+            lost[own] = np.union1d(lost.get(own, days), days)
+        orders = self.orders
+        if orders is not None:
+            lines = orders.lines.replace({"product": dict(names)})
+            keys = ["product", "day", "number"]
+            orders = orders._replace(lines=lines.groupby(keys, as_index=False)[["units", "revenue"]].sum())
         return replace(self, frame=frame, lost=lost, orders=orders)
 
     def select(self, products: Collection[str]) -> Rows:
