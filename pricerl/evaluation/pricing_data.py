@@ -36,6 +36,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.planner.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.progress import stage
+from pricerl.shop.files import hash_files
 from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.terminal import print_notes
 
@@ -114,6 +115,8 @@ class PricingData:
         """Engine of the command, if there is one, and its function that makes the calls of fits."""
         self.found_currency = ""
         """Currency that the file names, if it does."""
+        self.hashes: Mapping[str, str] = {}
+        """Hash by file, from before it was read."""
         self.known_products: Collection[str] = ()
         """Products of the shop, whose limits are no mistake although neither training nor file has them."""
         self.find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
@@ -287,7 +290,10 @@ class PricingData:
     @cached_property
     def file(self) -> Rows | None:
         """Rows of the file if there is one, read once, whether or not a checkpoint follows."""
-        return None if self.path is None else read_rows(self.path, self.reading)
+        if self.path is None:
+            return None
+        self.hashes = hash_files(list_sources(self.path))
+        return read_rows(self.path, self.reading)
 
     @cached_property
     def fresh(self) -> Rows | None:

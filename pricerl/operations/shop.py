@@ -50,7 +50,7 @@ from pricerl.operations.outbox import (
 )
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.shop.database import MODEL, READING, Database, reading, writing
-from pricerl.shop.files import remember_files, were_read
+from pricerl.shop.files import FilesRead, were_read
 from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
@@ -120,8 +120,11 @@ class Shop:
     def products(self) -> list[str]:
         """Products that were advised on, and those whose days it has read."""
         with reading(self.log_path) as database:
-            names = database.run("SELECT name FROM product ORDER BY id")
-        return list(dict.fromkeys([*self.newest, *(name for (name,) in names)]))
+            return self._known_products(database)
+
+    def _known_products(self, database: Database) -> list[str]:
+        names = database.run("SELECT name FROM product ORDER BY id")
+        return list(dict.fromkeys([*self.renewed(database).newest, *(name for (name,) in names)]))
 
     @cached_property
     def sources(self) -> list[str]:
@@ -225,28 +228,29 @@ class Shop:
         return found
 
     def named(self, rows: Rows, accepted: Collection[str] = (), related: Iterable[Sequence[str]] | None = None) -> Rows:
-        """Return a file's rows under the shop's names, with orders of other files, and groups given what is related."""
-        from pricerl.shop import groups, names, orders  # late, as all import pandas
+        """Return a file's rows as the shop takes them; arguments and errors are as in `take_rows`."""
+        from pricerl.shop.names import take_rows  # late, as it imports pandas
 
         with reading(self.log_path) as database:
-            rows = orders.join_orders(database, names.name_rows(database, rows, self.products, accepted))
-            return rows if related is None else groups.group_rows(database, rows, related, self.products, accepted)
+            return take_rows(database, rows, self._known_products(database), accepted, related)
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
         """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""
         days = self.days()
         return rows if days is None else days.join(rows, accepts_changes)
 
-    def add(self, rows: Rows, sources: Sequence[str] = ()) -> int:
-        """Keep the days of some files that are new, or other ones than before, and return how many."""
+    def add(self, read: FilesRead) -> int:
+        """Keep the days of some files that are new, or other ones than before, and return how many.
+
+        Errors are as in `keep_files`.
+        """
         with writing(self.log_path) as database:
-            return self._keep_days(database, rows, sources)
+            return self._keep_files(database, read)
 
-    def _keep_days(self, database: Database, rows: Rows, sources: Sequence[str]) -> int:
-        from pricerl.shop.days import keep_days  # late, as it imports pandas
+    def _keep_files(self, database: Database, read: FilesRead) -> int:
+        from pricerl.shop.names import keep_files  # late, as it imports pandas
 
-        remember_files(database, sources)
-        return keep_days(database, rows, self.today)
+        return keep_files(database, read, self._known_products(database), self.today)
 
     def advice_on(self, product: str | None) -> Entry:
         """Return the newest advice on a product, by default the only one; errors are as in `choose_product`."""
@@ -301,9 +305,8 @@ class Shop:
         drafts: Callable[[Shop], Sequence[Entry]],
         advice: Publication | None = None,
         fresh: Sequence[Fresh] = (),
-        rows: Rows | None = None,
+        read: FilesRead | None = None,
         uses: Generation | None = None,
-        sources: Sequence[str] = (),
     ) -> tuple[list[Entry], Shop]:
         """Append entries to the log, then write the files that follow; return the entries and the new shop.
 
@@ -314,9 +317,8 @@ class Shop:
             drafts: entries without number and hashes, given the shop as it is when they are recorded.
             advice: new advice as a whole, kept together with its entries.
             fresh: the new advice on some products.
-            rows: rows of the file that was read.
+            read: files that were read; errors are as in `add`.
             uses: generation that is in force from here on; the present one if absent.
-            sources: files that the rows were read from.
         """
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
         if not self.log.entries:
@@ -325,11 +327,11 @@ class Shop:
             now = self.renewed(database)
             entries, log = append(database, now.log, ({**day, **draft} for draft in drafts(now)))
             after = now
-            if entries or rows is not None or uses is not None:
+            if entries or read is not None or uses is not None:
                 after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
             database.keep_fact(MODEL, after.generation)
-            if rows is not None:
-                self._keep_days(database, rows, sources)
+            if read is not None:
+                replace(now)._keep_files(database, read)  # days may have passed since it was opened
             if uses is not None and advice is not None:
                 model = (uses.name, hash_file(uses.model))
                 database.run("INSERT INTO model VALUES (?, ?) ON CONFLICT (name) DO NOTHING", model)

@@ -84,7 +84,22 @@ class Days:
         return replace(fresh, frame=fresh.frame[_Joined(self.frame, fresh.frame).is_new])
 
     def join(self, fresh: Rows, accepts_changes: bool) -> Rows:
-        """Return all days, with a fresh file's; blank cells of the file stay as they were known.
+        """Return all days, with a fresh file's; blank cells stay as they were known. Errors are as in `check`."""
+        joined = self.check(fresh, accepts_changes)
+        frame = joined.frame
+        days = frame[columns.REPORT_DATE].to_numpy()
+        lost = {name: [side[name] for side in (self.lost, fresh.lost) if name in side] for name in joined.names}
+        of = frame[columns.PRODUCT]
+        return replace(
+            fresh,
+            frame=frame,
+            lost={name: np.setdiff1d(np.concatenate(own), days[of == name]) for name, own in lost.items() if own},
+            currency=fresh.currency or self.currency,
+            unnamed=fresh.unnamed and len(joined.names) == 1,
+        )
+
+    def check(self, fresh: Rows, accepts_changes: bool) -> _Joined:
+        """Return the known rows next to a fresh file's.
 
         Raises:
             DataError: currency or step differ, or a day that was read before has other values, unless that is accepted.
@@ -100,17 +115,7 @@ class Days:
         parts = fresh.orders.parts if fresh.orders else ()
         if not accepts_changes and (found := joined.describe_changes(parts) or joined.describe_jump()):
             raise DataError(fresh.source, [f"{found}; take it all the same with --accept {CHANGED}"])
-        frame = joined.frame
-        days = frame[columns.REPORT_DATE].to_numpy()
-        lost = {name: [side[name] for side in (self.lost, fresh.lost) if name in side] for name in joined.names}
-        of = frame[columns.PRODUCT]
-        return replace(
-            fresh,
-            frame=frame,
-            lost={name: np.setdiff1d(np.concatenate(own), days[of == name]) for name, own in lost.items() if own},
-            currency=fresh.currency or self.currency,
-            unnamed=fresh.unnamed and len(joined.names) == 1,
-        )
+        return joined
 
 
 class _Joined:
@@ -160,12 +165,15 @@ class _Joined:
 
     def describe_jump(self) -> str:
         """Return which product's prices are far from the known ones of other days; empty if none are."""
-        known, fresh = (
-            frame.groupby(columns.PRODUCT, observed=True)[columns.PRODUCT_PRICE].median()
-            for frame in (self._known, self._fresh)
-        )
         met = self._known[columns.PRODUCT][self._known.index.isin(self._fresh.index)].unique()
-        for name in fresh.index.intersection(known.index).difference([*met], sort=False):
+        frames = [frame[~frame[columns.PRODUCT].isin(met)] for frame in (self._known, self._fresh)]
+        apart = set.intersection(*({*frame[columns.PRODUCT].unique()} for frame in frames))
+        if not apart:
+            return ""
+        known, fresh = (
+            frame.groupby(columns.PRODUCT, observed=True)[columns.PRODUCT_PRICE].median() for frame in frames
+        )
+        for name in filter(apart.__contains__, self.names):
             was, now = float(known[name]), float(fresh[name])
             if max(was, now) > FAR * min(was, now):
                 return f"prices of {shown(str(name))} are near {now:g}, but were near {was:g}: is it the same product?"
@@ -199,13 +207,21 @@ def read_days(database: Database, products: Collection[str] | None = None) -> Da
         " FROM day JOIN file ON day.file = file.id"
         f" WHERE product IN ({', '.join(map(str, [0, *names]))}) ORDER BY product, date"
     )
-    read = pd.DataFrame(rows, columns=[columns.PRODUCT, columns.REPORT_DATE, "known", "read", "file", *CELLS.values()])
-    dates = [columns.REPORT_DATE, "read"]
-    frame = read.astype({**dict.fromkeys(dates, "datetime64[s]"), **dict.fromkeys(CELLS.values(), float)})
-    frame[columns.GROUP] = read[columns.PRODUCT].map({number: group or None for number, _, group in about})
-    frame[columns.PRODUCT] = pd.Categorical(read[columns.PRODUCT].map(names), categories=[*names.values()])
-    frame = frame.dropna(axis="columns", how="all") if len(frame) else frame
-    is_known = frame.pop("known") == 1
+    numbers, dates, known, read, file, *cells = [*zip(*rows, strict=True)] or [()] * (5 + len(CELLS))
+    groups = [*map({number: group or None for number, _, group in about}.get, numbers)]
+    values = {
+        **{name: np.array(own, dtype=np.float64) for name, own in zip(CELLS.values(), cells, strict=True)},
+        columns.GROUP: np.array(groups, dtype=object),
+    }
+    frame = pd.DataFrame(
+        {
+            columns.PRODUCT: pd.Categorical([*map(names.get, numbers)], categories=[*names.values()]),
+            **{columns.REPORT_DATE: np.array(dates, "datetime64[s]"), "read": np.array(read, "datetime64[s]")},
+            "file": np.array(file, dtype=np.int64),
+            **{name: own for name, own in values.items() if not (len(own) and pd.isna(own).all())},
+        }
+    )
+    is_known = np.array(known) == 1
     lost = frame[~is_known].groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE]
     return Days(
         frame[is_known],
@@ -249,7 +265,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     database.keep_fact(READING, json.dumps(asdict(config)))
     if rows.aliases:
         database.keep_fact(ALIASES, json.dumps({**known_names(database), **rows.aliases}))
-    (file,) = database.run("SELECT coalesce(max(id), 0) + 1 FROM file")[0]
+    file = last_file(database) + 1
     about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
     database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)
     groups = last_groups(rows.frame)
@@ -276,9 +292,15 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     marked = f"UPDATE product SET file = ? WHERE id = ? AND {has_new}"
     database.run_many(marked, [(file, numbers[name], file) for name in rows.names])
     database.run_many("UPDATE product SET file = ? WHERE name = ?", [(file, name) for name in moved])
-    if not (changed or moved):
+    if not (changed or moved or rows.aliases):
         database.run("DELETE FROM file WHERE id = ?", (file,))
     return changed
+
+
+def last_file(database: Database) -> int:
+    """Return the number of the last file that had something new; 0 without any."""
+    ((number,),) = database.run("SELECT coalesce(max(id), 0) FROM file")
+    return int(number)
 
 
 def _cells(rows: Rows, numbers: Mapping[str, int], file: int) -> Iterator[tuple[Any, ...]]:
@@ -288,5 +310,5 @@ def _cells(rows: Rows, numbers: Mapping[str, int], file: int) -> Iterator[tuple[
     dates = day_texts(rows.frame[columns.REPORT_DATE])
     for name, day, values in zip(rows.frame[columns.PRODUCT], dates, cells, strict=True):
         yield numbers[name], day, 1, *values, file
-    for name, days in rows.lost.items():
-        yield from ((numbers[name], day, 0, *[None] * len(CELLS), file) for day in day_texts(days))
+    for name in rows.lost.keys() & numbers.keys():
+        yield from ((numbers[name], day, 0, *[None] * len(CELLS), file) for day in day_texts(rows.lost[name]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from pricerl.data.reading import columns
 from pricerl.errors import DataError, UsageError
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
-from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, known_names
-from pricerl.shop.groups import GROUPED
+from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, keep_days, known_names, last_file, read_days
+from pricerl.shop.files import FilesRead, remember_files
+from pricerl.shop.groups import GROUPED, group_rows
+from pricerl.shop.orders import join_orders
 from pricerl.terminal import print_notes, shown
 
 RENAMED = "renamed"
@@ -65,6 +68,38 @@ def read_accepted(text: str | None) -> set[str]:
         known = f"some of {CHANGED}, {GROUPED}, and {RENAMED} or {NEW}, separated by commas"
         raise UsageError(f"--accept: must be {known}; found {text!r}")
     return found
+
+
+def keep_files(database: Database, read: FilesRead, products: Sequence[str], today: date) -> int:
+    """Keep the days of some files that are new, or other ones than before, and return how many.
+
+    If others have added days since the files were read, these are looked at anew; errors are as in `name_rows` and
+    `Days.check`.
+    """
+    rows = read.unread
+    if rows is None or rows.known_files != last_file(database):
+        rows = take_rows(database, read.rows, products, read.accepted, read.related)
+        if (days := read_days(database)) is not None:
+            days.check(rows, CHANGED in read.accepted)
+    remember_files(database, read.hashes)
+    return keep_days(database, rows, today)
+
+
+def take_rows(
+    database: Database,
+    rows: Rows,
+    products: Sequence[str],
+    accepted: Collection[str],
+    related: Iterable[Sequence[str]] | None = None,
+) -> Rows:
+    """Return a file's rows under the shop's names, with orders of other files, and groups given what is ``related``.
+
+    Errors are as in `name_rows`.
+    """
+    rows = join_orders(database, name_rows(database, rows, products, accepted))
+    if related is not None:
+        rows = group_rows(database, rows, related, products, accepted)
+    return replace(rows, known_files=last_file(database))
 
 
 def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted: Collection[str]) -> Rows:
@@ -136,10 +171,12 @@ def _days_of(found: Iterable[Any], name: str) -> pd.DataFrame:
 def _find_equal(fresh: pd.DataFrame, known: pd.DataFrame, word: str) -> list[Alike]:
     """Return the new products that have price and sales of a known one on most of the days that both could have."""
     fresh = fresh.dropna()
-    rows, alike = (fresh.groupby(["new", *own])["day"].transform("size") for own in ((), VALUES[1:]))
-    fresh = fresh.assign(nats=np.log(rows / alike))
     unique, others = (frame.drop_duplicates(VALUES, keep=False) for frame in (fresh, known))
     met = unique.merge(others, on=VALUES).value_counts(["new", "old"])
+    if not (met > 1).any():
+        return []
+    rows, alike = (fresh.groupby(["new", *own])["day"].transform("size") for own in ((), VALUES[1:]))
+    fresh = fresh.assign(nats=np.log(rows / alike))
     ends = known.groupby("old", as_index=False).agg(first=("day", "min"), last=("day", "max"))
     both = met[met > 1].index.to_frame(index=False).merge(fresh, on="new").merge(ends, on="old")
     both = both[both["day"].between(both["first"], both["last"])]
@@ -160,15 +197,17 @@ def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> lis
     A known product has ended if its rows were so regular that the file would have some. If more have ended than new
     ones begin, the file has only some of the products.
     """
+    if span.last <= span.end or known.empty:
+        return []
     reach = WEEK + span.step
     old = known.groupby("old").agg(**LEVEL).sort_values("price")
     absent = (span.last - np.maximum(old["last"], span.first - span.step)) / span.step
-    regular = old["rows"] / ((span.end - old["first"]) / span.step + 2)
+    regular = (old["rows"] / ((span.end - old["first"]) / span.step + 2)).clip(upper=1)  # a file of weeks, days
     old = old[(old["last"] > span.end - reach) & ((1 - regular) ** absent < RARE)]
     early = fresh["day"] < fresh.groupby("new")["day"].transform("min") + WINDOW * span.step
     new = fresh[early].groupby("new").agg(**LEVEL).sort_values("price")
     new = new[(new["first"] >= span.end) & (new["first"] < max(span.first, span.end) + reach)]
-    if span.last <= span.end or not 0 < len(old) <= len(new):
+    if not 0 < len(old) <= len(new):
         return []
     at = _only_near(new["price"], old["price"])
     others = _only_near(old["price"], new["price"])

@@ -12,7 +12,6 @@ from pricerl.advice.files import About, AdviceFiles
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.stored import StoredAdvice
-from pricerl.data.naming import list_sources
 from pricerl.decide.decision import Approval
 from pricerl.errors import UsageError
 from pricerl.formatting import plural
@@ -30,6 +29,7 @@ from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
 from pricerl.shop.database import reading
+from pricerl.tasks.load import files_read
 from pricerl.terminal import print_notes
 
 
@@ -102,7 +102,7 @@ def deliver(run: Run) -> Delivered:
         return Delivered(advised.advice, WorkList(stored), AdviceFiles.of(folder), shop, "not recorded")
     with stage("writing the report"):
         trained = run.generation if run.command == "fit" else None
-        read = (data.unread, trained, list_sources(data.path))
+        read = (files_read(run), trained)
         written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], publication, fresh, *read)
     if trained is not None:
         remove_old_generations(run)

@@ -36,6 +36,7 @@ from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
 from pricerl.shop.database import reading
 from pricerl.shop.days import CHANGED, Days, find_mates, last_groups
+from pricerl.shop.files import FilesRead
 from pricerl.shop.groups import GROUPED
 from pricerl.shop.names import read_accepted
 from pricerl.tasks.configs import Nested, named_classes, without_classes, without_training
@@ -193,9 +194,7 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     accepted = read_accepted(run.options.accept)
     # before days are marked, which are found by the product's name
     data.known_products = {*shop.products}
-    data.rename = partial(
-        shop.named, accepted=accepted, related=[relation.products for relation in data.guardrails.related]
-    )
+    data.rename = partial(shop.named, accepted=accepted, related=_related(data))
     if shop.newest:
         with reading(shop.log_path) as database:
             publication = read_publication(database)
@@ -226,6 +225,19 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
     if entries:
         data.find_own_prices = partial(find_own_prices, by_product(entries))
+
+
+def files_read(run: Run) -> FilesRead | None:
+    """Return what a run has read from its files; None without any."""
+    data = run.pricing
+    if data.file is None:
+        return None
+    return FilesRead(data.file, read_accepted(run.options.accept), _related(data), data.hashes, data.unread)
+
+
+def _related(data: PricingData) -> list[Sequence[str]]:
+    """Return the products of each relation of the guardrails."""
+    return [relation.products for relation in data.guardrails.related]
 
 
 def _join(days: Days, reading: DataConfig, accepts: bool, wanted: Collection[str] | None, rows: Rows | None) -> Rows:

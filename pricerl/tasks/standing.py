@@ -14,6 +14,7 @@ from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import BEST, RunFolder
 from pricerl.shop.database import reading, writing
+from pricerl.shop.files import read_hashes
 from pricerl.writing import hash_file
 
 STANDING = "standing"
@@ -38,13 +39,13 @@ class Standing(msgspec.Struct):
 
 
 def keep_standing(shop: Shop, sources: Sequence[str], until: date, code: int) -> None:
-    """Keep what the newest advice depends on; nothing for sources that are not files."""
-    files = {source: hash_file(Path(source)) for source in sources if Path(source).is_file()}
-    if not files or len(files) < len(sources):
-        return
-    known = (files, hash_file(shop.folder.path / BEST), __version__, shop.log.head.entries)
-    found = Standing(*known, day=shop.today.isoformat(), until=until.isoformat(), code=code)
+    """Keep what the newest advice depends on, files as they were when they were read; nothing for other sources."""
     with writing(shop.log_path) as database:
+        files = {source: digest for source, digest in read_hashes(database).items() if source in sources}
+        if not files or len(files) < len(sources):
+            return
+        known = (files, hash_file(shop.folder.path / BEST), __version__, shop.log.head.entries)
+        found = Standing(*known, day=shop.today.isoformat(), until=until.isoformat(), code=code)
         database.keep_fact(STANDING, msgspec.json.encode(found).decode())
 
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 from pricerl.advice.report.render import page_name
 from pricerl.operations import exports, shop
 from pricerl.operations.log import decision_log
-from pricerl.shop import database
+from pricerl.shop import database, names
 
 
 class Killed(BaseException):
@@ -180,6 +180,7 @@ def simulated(system: System) -> Iterator[None]:
             (decision_log, "check_row", system.check_row),
             (shop, "system_day", lambda: system.today),
             (exports, "render_files", render_plainly),
+            (names, "print_notes", lambda _: None),
             (os, "fsync", _counted(system, "flush", lambda *_: None)),
             (os, "replace", _counted(system, "rename", os.replace)),
             (os, "unlink", _counted(system, "unlink", os.unlink)),

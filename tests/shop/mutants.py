@@ -33,6 +33,9 @@ LOG = "operations/log/decision_log.py"
 SHOP = "operations/shop.py"
 EXPORTS = "operations/exports.py"
 DAYS = "shop/days.py"
+NAMES = "shop/names.py"
+JOINED = "shop/orders.py"
+ROWS = "data/cleaning/rows.py"
 DATABASE = "shop/database.py"
 
 MUTANTS = (
@@ -100,6 +103,7 @@ MUTANTS = (
     Mutant(LOG, "hashlib.sha256(canonical(entry).encode())", "hashlib.sha256(canonical(draft).encode())"),
     Mutant(SHOP, "== (self.log.head, self.generation, self.today):", "!= ():"),
     Mutant(SHOP, "database.fact(MODEL) or (", "("),
+    Mutant(NAMES, "rows.known_files != last_file(database):", "False:"),
     Mutant(EXPORTS, "names) if time == _time_of(folder) else", "names) if True else"),
     Mutant(EXPORTS, "for path in _optional_files(folder).difference(", "for path in set().difference("),
     Mutant(EXPORTS, "write_costs(database, folder, entries)\n", "\n"),
@@ -109,6 +113,21 @@ MUTANTS = (
     Mutant(DAYS, "and self.currency != fresh.currency:", "and False:"),
     Mutant(DAYS, "if len({*steps}) > 1:", "if len({*steps}) > 2:"),
     Mutant(DAYS, "file = excluded.file, ", ""),
+    Mutant(DAYS, "{**known_names(database), **rows.aliases}", "rows.aliases"),
+    Mutant(ROWS, "orders._replace(lines=lines.groupby", "orders._replace(lines=lines) if True else (lines.groupby"),
+    Mutant(ROWS, "frame[twice].sort_values(columns.TOTAL_SALES)", "frame[twice]"),
+    Mutant(NAMES, "rows = rows.renamed(known_names(database))", "rows = rows"),
+    Mutant(NAMES, "for name in products if name not in present]", "for name in products]"),
+    Mutant(NAMES, "return replace(rows.renamed(aliases), aliases=aliases)", "return rows.renamed(aliases)"),
+    Mutant(NAMES, "LEAST_INFORMATION = 10.0", "LEAST_INFORMATION = 4.0"),
+    Mutant(NAMES, '(rated["same"] >= LEAST_SAME * rated["days"]) & ', ""),
+    Mutant(NAMES, '(new["first"] >= span.end) & ', ""),
+    Mutant(NAMES, 'old["last"] > span.end - reach', 'old["last"] > span.end - 1'),
+    Mutant(JOINED, ' & ~known["number"].isin([*rows.orders.numbers])', ""),
+    Mutant(JOINED, "known[columns.REPORT_DATE].isin(ends) & ", ""),
+    Mutant(JOINED, "_replace(parts=known[columns.REPORT_DATE].unique())", "_replace(parts=())"),
+    Mutant(JOINED, "known.intersection(rows.orders.numbers)", "known.intersection(())"),
+    Mutant(JOINED, "WHERE date > ? AND date < ?", "WHERE date > ? AND date < ? AND false"),
     Mutant(DATABASE, 'database.run("BEGIN IMMEDIATE")', 'database.run("SELECT 1")'),
 )
 

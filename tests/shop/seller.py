@@ -6,16 +6,14 @@ import math
 import random
 from collections.abc import Mapping
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Any
 
-import numpy as np
-import pandas as pd
+from seller_files import NUMBERS, Labels, SellersFile, file_of_orders
 from shop_model import Entry, Model
 from shop_rules import USUAL, broken_limit, lows, on_grid
 
 from pricerl.advice.stored import StoredAdvice, Summary
-from pricerl.data.cleaning.rows import Rows
-from pricerl.data.config import DataConfig
 from pricerl.experiments.schedule import Switchback, hash_schedule, lay_out
 from pricerl.operations.exports import Fresh
 from pricerl.operations.log.decision_log import stamp
@@ -47,6 +45,9 @@ class Seller:
         for name in NAMES:
             self.charged[name][today - DAY] = 10.0
         self.relations: list[Entry] | None = None
+        self.labels = Labels(NAMES)
+        self.cancelled: set[str] = set()
+        """Numbers of orders that were cancelled."""
 
     def wait(self, days: int, rows: Mapping[str, Any], chance: random.Random) -> set[str]:
         """Let days pass; the platform takes over the prices of the table, keeps its own, or charges another one.
@@ -78,7 +79,11 @@ class Seller:
 
     def sales(self, name: str, day: date) -> float:
         """Return the sales of a day."""
-        return round(self.price(name, day) * (5 + (day.toordinal() * 7 + len(name)) % 11), 2)
+        return round(self.price(name, day) * self.units(name, day), 2)
+
+    def units(self, name: str, day: date) -> int:
+        """Return the units of a day."""
+        return 5 + (day.toordinal() * 7 + 3 * NAMES.index(name)) % 11
 
     def one(self, chance: random.Random, model: Model) -> str:
         """Return a product, mostly one that has advice."""
@@ -132,32 +137,38 @@ class Seller:
         chosen = chance.sample(names, chance.choice((1, 1, 1, 2)))
         return product, {name: chance.choice(values[name]) for name in chosen}
 
-    def file(self, chance: random.Random, model: Model) -> tuple[Rows, str]:
-        """Return the rows of a file, and its kind."""
-        kind = chance.choice(("whole", "last", "last", "older", "half", "changed", "weeks", "dollars", "today"))
-        names = self.some(chance, model)
+    def file(self, chance: random.Random, model: Model) -> SellersFile:
+        """Return a file: all days, the last ones, yesterday's, a half, one that changed, or one of another kind."""
+        kinds = {"whole": 8, "last": 8, "older": 3, "half": 2, "changed": 2, "today": 2, "weeks": 1, "dollars": 1}
+        (kind,) = chance.choices([*kinds], [*kinds.values()])
+        names = list(NAMES) if chance.random() < 0.75 else self.some(chance, model)
         last = self.today if kind == "today" else self.today - DAY
         first = {"last": last - 6 * DAY, "older": last - 9 * DAY, "today": last - 2 * DAY}.get(kind, FIRST)
         last = last - 4 * DAY if kind == "older" else last
         step = 7 if kind == "weeks" else 1
         cells = [(name, first + at * DAY) for name in names for at in range(0, max((last - first).days, 0) + 1, step)]
         cells = cells[: len(cells) // 2 + 1] if kind == "half" else cells
-        sales = [self.sales(*cell) for cell in cells]
+        sales = {(name, day.isoformat()): self.sales(name, day) for name, day in cells}
         if kind == "changed":
-            known = [at for at, (name, day) in enumerate(cells) if (name, day.isoformat()) in model.days]
+            known = [cell for cell in sales if cell in model.days.cells]
             is_last = known and chance.random() < 0.4
-            sales[max(known, key=lambda at: cells[at][1]) if is_last else chance.randrange(len(sales))] += 1.0
+            sales[max(known, key=itemgetter(1)) if is_last else chance.choice([*sales])] += 1.0
         if kind == "today":
-            sales = [value / 2 if day == self.today else value for (_, day), value in zip(cells, sales, strict=True)]
-        frame = pd.DataFrame(
-            {
-                "Product": pd.Categorical([name for name, _ in cells], categories=list(dict.fromkeys(names))),
-                "Report Date": np.array([day.isoformat() for _, day in cells], dtype="datetime64[s]"),
-                "Product Price": [self.price(*cell) for cell in cells],
-                "Total Sales": sales,
-            }
-        )
-        return Rows(f"{kind}.csv", frame, DataConfig(), currency="USD" if kind == "dollars" else "EUR"), kind
+            sales = {cell: value / 2 if cell[1] == last.isoformat() else value for cell, value in sales.items()}
+        values = {(name, day): (self.price(name, date.fromisoformat(day)), sold) for (name, day), sold in sales.items()}
+        currency = "USD" if kind == "dollars" else "EUR"
+        if kind in ("whole", "last", "older") and chance.random() < 0.5:
+            days = sorted({day for _, day in values})
+            if chance.random() < 0.3:
+                self.cancelled.add(f"{chance.choice(days[-2:])}/{chance.randrange(NUMBERS)}")
+            made = file_of_orders(kind, values, self.units, self.cancelled, chance)
+            return self.labels.apply(made, chance)
+        made = SellersFile(kind, {cell: (*own, None) for cell, own in values.items()}, currency=currency)
+        if chance.random() < 0.1 and len(made.cells) > 1:
+            lost = chance.choice([*made.cells])
+            cells = {cell: own for cell, own in made.cells.items() if cell != lost}
+            made = made._replace(cells=cells, lost=frozenset([lost]))
+        return self.labels.apply(made, chance)
 
 
 def planned_test(name: str, first: date, prices: tuple[float, float], pairs: int, block: int, seed: int) -> Entry:

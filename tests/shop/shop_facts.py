@@ -11,6 +11,7 @@ from datetime import date
 from operator import itemgetter
 from typing import Self
 
+from shop_days import ShopDays
 from shop_rules import (
     DAY,
     USUAL,
@@ -38,10 +39,7 @@ class Facts:
         self._rows: tuple[tuple[int, str], dict[str, tuple[str, float, str, bool]]] = ((0, ""), {})
         self.publishing = ""
         self.generation = ""
-        self.days: dict[tuple[str, str], tuple[float, float, str]] = {}
-        """Price, sales and the day on which they were read, by product and day."""
-        self.currency = ""
-        """Currency of the last file."""
+        self.days = ShopDays()
         self.costs: dict[tuple[str, str], float] = {}
         """Approved costs by product and first day."""
         self.batch = ""
@@ -53,12 +51,8 @@ class Facts:
     def copied(self) -> Self:
         """Return a copy that later entries leave as it is."""
         found = copy.copy(self)
-        found.entries, found.typed, found.days, found.costs = (
-            [*self.entries],
-            [*self.typed],
-            {**self.days},
-            {**self.costs},
-        )
+        found.entries, found.typed, found.costs = [*self.entries], [*self.typed], {**self.costs}
+        found.days = self.days.copied()
         found.narrowed = [*self.narrowed]
         found.items, found.generations = copy.deepcopy(self.items), [*self.generations]
         return found

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import itertools
 import json
 import math
-from collections.abc import Iterable
 from datetime import date
 from operator import itemgetter
-from statistics import median
 from typing import Any
 
 from shop_facts import Facts
@@ -22,7 +19,6 @@ from shop_rules import (
     Entry,
     Item,
     broken_limit,
-    cells_of,
     change_of,
     demand,
     forcing,
@@ -34,15 +30,6 @@ from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 
 __all__ = ["Entry", "Model"]
-
-
-def step_of(cells: Iterable[tuple[str, str]]) -> int:
-    """Days from row to row of products' days: 7 if all are whole weeks apart, most often one, 1, or 0 if unclear."""
-    numbers = sorted((name, date.fromisoformat(day).toordinal()) for name, day in cells)
-    gaps = [two[1] - one[1] for one, two in itertools.pairwise(numbers) if one[0] == two[0]]
-    if any(gap % 7 for gap in gaps):
-        return 1
-    return 7 if gaps and median(gaps) == 7 else 0
 
 
 class Model(Facts):
@@ -321,33 +308,3 @@ class Model(Facts):
             return "not open"
         staged = self.entries[number - 1]
         return self.refuses_staged(staged["asks"], staged["product"], staged["given"], today)
-
-    # --- days
-
-    def refuses_days(self, rows: Any, accepts: bool) -> str:
-        """Return why a file cannot be joined; empty if it can."""
-        if not self.days:
-            return ""
-        if rows.currency != self.currency:
-            return "currency"
-        fresh = cells_of(rows)
-        if len({step for cells in (self.days, fresh) if (step := step_of(cells))}) > 1:
-            return "weeks"
-        last: dict[int, str] = {}
-        for (_, day), (*_, file) in self.days.items():
-            last[file] = max(day, last.get(file, ""))
-        ended = (
-            self.days[cell][:2] != value
-            for cell, value in fresh.items()
-            if cell in self.days and cell[1] < min(self.days[cell][2], last[self.days[cell][3]])
-        )
-        return "changed" if any(ended) and not accepts else ""
-
-    def learn_days(self, rows: Any, today: str) -> int:
-        """Follow the days of a file, and return how many are new or changed."""
-        found = {cell: value for cell, value in cells_of(rows).items() if self.days.get(cell, ())[:2] != value}
-        if found:
-            self.currency = rows.currency
-        file = 1 + max((file for *_, file in self.days.values()), default=0)
-        self.days |= {cell: (*value, today, file) for cell, value in found.items()}
-        return len(found)

@@ -128,12 +128,6 @@ def on_grid(price: float, step: float) -> bool:
     return abs(price / step - round(price / step)) < WORST_STEP
 
 
-def cells_of(rows: Any) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return price and sales of each row by product and day."""
-    columns = (rows.frame[name].tolist() for name in ("Product", "Report Date", "Product Price", "Total Sales"))
-    return {(name, day.date().isoformat()): (price, sales) for name, day, price, sales in zip(*columns, strict=True)}
-
-
 def forcing(advice: Entry) -> float:
     """Return the limit that forces the change of an advice."""
     limits = advice["limits"]

@@ -6,7 +6,7 @@ are. `shrink` does so while the same rule breaks.
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import random
 import shutil
 import tempfile
@@ -14,12 +14,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from breaks import Break, check_row, simulated
+from file_commands import FileKeepers, files_read
 from seller import draft_advice, result_of, stored
 from shop_model import Entry
-from world import BrokenRuleError, Command, World, demand
+from world import BrokenRuleError, Command, demand
 
 from pricerl.advice.files import About
 from pricerl.experiments.schedule import write_plans
@@ -31,24 +31,33 @@ from pricerl.operations.shop import Shop
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.shop.database import backup
 
+gc.freeze()  # what is imported never becomes garbage, and takes long to look through
+
 COMMANDS = 40
 """Commands of a seed."""
 
 WEIGHTS = {
     **{"wait": 12, "predict": 16, "fit": 3, "rollback": 3, "override": 12, "pause": 4, "resume": 8, "approve": 9},
     **{"start": 9, "read": 3},
-    **{"stage": 5, "decide": 5, "reject": 2, "limits": 9, "publishing": 5, "add": 3, "look": 5, "hold": 4},
-    **{"copy": 1, "back_up": 1, "restore": 1},
+    **{"stage": 5, "decide": 5, "reject": 2, "limits": 9, "publishing": 5, "add": 1, "look": 5, "hold": 4},
+    **{"copy": 1, "back_up": 1, "restore": 1, "rename": 1, "load": 0},
 }
 """How often each kind of command comes, of about 100."""
 KINDS = tuple(WEIGHTS)
+FILES = {
+    **dict.fromkeys(KINDS, 0),
+    **{"wait": 10, "predict": 13, "fit": 3, "rollback": 6, "override": 9, "approve": 7, "publishing": 4, "stage": 2},
+    **{"decide": 2, "copy": 2, "back_up": 4, "restore": 4, "add": 36, "rename": 16, "load": 4},
+}
+"""The same in a shop whose seller has many files, as one of 14 has."""
 
 
 def commands_of(seed: int, count: int = COMMANDS) -> list[Command]:
     """Return the commands of a seed."""
     chance = random.Random(seed)
     found = [Command("fit", chance.getrandbits(30))]
-    for kind in chance.choices(KINDS, [*WEIGHTS.values()], k=count - 1):
+    weights = FILES if chance.random() < 0.07 else WEIGHTS
+    for kind in chance.choices(KINDS, [*weights.values()], k=count - 1):
         breaks = None
         if chance.random() < 0.25:
             kinds = ("die", "die", "die after", "full", "meanwhile", "meanwhile")
@@ -59,7 +68,7 @@ def commands_of(seed: int, count: int = COMMANDS) -> list[Command]:
     return found
 
 
-class Shopkeepers(World):
+class Shopkeepers(FileKeepers):
     """What the people of a shop, its nights and its agents do."""
 
     def finish(self) -> None:
@@ -126,6 +135,7 @@ class Shopkeepers(World):
         """Advise on some products from a file."""
         trained = command == "fit"
         names: list[str] = []
+        file = self.file = None if self.is_inside else self.file_of_advice(chance)
 
         def do() -> Sequence[Entry]:
             shop = self.open(chance)
@@ -142,13 +152,15 @@ class Shopkeepers(World):
                 self.held = None
             fresh = [stored(name, batch) for name in names]
             about = Publication(About("sales.csv", "profit", config=batch), Formatter(currency="EUR"))
-            entries, _ = shop.record(lambda _: made, about, fresh, None, uses)
+            read = None if file is None else file.early or files_read(shop, file)
+            entries, _ = shop.record(lambda _: made, about, fresh, read, uses)
             return entries
 
         names += self.seller.some(chance, self.model)
         if not self.model.generation and not trained:
             return
         self.call(do, "", len(names))
+        self.file = None
 
     def fit(self, chance: random.Random) -> None:
         """Train a new generation, and advise with it."""
@@ -237,7 +249,7 @@ class Shopkeepers(World):
     def stage(self, chance: random.Random) -> None:
         """Let an agent prepare a decision."""
         name, price, until = self.seller.order(chance, self.model)
-        asks = chance.choice(("override", "override", "pause", "costs", "price_test"))
+        asks = chance.choice(("override", "pause", "costs", "price_test", "price_test"))
         cost = chance.choice((2.0, 3.5, 4.5, 99.0))
         since = {"from": self.today} if chance.random() < 0.8 else {}
         given = {"unit_cost": cost, **since}
@@ -279,39 +291,13 @@ class Shopkeepers(World):
         may = actor != "editor"
         self.decision(chance, lambda shop: drafts.draft_publishing(shop, mode, actor, "", may), refuses)
 
-    def add(self, chance: random.Random) -> None:
-        """Add the days of a file: all, the last, yesterday's, a half, one that changed, or one of another kind."""
-        rows, kind = self.seller.file(chance, self.model)
-        accepts = chance.random() < 0.5
-        refuses = self.model.refuses_days(rows, accepts)
-
-        def do() -> None:
-            shop = Shop.open(RunFolder(self.folder))
-            count = self.news = shop.add(shop.join(rows, accepts))
-            demand(count == self.model.learn_days(rows, self.today), "days that are new", kind, count)
-
-        if self.command.breaks is not None and self.command.breaks.kind == "meanwhile":
-            self.command = self.command._replace(breaks=None)
-        outcome = self.call(do, refuses, 0, reads=True)
-        if outcome in ("killed", "refused") and self.exists and not refuses and self.days_are(rows):
-            self.model.learn_days(rows, self.today)
-
-    def days_are(self, rows: Any) -> bool:
-        """Return whether the days of a command that was interrupted were kept."""
-        before = len(self.model.days)
-        with contextlib.suppress(self.no_table):
-            (found,) = self.rows("SELECT max(added) || count(*) FROM day JOIN file ON file.id = day.file")[0]
-            again = self.model.copied()
-            again.learn_days(rows, self.today)
-            return bool(found) and self.rows("SELECT count(*) FROM day")[0][0] == len(again.days) != before
-        return False
-
     def copy(self, chance: random.Random) -> None:
         """Copy the folder, and go on with the copy."""
         if self.exists and self.folder.exists():
             target = self.root / f"copy-{chance.getrandbits(30)}" / "shop"
             shutil.copytree(self.folder, target, symlinks=True)
-            self.folder, self.held, self.is_copy = target, None, True
+            self.folder, self.held, self.early, self.is_copy = target, None, None, True
+            self.neighbours = set()
 
     def back_up(self, chance: random.Random) -> None:
         """Back the database up."""
@@ -329,7 +315,7 @@ class Shopkeepers(World):
             shutil.copy(self.kept[0], self.path)
             planned = self.model.planned
             self.model, self.held, self.is_fresh, self.is_restored = self.kept[1].copied(), None, False, True
-            self.model.planned = planned
+            self.model.planned, self.early = planned, None
             for name in self.model.generations:
                 (self.folder / name).mkdir(exist_ok=True)
         del chance

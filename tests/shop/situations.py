@@ -82,6 +82,32 @@ def _keeps_relation(step: Step) -> bool:
     return any(model.row(name, step.world.today) and name not in _rows(step) for name in model.items)
 
 
+def _kept(holds: Callable[[Any, Any], object]) -> Callable[[Step], bool]:
+    """Recognise a file that was kept, and perhaps one that another command kept meanwhile."""
+
+    def found(step: Step) -> bool:
+        file, inner = step.world.file, step.world.inner_file if step.others else None
+        return file is not None and file.step is not None and bool(holds(file, inner if inner and inner.step else None))
+
+    return found
+
+
+def _aliases(step: Step, file: Any) -> bool:
+    """Return whether a file has a name that the shop had joined before."""
+    aliases = step.world.model.days.aliases
+    return any(name in aliases and name not in file.step.joined for name, _ in file.file.cells)
+
+
+def _ends(file: Any) -> tuple[str, str]:
+    found: tuple[str, str] = file.file.ends() if file.file.lines else ("", "")
+    return found
+
+
+def _is_ordered(step: Step, name: str) -> bool:
+    model = step.world.model
+    return name in model.items and model.order_on(name, step.world.today)[0] == "in force"
+
+
 def _standing(step: Step, kind: str, state: str) -> bool:
     return any(order and (order["kind"], found) == (kind, state) for found, order in _orders(step))
 
@@ -200,10 +226,53 @@ SITUATIONS: dict[str, Callable[[Step], bool]] = {
     "a price test that has begun is refused": _refused("start", "begun"),
     "a price test beyond the limits is refused": _refused("start", "limits"),
     "a doubtful price test is refused": _refused("start", "doubts"),
-    "days come a second time": lambda step: step.kind == "add" and step.outcome == "done" and not step.world.news,
+    "days come a second time": _kept(lambda file, _: not file.count),
     "a past day changed": _refused("add", "changed"),
     "weeks come to days": _refused("add", "weeks"),
     "another currency comes": _refused("add", "currency"),
+    "a file lacks a column that the shop has": lambda step: _kept(
+        lambda file, _: any(
+            own[2] is None and step.world.model.days.cells[cell].values[2] for cell, own in file.step.file.cells.items()
+        )
+    )(step),
+    "a day cannot be read": _kept(lambda file, _: file.step.file.lost),
+    "a file comes with the advice": _kept(lambda file, _: file.advises),
+    "a file is refused, and its advice with it": lambda step: step.kind == "predict" and step.outcome == "refused",
+    "others have added days since a file was read": _kept(lambda file, _: file.is_late),
+    "two writers add days at once": _kept(lambda _, inner: inner and inner.count),
+    "the process dies after it has kept a file": lambda step: step.outcome == "killed" and _kept(lambda *_: True)(step),
+    "a product under a new name is asked about": _refused("add", "renamed"),
+    "a renamed product is joined": _kept(lambda file, _: file.step.joined),
+    "a renamed product begins where it ended under its old name": _kept(
+        lambda file, _: file.step.joined and file.step.follows
+    ),
+    "a new name is another product": _kept(lambda file, _: file.step.alike and not file.step.joined),
+    "a name that was joined comes again": lambda step: _kept(lambda file, _: _aliases(step, file))(step),
+    "a file has both names of a product": _kept(lambda file, _: len(file.step.file.cells) < len(file.file.cells)),
+    "an order has both names of a product": _kept(
+        lambda file, _: len(file.step.file.lines or ()) < len(file.file.lines or ())
+    ),
+    "a file of orders renames a product": _kept(lambda file, _: file.step.joined and file.file.lines),
+    "a product is renamed while a person orders its price": lambda step: _kept(
+        lambda file, _: any(_is_ordered(step, name) for name in file.step.joined.values())
+    )(step),
+    "a product is renamed after a rollback": lambda step: (
+        _is_undone(step) and _kept(lambda file, _: file.step.joined)(step)
+    ),
+    "a rollback after a new name": lambda step: bool(_made(step, "rollback")) and bool(step.world.model.days.aliases),
+    "a copy of the folder knows a new name": lambda step: (
+        step.world.is_copy and _kept(lambda file, _: _aliases(step, file))(step)
+    ),
+    "a backup does not know a new name": lambda step: step.world.is_restored and _refused("add", "renamed")(step),
+    "two files have parts of a day": _kept(lambda file, _: file.step.more),
+    "two writers add parts of a day at once": _kept(
+        lambda file, inner: inner and {day for _, day in file.step.more} & {*_ends(inner)}
+    ),
+    "a whole day replaces its parts": _kept(
+        lambda file, _: any(_ends(file)[0] < day < _ends(file)[1] for _, day, _ in file.step.gone)
+    ),
+    "an order was cancelled": _kept(lambda file, _: any(line not in file.step.file.lines for line in file.step.gone)),
+    "costs of two shops are in one file": lambda step: bool(_made(step, "costs")) and bool(step.world.neighbours),
     "the process dies at a statement": _broke("die", "statement"),
     "the process dies at a rename": _broke("die", "rename"),
     "the process dies after it has recorded": lambda step: step.outcome == "killed" and bool(step.new),

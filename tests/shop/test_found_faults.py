@@ -11,17 +11,20 @@ from pathlib import Path
 import pytest
 from breaks import System, simulated
 from seller import Seller, draft_advice, planned_test, stored
+from seller_files import SellersFile, rows_of
 from shop_rules import Entry
 
 from pricerl.advice.files import About
-from pricerl.errors import UsageError
+from pricerl.data.cleaning.rows import Rows
+from pricerl.errors import DataError, UsageError
 from pricerl.formatting import Formatter
 from pricerl.operations import exports
 from pricerl.operations.exports import Publication
 from pricerl.operations.log import drafts
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.shop.database import backup
+from pricerl.shop.database import backup, reading
+from pricerl.shop.files import FilesRead, hash_files, were_read
 
 
 @pytest.fixture
@@ -154,3 +157,63 @@ def test_the_end_of_a_price_test_on_its_last_day_keeps_the_price_once_a_file_sho
     assert [order.status for order in shop.orders_on("mug")] == ["returning"]
     shop = shop.record(lambda now: [drafts.draft_resumption(now, "mug", "anna", "")])[1]
     assert shop.order_on("mug") is None
+
+
+def orders(day: str, *numbers: int) -> Rows:
+    """Rows of a file with orders of one unit of the mug at 10 on one day."""
+    lines = {("mug", day, f"{number}"): (1.0, 10.0) for number in numbers}
+    cells = {("mug", day): (10.0, 10.0 * len(lines), float(len(lines)))}
+    return rows_of(SellersFile("orders", cells, lines=lines, numbers=frozenset(map(str, numbers))))
+
+
+def days_of(shop: Shop) -> list[tuple[str, float]]:
+    found = Shop.open(shop.folder).days()
+    return [] if found is None else [*zip(found.frame["Product"], found.frame["Total Sales"], strict=True)]
+
+
+def test_parts_of_a_day_from_two_commands_that_read_them_at_once_are_both_counted(
+    system: System, tmp_path: Path
+) -> None:
+    shop, parts = Shop.open(RunFolder(tmp_path)), [orders("2025-12-30", 1, 2), orders("2025-12-30", 2, 3, 4)]
+    both = [FilesRead(rows, unread=shop.named(rows)) for rows in parts]
+    assert [shop.add(read) for read in both] == [1, 1]
+    assert days_of(shop) == [("mug", 40.0)]
+
+
+def test_a_change_that_was_accepted_stays_when_a_command_ends_that_read_the_days_before(
+    system: System, tmp_path: Path
+) -> None:
+    shop = Shop.open(RunFolder(tmp_path))
+    days = [("mug", f"2025-12-{day}") for day in range(24, 28)]
+    files = [SellersFile("days", dict.fromkeys(days, (10.0, sold, None))) for sold in (50.0, 60.0)]
+    early = FilesRead(rows_of(files[0]), unread=shop.named(rows_of(files[0])))
+    shop.add(FilesRead(rows_of(files[1])))
+    with pytest.raises(DataError, match=r"3 days read before changed: 2025-12-24: Total Sales 60 → 50"):
+        shop.add(early)
+    assert days_of(shop) == [("mug", 60.0)] * 4
+
+
+def test_a_file_that_was_written_again_while_it_was_read_is_read_again(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "days.csv"
+    path.write_text("first")
+    hashes = hash_files([f"{path}"])
+    path.write_text("second")
+    shop = Shop.open(RunFolder(tmp_path / "shop"))
+    shop.add(FilesRead(orders("2025-12-30", 1), hashes=hashes))
+    with reading(shop.log_path) as database:
+        assert not were_read(database, [f"{path}"])
+
+
+def test_days_of_a_product_without_a_readable_row_are_no_days_of_the_shop(system: System, tmp_path: Path) -> None:
+    shop = Shop.open(RunFolder(tmp_path))
+    lost = frozenset([("cap", "2025-12-30"), ("mug", "2025-12-31")])
+    rows = rows_of(SellersFile("days", {("mug", "2025-12-30"): (10.0, 50.0, None)}, lost))
+    assert shop.add(FilesRead(rows)) == 2
+    assert Shop.open(shop.folder).products == ["mug"]
+
+
+def test_unreadable_days_of_a_product_under_both_its_names_are_all_known(system: System, tmp_path: Path) -> None:
+    lost = frozenset([("mug", "2025-12-30"), ("cup", "2025-12-31")])
+    cells = {(name, "2025-12-29"): (10.0, 50.0, None) for name in ("mug", "cup")}
+    rows = rows_of(SellersFile("days", cells, lost)).renamed({"cup": "mug"})
+    assert [f"{day}" for day in rows.lost["mug"]] == ["2025-12-30", "2025-12-31"]

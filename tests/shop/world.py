@@ -32,7 +32,7 @@ class Command(NamedTuple):
     breaks: Break | None = None
 
 
-INSIDE = ("predict", "override", "resume", "approve", "limits", "publishing", "rollback", "look")
+INSIDE = ("predict", "override", "resume", "approve", "limits", "publishing", "rollback", "look", "neighbour")
 """Commands that may come while another one runs."""
 
 
@@ -56,7 +56,14 @@ class World:
         self.is_restored = False
         """Whether a backup was put in place, which does not know what was written since."""
         self.is_copy = self.went_back = self.was_locked = self.is_late = self.had_order = False
-        self.news = 0
+        self.file: Any = None
+        """The file that the command reads."""
+        self.inner_file: Any = None
+        """The file that another command read meanwhile."""
+        self.early: Any = None
+        """A file that was read before, and not yet kept."""
+        self.neighbours: set[str] = set()
+        """Products of another shop of the same folder with a cost in costs.csv."""
         self.gone: set[str] = set()
         """Products that were not in the last file."""
         self.charged_otherwise: set[str] = set()
@@ -95,15 +102,13 @@ class World:
             return self.held
         return Shop.open(RunFolder(self.folder), self.today if chance.random() < 0.5 else None)
 
-    def call(
-        self, do: Callable[[], Sequence[Entry] | None], refuses: str | None = None, count: int = 1, reads: bool = False
-    ) -> str:
+    def call(self, do: Callable[[], Sequence[Entry] | None], refuses: str | None = None, count: int = 1) -> str:
         """Run a command with its break; return its outcome, after all checks.
 
         ``refuses`` says why it must be refused, empty if it must not; None if the simulation does not know. ``count``
         is the number of entries that it makes.
         """
-        command = self.command
+        command, file = self.command, self.file
         broken = None if self.is_inside else command.breaks
         self.system.plan(broken, self._meanwhile)
         made, said = None, ""
@@ -129,11 +134,16 @@ class World:
             self.system.hang_up()
         self.learn()
         new = [entry for entry in self.model.entries[known:] if entry["hash"] not in self.inner]
+        if file is not None:
+            refuses = self.learn_file(file, outcome, new)
         demand(outcome != "done" or made is None or list(made) == new, "acknowledged", made, "kept", new)
         demand(outcome != "unpublished" or len(new) == count, "said to be recorded", said)
         demand(outcome != "refused" or not new, "refused, but recorded", said, new)
         demand(outcome != "killed" or len(new) in (0, count), "a part was recorded", new)
-        if not broke and not others and not self.is_inside and self.acting == self.today:
+        waited = "another command is writing it" in said
+        if file is not None and not waited and (not broke or (others and outcome != "killed")):
+            demand((outcome != "refused") == (not refuses), command.kind, "refuses:", refuses, "but:", outcome, said)
+        elif not broke and not others and not self.is_inside and self.acting == self.today:
             demand(outcome in ("done", "refused"), "not published", said)
             if refuses is not None:
                 demand(
@@ -144,10 +154,10 @@ class World:
             self.is_fresh = self.acting == self.today
         elif broke:
             self.is_fresh = False
-        if self.is_inside and "another command is writing it" in said:
+        if self.is_inside and waited:
             self.was_locked = True
         if not self.is_inside:
-            self.check(reads and outcome == "done")
+            self.check()
             planned = command.breaks.kind if command.breaks else ""
             self._count(Step(command.kind, planned, outcome, broke, refuses or "", new, others, self))
         return outcome
@@ -162,15 +172,17 @@ class World:
     def _meanwhile(self) -> None:
         """Let another command run inside one."""
         chance = random.Random(self.command.seed + 1)
-        command, held, self.is_inside = self.command, self.held, True
-        self.held = None
-        self.command = Command(chance.choice(INSIDE), chance.getrandbits(30))
+        command, held, file, self.is_inside = self.command, self.held, self.file, True
+        self.held = self.file = None
+        kinds = (*INSIDE, *["add"] * 20) if command.kind == "add" else INSIDE
+        self.command = Command(chance.choice(kinds), chance.getrandbits(30))
         self.learn()
         known = len(self.model.entries)
         try:
-            getattr(self, self.command.kind)(chance)
+            inner = getattr(self, self.command.kind)(chance)
         finally:
-            self.command, self.held, self.is_inside = command, held, False
+            self.command, self.held, self.file, self.is_inside = command, held, file, False
+            self.inner_file = inner
         self.inner = {entry["hash"] for entry in self.model.entries[known:]}
         self.others = len(self.inner) or 1
 
@@ -180,6 +192,10 @@ class World:
         for name, holds in SITUATIONS.items():
             if holds(step):
                 self.counts[name] += 1
+
+    def learn_file(self, file: Any, outcome: str, new: Sequence[Entry]) -> str:
+        """Follow a file that the command has read, and return why it had to be refused."""
+        raise NotImplementedError
 
     # --- checks
 
@@ -231,10 +247,8 @@ class World:
         if self.model.entries:
             demand(facts["model"] == self.model.generation, "generation", facts["model"], self.model.generation)
 
-    def check(self, reads: bool) -> None:
+    def check(self) -> None:
         """Check what must hold after a command."""
-        if reads:
-            self.check_days()
         if not self.is_fresh or not self.model.items:
             return
         model = self.model
@@ -259,9 +273,10 @@ class World:
         used, *_ = (self.folder / "current").read_text().split()
         demand(used == model.generation, "name of the generation", used)
         costs = self.root / "costs.csv"
-        rows = costs.read_text(encoding="utf-8").splitlines()[1:] if model.costs else []
+        rows = costs.read_text(encoding="utf-8").splitlines()[1:] if costs.exists() else []
         cells = {(name.lstrip("'"), since): float(cost) for name, cost, since, *_ in (row.split(",") for row in rows)}
         demand(all(cells.get(key) == cost for key, cost in model.costs.items()), "costs.csv", rows, model.costs)
+        demand(self.neighbours <= {name for name, _ in cells}, "costs of another shop", rows, self.neighbours)
 
     def check_row(self, name: str, day: str, price: float, last: str, ordered: bool) -> None:
         """Check a price to charge by itself: open, inside today's limits, and to be reached from today's price."""
@@ -275,13 +290,3 @@ class World:
         else:
             most = settings["max_change"]
             demand(abs(price / now - 1) <= most + 1e-6, "too far", name, now, price, most)
-
-    def check_days(self) -> None:
-        """Check that the database has the days that it read, and no others."""
-        rows = self.rows(
-            "SELECT product.name, day.date, day.price, day.sales, file.added FROM day"
-            " JOIN product ON product.id = day.product JOIN file ON file.id = day.file"
-        )
-        found = {(name, day): tuple(values) for name, day, *values in rows}
-        known = {cell: value[:3] for cell, value in self.model.days.items()}
-        demand(found == known, "days", sorted(found.items() ^ known.items())[:4])

@@ -25,7 +25,7 @@ def add(words: Sequence[str]) -> int:
     """Add the days of a FILE to those that a shop has read: any length, in any order, twice the same is nothing."""
     from pricerl.data.config import DataConfig  # imports pandas, as the next ones
     from pricerl.data.reading.reader import read_rows
-    from pricerl.shop.days import CHANGED
+    from pricerl.shop.files import FilesRead, hash_files
     from pricerl.shop.names import read_accepted
 
     parser = Parser(prog="pricerl add", description=add.__doc__)
@@ -36,9 +36,9 @@ def add(words: Sequence[str]) -> int:
     accepted = read_accepted(options.accept)
     shop = Shop.open(_folder(options), options.today)
     related = [relation.products for relation in read_relations(shop.guardrails.get("relations"))]
-    fresh = shop.named(read_rows(options.path, DataConfig(**shop.reading)), accepted, related)
-    rows = shop.join(fresh, CHANGED in accepted)
-    count = shop.add(rows, options.path)
+    hashes = hash_files(options.path)
+    rows = read_rows(options.path, DataConfig(**shop.reading))
+    count = shop.add(FilesRead(rows, accepted, related, hashes))
     known = shop.summary()
     last = max(last for *_, last in known)
     write_lines(

@@ -12,7 +12,6 @@ import msgspec
 from pricerl.advice.files import read_advice
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import add_settings, config_of, file_parser, predict_command
-from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
@@ -24,6 +23,7 @@ from pricerl.operations.watching.monitoring import watch_run
 from pricerl.operations.watching.new_days import WatchSettings
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
+from pricerl.tasks.load import files_read
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_text
 
@@ -59,8 +59,8 @@ def watch(words: Sequence[str]) -> int:
     limits = config_of(options, WatchSettings)
     try:
         run = load_words("watch", rest, options)
-        if (unread := run.pricing.unread) is not None:
-            shop.add(unread, list_sources(run.pricing.path))
+        if (read := files_read(run)) is not None:
+            shop.add(read)
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST
 from pricerl.operations.log.typed_limits import own_settings
 from pricerl.runs.checkpoint import Checkpoint, without_query
-from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
@@ -41,8 +39,7 @@ def describe_origin(run: Run, today: date) -> Entry:
     options = run.options
     data = run.pricing
     checkpoint = run.checkpoint
-    files = list(map(Path, list_sources(data.path)))
-    hashes = [hash_file(file) for file in files] if all(file.is_file() for file in files) else []
+    hashes = [*data.hashes.values()] if len(data.hashes) == len(list_sources(data.path)) else []
     several = hashlib.sha256("".join(hashes).encode()).hexdigest()
     return {
         "today": today.isoformat(),
