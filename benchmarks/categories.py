@@ -4,11 +4,12 @@
 
 Simulated categories of two to twelve products whose prices moved on their own. Buyers choose by a logit with an outside
 option, a nested logit of two nests, an attraction model in which some pairs replace each other in one direction only,
-or, in `none`, each product has buyers of its own; in `together` the prices of a logit moved together. Two days' shocks
-resemble each other, those of the category too. Every product is decided on with and without cross effects; the prices
-after 14 days are valued by the true demand of the whole category. Gains are in percent of the profit at present prices;
-harmed categories earn over 1 % less than that. `shown` is the share of categories that show an effect; the other
-columns on it are the error of the share of lost buyers who take another product, and the cover of its 90 % interval.
+or, in `none`, each product has buyers of its own; in `together` the prices of a logit moved together, in `stockouts`
+its products are out of stock on a tenth of the days. Two days' shocks resemble each other, those of the category too.
+Every product is decided on with and without cross effects; the prices after 14 days are valued by the true demand of
+the whole category. Gains are in percent of the profit at present prices; harmed categories earn over 1 % less than
+that. `shown` is the share of categories that show an effect; the other columns on it are the error of the share of lost
+buyers who take another product, and the cover of its 90 % interval.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pandas as pd
 from pricebench import follow_plan
 from runner import Option, compute_alone, read_options
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
@@ -39,11 +40,13 @@ from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 
-KINDS = ("logit", "nested", "attraction", "together", "none")
+KINDS = ("logit", "nested", "attraction", "together", "none", "stockouts")
 SIZES = (2, 4, 6, 12)
 HORIZON = 14
 DISSIMILARITY = 0.5
 """Of a nest: buyers move twice as easily inside it."""
+SOLD_OUT = 0.015
+"""Chance per day that a product is out of stock from then on for 4 to 12 days."""
 WEEKDAYS = 1 + 0.25 * np.sin(2 * np.pi * np.arange(7) / 7)
 
 
@@ -79,14 +82,14 @@ class Category:
         buyers = units * size / float(shares.sum())
         return cls(kind, price, cost, np.log(shares / (1 - shares.sum())), slope, pairs, buyers)
 
-    def units(self, price: FloatArray) -> FloatArray:
-        """Return expected units per day at prices ``(..., M)``."""
+    def units(self, price: FloatArray, sold_out: BoolArray | None = None) -> FloatArray:
+        """Return expected units per day at prices ``(..., M)``; of a logit, some products may be ``sold_out``."""
         moved = np.log(price / self.price)
         appeal = self.appeal - self.slope * moved
         if self.kind in ("none", "attraction"):
             return np.asarray(self.buyers * np.exp(appeal + moved @ self.pairs.T) / (1 + np.exp(self.appeal).sum()))
         if self.kind != "nested":
-            chosen = np.exp(appeal)
+            chosen = np.exp(appeal) if sold_out is None else np.where(sold_out, 0.0, np.exp(appeal))
             return np.asarray(self.buyers * chosen / (1 + chosen.sum(-1, keepdims=True)))
         nest = np.arange(len(self.price)) % 2
         inner = np.exp(appeal / DISSIMILARITY)
@@ -122,7 +125,13 @@ class Category:
         shock = np.zeros((days, size + 1))
         for day in range(1, days):
             shock[day] = 0.8 * shock[day - 1] + rng.normal(size=size + 1) * ([0.10] * size + [0.12])
-        mean = self.units(price) * np.exp(shock[:, :-1] + shock[:, -1:]) * WEEKDAYS[np.arange(days) % 7][:, None]
+        sold_out = np.zeros((days, size), dtype=bool)
+        if self.kind == "stockouts":
+            for row, column in zip(*np.nonzero(rng.random((days - 20, size)) < SOLD_OUT), strict=True):
+                sold_out[row : row + rng.integers(4, 13), column] = True
+        mean = (
+            self.units(price, sold_out) * np.exp(shock[:, :-1] + shock[:, -1:]) * WEEKDAYS[np.arange(days) % 7][:, None]
+        )
         units = rng.poisson(mean * rng.gamma(20, 1 / 20, mean.shape))
         dates = pd.date_range("2025-01-06", periods=days).strftime("%Y-%m-%d")
         columns = {
@@ -134,6 +143,7 @@ class Category:
             "Ad Conversion Percentage": 8.0,
             "Total Profit": np.round((price - self.cost) * units, 2).ravel(),
             "Total Sales": np.round(price * units, 2).ravel(),
+            "In Stock": np.where(sold_out, "no", "yes").ravel(),
         }
         return pd.DataFrame(columns)
 

@@ -23,6 +23,11 @@ PRICE_DOUBT = 0.01
 LARGEST_CATEGORY = 50
 """Most products of a group that is a category; in a larger one no product takes a share worth pricing for."""
 
+SOLD_OUT = 1 / 3
+"""Log price, over the latest, that sends as many buyers to the others as a stock-out: one over the slope of a logit,
+which is 3 for an elasticity of -2.4 and a share of a fifth. Of 1/4, 1/3 and 2/5 it estimates the diversion of simulated
+categories with the least bias (benchmarks/categories.py, 2026)."""
+
 AHEAD = ("future_dates", "future_predicted")
 """Arrays of the days after the history."""
 
@@ -90,6 +95,9 @@ class ProductHistory:
 
     in_stock: BoolArray | None = None
     """``(D,)`` True on days reported as in stock, if any day was."""
+
+    sold_out: BoolArray | None = None
+    """``(D,)`` True on days without stock, reported or by the sales alone."""
 
     stock_units: FloatArray | None = None
     """``(D,)`` units in stock at the end of each day, if reported; NaN where blank."""
@@ -225,7 +233,8 @@ def sales_weights(members: Sequence[ProductHistory]) -> FloatArray:
 def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
     """Return the histories with the price of the rest of their category, ``ProductHistory.category_price``.
 
-    A product counts at its latest price after its history, and at its first one before it.
+    A product counts at its latest price after its history, at its first one before it, and at a price that sends its
+    buyers to the others on days without stock.
     """
     related = {product.product: product for product in products}
     for members in categories_of(products):
@@ -233,6 +242,9 @@ def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
         days = np.unique(np.concatenate([product.dates for product in members]))
         rows = [np.searchsorted(product.dates, days, side="right") - 1 for product in members]
         logs = [np.log(product.price / product.price[-1]) for product in members]
+        for log, product in zip(logs, members, strict=True):
+            if product.sold_out is not None:
+                log[product.sold_out] = SOLD_OUT
         moved = np.stack([log[row.clip(0)] for log, row in zip(logs, rows, strict=True)])
         total = weights @ moved
         for product, weight, own in zip(members, weights, moved, strict=True):

@@ -15,7 +15,7 @@ from pricerl.advice.sentences.verdict import substitution_words
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
-from pricerl.data.history import LARGEST_CATEGORY, History, ProductHistory, categories_of, relate
+from pricerl.data.history import LARGEST_CATEGORY, SOLD_OUT, History, ProductHistory, categories_of, relate
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.decide.category import Claim, claim_of, join_claims
@@ -87,6 +87,42 @@ def test_the_price_of_the_rest_is_the_others_mean_by_sales_over_their_latest() -
     expected = (sales[1] * np.log(20 / 22) + sales[2] * np.log(5 / 4)) / (sales[1] + sales[2])
     assert a[0] == pytest.approx(expected) and c[0] == pytest.approx(sales[1] * np.log(20 / 22) / sum(sales[:2]))
     assert b[15] == pytest.approx(0.0)
+
+
+def test_a_product_without_stock_counts_at_a_price_that_sends_its_buyers_away() -> None:
+    history = read({"a": [10.0] * 40, "b": [20.0] * 40})
+    a, b = history.products
+    assert a.sold_out is not None and not a.sold_out.any() and relate([a, b])[0].category_price.any() == 0
+    away = np.arange(40) < 5
+    first, second = relate([a, replace(b, sold_out=away)])
+    assert first.category_price == pytest.approx(np.where(away, SOLD_OUT, 0.0))
+    assert second.category_price is not None and not second.category_price.any()
+
+
+def test_days_without_stock_are_marked_whether_reported_or_found_by_the_sales() -> None:
+    rng = np.random.default_rng(0)
+    category = Category.draw("stockouts", 2, 40.0, rng)
+    rows = category.sell(365, rng)
+    for reported in (True, False):
+        text = io.StringIO()
+        (rows if reported else rows.drop(columns="In Stock")).to_csv(text, index=False)
+        found = history_from_text(text.getvalue(), "tea.csv", DataConfig(suspicious="keep")).products
+        for product in found:
+            out = (rows[rows["Product"] == product.product]["In Stock"] == "no").to_numpy()
+            assert product.sold_out is not None
+            assert (product.sold_out & ~out).sum() == 0 and product.sold_out.sum() > 0.9 * out.sum()
+
+
+def test_stock_outs_of_the_others_show_the_effect_more_surely() -> None:
+    sds = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        history = Category.draw("stockouts", 4, 20.0, rng).history(365, rng)
+        bare = relate([replace(item, sold_out=None) for item in history.products])
+        found = [find_cross_effects(each, FEW, CostConfig(), "profit") for each in (history.products, bare)]
+        sds.append([effects["p00"].prior.sd if effects else np.nan for effects in found])
+    known, unknown = np.array(sds).T
+    assert np.isfinite(known).all() and np.nanmean(known / unknown) < 0.7
 
 
 def test_only_groups_of_two_to_fifty_products_are_categories() -> None:

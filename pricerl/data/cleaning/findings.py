@@ -114,6 +114,7 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
         "ad": fill_conversion(grid[columns.AD_CONVERSION], days),
         "predicted": grid[columns.PREDICTED_SALES] * to_revenue,
         "observed": findings.masks.observed,
+        "sold_out": findings.masks.stock_out | findings.stock_outs.empty,
         "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
     recorded = grid[columns.PRODUCT_PRICE]
