@@ -86,7 +86,7 @@ MOST_STATEMENTS = {
     "runs": 264,
     "sac": 432,
     "serve": 489,
-    "shop": 384,
+    "shop": 386,
     "simulation": 117,
     "tasks": 378,
     "training": 543,

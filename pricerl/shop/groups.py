@@ -51,18 +51,22 @@ def propose_groups(known: Mapping[str, str], related: Iterable[Sequence[str]] = 
         present = [name for name in members if name in known]
         named = {groups[name] for name in present} - {""}
         if 1 < len(present) <= LARGEST_CATEGORY and len(named) < 2:
-            title = next(iter(named), _stem(present[0]) or present[0])
+            variants = [{*map(str.casefold, _VARIANT.findall(name))} for name in present]
+            title = next(iter(named), _stem(present[0], set.intersection(*variants)) or present[0])
             groups |= {name: title for name in present if not groups[name]}
     return {name: group for name, group in groups.items() if group != known[name]}
 
 
-def _stem(name: str) -> str:
-    """Return a product's name without the words for its size, colour and pack.
+def _stem(name: str, kept: Collection[str] = ()) -> str:
+    """Return a product's name without the words for its size, colour and pack, but for those that are ``kept``.
 
     >>> _stem("Green Tea, 2 x 250 g")
     'Tea'
+    >>> _stem("Earl Grey 100 g", {"grey"})
+    'Earl Grey'
     """
-    return " ".join(re.findall(r"\w+", _VARIANT.sub(" ", name)))
+    plain = _VARIANT.sub(lambda found: found[0] if found[0].casefold() in kept else " ", name)
+    return " ".join(re.findall(r"\w+", plain))
 
 
 def describe_groups(proposed: Mapping[str, str], command: str = "") -> str:

@@ -19,12 +19,13 @@ ALIKE = {
     "Cotton Shirt": ["Cotton Shirt red M", "Cotton Shirt Red XL", "Cotton Shirt - blue", "cotton shirt (3XL)"],
     "Seife": ["Seife 2er", "Seife 6 Stück", "Seife 3 x 100 g"],
     "Pens": ["Pens pack of 3", "Pens x12", "Pens 24-pack"],
+    "Earl Grey": ["Earl Grey 100 g", "Earl Grey 1 kg"],
     "A 100": ["A-100-BLACK", "A-100-WHITE"],
 }
 """Names of products that belong together, by the group that is proposed."""
 
 
-@pytest.mark.parametrize("group", ["Tea", "Cotton Shirt", "Seife", "Pens"])
+@pytest.mark.parametrize("group", ["Tea", "Cotton Shirt", "Seife", "Pens", "Earl Grey"])
 def test_names_that_differ_in_size_colour_or_pack_are_a_group(group: str) -> None:
     names = [name for several in ALIKE.values() for name in several]
     found = propose_groups(dict.fromkeys(names, ""))

@@ -58,7 +58,7 @@ def draft_approvals(
     if product is not None:
         raise UsageError(f"group {shown(group)!r}: approves all its products; leave out product")
     if group not in (known := {*groups_of(shop).values()}):
-        raise UsageError(f"group {shown(group)!r} is unknown; known are {list_names(sorted(known))}")
+        raise UsageError(f"group {shown(group)!r} is unknown; known are {list_names(sorted(known)) or 'none'}")
     found = [drafts.draft_approval(shop, name, None, by, reason) for name in waiting_in(shop, group)]
     if not found or number not in (None, *(entry["approves"] for entry in found)):
         of = "" if number is None else f" of entry {number}"
