@@ -17,6 +17,9 @@ from pricerl.sac.config import NetworkConfig
 SHIPPED = Path(__file__).with_name("weights") / "policy.safetensors"
 """Weights that ship; the text next to them says how they were trained."""
 
+SHIPPED_CATEGORY = SHIPPED.with_name("category.safetensors")
+"""Weights for categories that ship."""
+
 ABOUT = "pricerl"
 """Entry of the file's header: the observations and the network that the weights fit."""
 
@@ -31,6 +34,12 @@ def pack(agent: SACAgent, network: NetworkConfig, layout: str) -> bytes:
     kept |= dict(agent.named_buffers())
     about = json.dumps({"layout": layout, "network": asdict(network)})  # one entry: safetensors shuffles several
     return save({name: value.contiguous().cpu() for name, value in kept.items()}, {ABOUT: about})
+
+
+def read_network(path: Path) -> NetworkConfig:
+    """Return the network that a file of weights fits."""
+    with safe_open(path, "pt") as file:
+        return NetworkConfig(**json.loads(file.metadata()[ABOUT])["network"])
 
 
 def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str) -> str:

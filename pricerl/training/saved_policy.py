@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from pricerl.env.stock.category import LAYOUT
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.names import USUAL_CLASSES
@@ -16,7 +17,7 @@ from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import value_bounds
 from pricerl.sac.normalized import NormalizedAgent
-from pricerl.sac.start import pack
+from pricerl.sac.start import SHIPPED, SHIPPED_CATEGORY, pack, read_network, start_from
 from pricerl.training.algorithm import TaskSpec
 from pricerl.writing import write_file
 
@@ -38,6 +39,18 @@ def build_agent(task: TaskSpec, algorithm: SACConfig, network: NetworkConfig) ->
 def discount_of(task: TaskSpec, algorithm: SACConfig) -> float:
     """Return the discount of one env step."""
     return float(algorithm.gamma**task.days_per_step)
+
+
+def category_policy(path: Path = SHIPPED_CATEGORY) -> Callable[[Tensor], Tensor]:
+    """Return the policy for categories of any size, ``(B, K * F) -> (B, K * 2)``, from a file of weights."""
+    network = read_network(path)
+    misfit = "they are for single products"
+    if network.columns:
+        agent = build_agent(TaskSpec(network.columns, 2), SACConfig(), network)
+        misfit = start_from(path, agent, network, LAYOUT)
+    if misfit:
+        raise UsageError(f"the weights in {path} do not fit, {misfit}; train others with fit --config category")
+    return partial(agent.actor.act, deterministic=True)
 
 
 class SavedPolicy(nn.Module):
@@ -67,10 +80,17 @@ class SavedPolicy(nn.Module):
         kind = checkpoint.settings["model"].get("class_path", USUAL_CLASSES["model"])
         return bool(kind == USUAL_CLASSES["model"])
 
-    def write_weights(self, path: Path, layout: str) -> None:
-        """Write the weights for observations of a ``layout``, from which other trainings may start."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    @property
+    def layout(self) -> str:
+        """Layout of the observations of categories, which is the same for all; empty for other observations."""
+        return LAYOUT if self.network.columns else ""
+
+    def write_weights(self, folder: Path, layout: str) -> Path:
+        """Write the weights for observations of a ``layout``, from which other trainings may start; return the path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / (SHIPPED_CATEGORY if self.layout else SHIPPED).name
         write_file(path, pack(self.agent, self.network, layout))
+        return path
 
     @property
     def worker_policy(self) -> Callable[[Tensor], Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data.stock import MOST_WEEKS
-from pricerl.env.stock.category import FEATURES
+from pricerl.env.stock.category import FEATURES, LAYOUT
 from pricerl.env.stock.category_env import CategoryVectorEnv, DifferentiableCategories
 from pricerl.simulation.seller import MOST_PRODUCTS
 from pricerl.training.algorithm import Algorithm, TaskSpec
@@ -67,6 +67,7 @@ class SimulatedCategories(ReplayDataModule):
     """
 
     actor_horizon = MOST_WEEKS
+    layout = LAYOUT
     run_name = "categories"
 
     def __init__(self, num_envs: int = 32, eval_every: int = 250, products: int = 6, seed: int = 0) -> None:

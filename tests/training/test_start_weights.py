@@ -11,16 +11,19 @@ from command_line import run
 from lightning.pytorch import Trainer
 
 from pricerl.env.config import EnvConfig
+from pricerl.env.stock.category import FEATURES
+from pricerl.env.stock.category_env import CategoryVectorEnv
 from pricerl.errors import UsageError
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.sac.config import NetworkConfig, SACConfig
-from pricerl.sac.start import SHIPPED, pack, start_from
+from pricerl.sac.start import SHIPPED, SHIPPED_CATEGORY, pack, start_from
 from pricerl.simulation.seller import SellerConfig
 from pricerl.training import simulated_markets
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.saved_policy import category_policy
 
 SELLER, DEMAND = SellerConfig(market="linear", days=130, units=30.0), DemandConfig(num_draws=8)
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
@@ -107,6 +110,38 @@ def test_one_command_trains_on_simulated_sellers_and_another_exports_the_weights
     module = SACModule(PricingDataModule().task)
     layout = PricingDataModule().layout
     assert start_from(tmp_path / "out" / "policy.safetensors", module.agent, module.network, layout) == ""
+
+
+def test_the_network_for_categories_that_ships_earns_far_more_than_the_first_prices_at_any_size() -> None:
+    assert SHIPPED_CATEGORY.stat().st_size <= 200_000 and SHIPPED_CATEGORY.with_suffix(".md").exists()
+    act = category_policy()
+    for products in (1, 3, 9):
+        earned = []
+        for policy in (act, lambda seen, size=products: torch.zeros(len(seen), 2 * size)):
+            env = CategoryVectorEnv(32, products)
+            observation, _ = env.reset(seed=9)
+            total, ended = torch.zeros(32), torch.zeros(1, dtype=torch.bool)
+            while not ended.any():
+                observation, reward, ended, _, _ = env.step(policy(observation))
+                total += reward
+            earned.append(float(total.mean()))
+        assert earned[0] > 1.1 * earned[1]
+
+
+@pytest.mark.slow
+def test_one_command_trains_on_random_categories_and_another_exports_their_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_markets, "UNSEEN", 2)
+    monkeypatch.setattr(simulated_markets, "GRADIENT_PRODUCTS", 24)
+    small = ["--trainer.max_steps=2", "--model.algorithm.warmup_steps=64", "--trainer.enable_progress_bar=false"]
+    result = run(tmp_path, "fit", "--config", "category", "--model.network.hidden=[8,8]", *small)
+    assert result.code == 0, result.err
+    assert run(tmp_path, "export", "--run_name", "category", "--format", "weights", "--out", "out").code == 0
+    act = category_policy(tmp_path / "out" / "category.safetensors")
+    assert act(torch.rand(2, 5 * len(FEATURES))).shape == (2, 10)
+    with pytest.raises(UsageError, match="do not fit, they are for single products"):
+        category_policy(SHIPPED)
 
 
 def test_undescribed_observations_have_no_layout_that_weights_could_fit() -> None:

@@ -46,9 +46,14 @@ def export(words: Sequence[str]) -> int:
 def _export_weights(folder: RunFolder, out: str | None) -> int:
     """Write the weights of a run's best save, from which other trainings may start."""
     checkpoint = Checkpoint.read("best", folder.path)
-    parser = advice_parser()
-    built = parser.instantiate(merge_settings(parser, [("", without_training(stored_settings(checkpoint)))]))
-    path = Path(out or folder.path) / "policy.safetensors"
-    SavedPolicy(checkpoint).write_weights(path, build_data(PricingData, built).layout)
+    saved = SavedPolicy(checkpoint)
+    path = saved.write_weights(Path(out or folder.path), saved.layout or _seller_layout(checkpoint))
     write_lines([f"{path}"])
     return EXIT_OK
+
+
+def _seller_layout(checkpoint: Checkpoint) -> str:
+    """Return the layout of the observations of a seller's data with the settings of a checkpoint."""
+    parser = advice_parser()
+    built = parser.instantiate(merge_settings(parser, [("", without_training(stored_settings(checkpoint)))]))
+    return build_data(PricingData, built).layout

@@ -30,12 +30,16 @@ COVER_WEEKS = 4
 """Weeks of demand, in addition to the lead time, up to which an order action of 0 fills the shelf."""
 FEATURES = (
     *("price", "margin", "supply", "on_hand", "is_open", "share", "inside_share", "level", "level_sd", "common"),
-    *("weeks_left", "season", "elasticity", "clearing_gap", "static_gap", "group_gap", "leftover"),
+    *("weeks_left", "season", "slope", "clearing", "best", "best_clearance", "leftover"),
     *("room_down", "room_up", "can_order", "lead_weeks", "held", "holding_cost", "arriving"),
 )
 """Columns of a product in an observation, each in [0, 1]."""
-LEAST_ELASTICITY = 1.2
-"""Elasticity below which no best price is finite."""
+LAYOUT = f"category: {', '.join(FEATURES)}; price, order"
+"""Columns of a product in an observation and meaning of its actions, to which shipped weights must fit."""
+LEAST_SLOPE = 1.2
+"""Slope below which no best price is finite."""
+MOST_SOLD = 0.95
+"""Largest share of buyers whom clearing prices sell to."""
 
 
 class CategoryRows(NamedTuple):
@@ -297,8 +301,33 @@ def learn(state: CategoryState, price: Tensor, sold: Tensor) -> tuple[Tensor, Te
     return mean, state.variance * (1 - gain), torch.stack([common + moved, after])
 
 
+def clear_shelves(rows: CategoryRows, supply: Tensor, buyers: Tensor) -> Tensor:
+    """Return the log prices over the first ones at which buyers of the season take all supply, ``(B, K)`` each.
+
+    A logit has them in closed form; if supply exceeds buyers, it is cut to `MOST_SOLD` of them.
+    """
+    share = (supply + 0.5) / (buyers + 1e-6)
+    share = share / (share.sum(1, keepdim=True) / MOST_SOLD).clamp(min=1)
+    return (rows.appeal - (share * rows.outside[:, None] / (1 - share.sum(1, keepdim=True))).log()) / rows.slope
+
+
+def match_margins(rows: CategoryRows, price: Tensor, share: Tensor, value: Tensor) -> Tensor:
+    """Return log prices over the first ones that earn most per buyer where a unit costs ``value``, ``(B, K)`` each.
+
+    There the margin is ``1 / slope`` of the price more than a buyer earns in the whole category (Anderson, de Palma and
+    Thisse 1992), here at the present prices, in money, and shares.
+    """
+    earned = (share * (rows.share_paid * price - value)).sum(1, keepdim=True).clamp(min=0)
+    slope = rows.slope.clamp(min=LEAST_SLOPE)
+    return ((value + earned) / rows.share_paid * slope / (slope - 1) / rows.price).log()
+
+
 def observe(state: CategoryState) -> Tensor:
-    """Return the columns of `FEATURES` ``(B, K, F)``, each in [0, 1]."""
+    """Return the columns of `FEATURES` ``(B, K, F)``, each in [0, 1].
+
+    ``clearing`` is the price of `clear_shelves`, ``best`` and ``best_clearance`` are prices of `match_margins` at unit
+    cost and at the value of leftovers.
+    """
     rows = state.rows
     stock = rows.stock
     limits = rows.limits
@@ -312,18 +341,13 @@ def observe(state: CategoryState) -> Tensor:
     season = (stock.season * (weeks >= state.week) * (weeks < stock.season_end)).sum(0) / stock.season[week]
     due = torch.arange(1, MOST_LEAD_WEEKS + 1, device=price.device)[:, None, None] + state.week < stock.season_end
     supply = state.on_hand + (state.inbound * due).sum(0)
-    elasticity = rows.slope * (1 - share)
-    cost = rows.counted_cost / rows.share_paid
-
-    def gap(slope: Tensor) -> Tensor:
-        safe = slope.clamp(min=LEAST_ELASTICITY)
-        return _squash(3 * (cost * safe / (safe - 1) / price).log())
-
+    cost = rows.counted_cost
+    salvage = cost - stock.write_off(cost)
+    buyers = rows.buyers[:, None] * season * stock.season[week] * (state.mean + state.common[0]).exp()
     can_order = (stock.largest_order > 0) & (stock.season_end > state.week + stock.lead_weeks)
-    clearing = ((weekly * season + 0.5) / (supply + 0.5)).log() / elasticity
     columns = (
         _squash(2 * (price / rows.price).log()),
-        (1 - cost / price).clamp(0, 1),
+        (1 - cost / rows.share_paid / price).clamp(0, 1),
         supply / (supply + weekly * season + 1e-6),
         state.on_hand / (state.on_hand + 4 * weekly),
         (state.on_hand > 0).float(),
@@ -334,17 +358,17 @@ def observe(state: CategoryState) -> Tensor:
         _squash(2 * state.common[0]).expand_as(price),
         (stock.season_end - state.week).clamp(min=0) / MOST_WEEKS,
         season / (season + 8),
-        elasticity / (elasticity + 3),
-        _squash(3 * clearing),
-        gap(elasticity),
-        gap(rows.slope * (1 - inside)),
-        ((rows.counted_cost - stock.write_off(rows.counted_cost)) / price).clamp(0, 1),
+        rows.slope / (rows.slope + 4),
+        _squash(2 * clear_shelves(rows, supply, buyers)),
+        _squash(2 * match_margins(rows, price, share, cost)),
+        _squash(2 * match_margins(rows, price, share, salvage)),
+        (salvage / price).clamp(0, 1),
         (1 - limits.floor / price).clamp(0, 1),
         (1 - price / limits.ceiling).clamp(0, 1),
         can_order.float(),
         stock.lead_weeks / MOST_LEAD_WEEKS,
         state.held / (state.held + (stock.lead_weeks + COVER_WEEKS) * weekly),
-        (10 * (stock.storage_fee + rows.counted_cost * stock.spoilage) / price).clamp(0, 1),
+        (10 * (stock.storage_fee + cost * stock.spoilage) / price).clamp(0, 1),
         state.inbound[0] / (state.inbound[0] + weekly),
     )
     return torch.stack(columns, 2)
