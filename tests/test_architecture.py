@@ -70,7 +70,7 @@ MOST_STATEMENTS = {
     "data/reading": 789,
     "data/reading/sources": 438,
     "decide": 453,
-    "env": 533,
+    "env": 535,
     "env/stock": 248,
     "evaluation": 565,
     "evaluation/card": 99,

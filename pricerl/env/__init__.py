@@ -4,6 +4,8 @@ import gymnasium
 
 ENV_ID = "pricerl/Pricing-v1"
 CATEGORY_ID = "pricerl/Category-v0"
+STOCK_ID = "pricerl/PriceAndStock-v0"
+"""A category of one product whose orders are the policy's, too."""
 
 
 def register_envs() -> None:
@@ -11,7 +13,9 @@ def register_envs() -> None:
     if ENV_ID not in gymnasium.registry:
         module = "pricerl.env.pricing"
         gymnasium.register(ENV_ID, f"{module}:PricingEnv", vector_entry_point=f"{module}:ArrayVectorEnv")
-        gymnasium.register(CATEGORY_ID, "pricerl.env.stock.category_env:CategoryEnv")
+        category = "pricerl.env.stock.category_env:CategoryEnv"
+        gymnasium.register(CATEGORY_ID, category)
+        gymnasium.register(STOCK_ID, category, kwargs={"products": 1, "orders": True})
 
 
 register_envs()

@@ -11,7 +11,7 @@ from gymnasium.vector import SyncVectorEnv
 from shops.weekly_shelf import WeeklyShelf
 
 from pricerl.data.stock import Stock
-from pricerl.env import CATEGORY_ID
+from pricerl.env import CATEGORY_ID, STOCK_ID
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import tabulate_units
 from pricerl.env.stock.category import (
@@ -68,6 +68,12 @@ def test_gymnasium_accepts_the_env_and_its_vector_wrapper(orders):
         assert observation.min() >= 0 and observation.max() <= 1 and not truncated.any()
         ended |= terminated
     assert ended.all()
+
+
+def test_price_and_stock_is_a_category_of_one_with_orders():
+    env = gymnasium.make(STOCK_ID).unwrapped
+    check_env(env)
+    assert env.action_space.shape == (1, 2)
 
 
 def test_rows_of_a_learner_live_the_weeks_of_the_env():

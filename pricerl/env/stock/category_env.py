@@ -97,9 +97,10 @@ class CategoryEnv(gymnasium.Env[Array, Array]):
     """Price, and perhaps reorder, the products of a category whose shelves may empty, once a week.
 
     ## Action space
-    ``Box(-1, 1, (K,))``: for each product a share of the largest price change, projected onto the guardrails. Orders
-    then follow a base stock. With ``orders`` it is ``Box(-1, 1, (K, 2))``; the second number fills the shelf: -1 orders
-    nothing, 0 up to what buyers want during the lead time and four weeks more, 1 to twice that.
+    ``Box(-1, 1, (K,))``: for each product a price, -1 the lowest and 1 the highest that the fixed guardrails allow, 0
+    the first one, projected onto what one week may change. Orders then follow a base stock. With ``orders`` it is
+    ``Box(-1, 1, (K, 2))``; the second number fills the shelf: -1 orders nothing, 0 up to what buyers want during the
+    lead time and four weeks more, 1 to twice that.
 
     ## Observation space
     ``Box(0, 1, (K, F))``: a row per product with the columns `FEATURES` of ``pricerl.env.stock.category``: price,
