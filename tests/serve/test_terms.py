@@ -13,6 +13,8 @@ from command_line import run, seller_lines, write_lines
 from fastapi.testclient import TestClient
 from served_shop import entries, program_of
 
+from pricerl.shop.database import writing
+
 LIMITS = "/api/shops/seller/limits"
 PUBLISHING = "/api/shops/seller/publishing"
 
@@ -119,6 +121,20 @@ def test_a_limit_that_the_current_price_breaks_needs_an_approver_who_confirms_it
     for limits, found in (({"floor": 12}, "in force already"), ({"floor": 13}, "floor 13"), ({"flor": 1}, "none of")):
         assert found in refused(approver.put(LIMITS, json={"limits": limits}), 400)
     assert "no price leaves" in refused(approver.put(LIMITS, json={"limits": {"min_margin": 0.9}, "force": True}), 400)
+
+
+def test_an_approver_approves_all_changes_of_a_group_and_an_editor_none(folder: Path, approver: TestClient) -> None:
+    assert approver.post(PUBLISHING, json={"mode": "manual"}).status_code == 200
+    approve = "/api/shops/seller/approve"
+    assert "is unknown" in refused(approver.post(approve, json={"group": "tea"}), 400)
+    with writing(folder / "checkpoints/seller/shop.db") as database:
+        database.run("UPDATE product SET category = 'tea'")
+    assert "only an approver" in refused(program_of(folder, "editor").post(approve, json={"group": "tea"}), 403)
+    assert "no change of entry 1 waits" in refused(approver.post(approve, json={"group": "tea", "number": 1}), 400)
+    assert charged(approver)[0] == []
+    made = approver.post(approve, json={"group": "tea", "reason": "agreed"}).json()
+    assert (made["kind"], made["product"], made["price"]) == ("approval", "seller", 9.5)
+    assert charged(approver)[0] == [9.5]
 
 
 def test_changed_values_are_taken_by_every_step_of_a_week_that_accepts_them(

@@ -58,8 +58,10 @@ class WorkList:
         """Number of products by kind."""
         self.moves: Counter[int] = Counter()
         """Number of prices that go up (1), down (-1) or stay (0)."""
+        self.gains: dict[str, list[Sequence[float]]] = {}
+        """Known gains by measure, mean and 90 % limits each, of products outside such categories."""
         self.members: dict[str, list[Summary]] = {}
-        """Summaries of the products of each category that shows an effect; of all others under an empty name."""
+        """Summaries of the products of each category that shows an effect."""
         self.tested: list[Sequence[Record]] = []
         """Scores of each product with a backtest."""
         self.lacking = 0
@@ -76,7 +78,10 @@ class WorkList:
     def add(self, product: Record | StoredAdvice) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
         found = product.summary if isinstance(product, StoredAdvice) else Summary.of(product)
-        self.members.setdefault(found.category, []).append(found)
+        if found.category:
+            self.members.setdefault(found.category, []).append(found)
+        elif found.gain:
+            self.gains.setdefault(found.measure, []).append(found.gain)
         if found.scores:
             self.tested.append(found.scores)
         self.lacking += found.lacks_evidence
@@ -106,7 +111,7 @@ class WorkList:
 
         A category counts as a whole, so that a buyer who moves inside it counts once.
         """
-        gains: dict[str, list[Sequence[float]]] = {}
+        gains = {measure: [*known] for measure, known in self.gains.items()}
         for category, members in self.members.items():
             together = self._together(category)
             for item in members[:1] if together else members:
