@@ -35,7 +35,19 @@ from pricerl.data.days import WEEK
 from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS
 from pricerl.env.noise import tabulate_units
 from pricerl.env.stock.category import COMMON_KEPT as FADING
-from pricerl.env.stock.category import SIZE, CategoryRows, CategoryState, allow, believe, decide, settle, start, step
+from pricerl.env.stock.category import (
+    FEATURES,
+    SIZE,
+    CategoryRows,
+    CategoryState,
+    allow,
+    believe,
+    decide,
+    observe,
+    settle,
+    start,
+    step,
+)
 from pricerl.env.stock.category_env import draw_categories, limit_prices
 from pricerl.env.stock.shelf import LEVEL_DRIFT
 from pricerl.market.stock_tensors import StockRows
@@ -67,7 +79,18 @@ SEPARATE, JOINT, POLICY = "MPC, product by product", "MPC, joint", "policy that 
 Policy = Callable[[CategoryState], tuple[Tensor, Tensor]]
 
 
-class TrainingShops:
+class Foreseen:
+    """True log demand of all weeks, which no policy sees but the clairvoyant one."""
+
+    log_demand: Tensor
+    """``(20, B, K)``"""
+
+    def foresee(self, state: CategoryState, weeks: int) -> Tensor:
+        """Return the true path of the remaining weeks, ``(1, T, B, K)``."""
+        return self.log_demand[None, state.week : state.week + weeks]
+
+
+class TrainingShops(Foreseen):
     """Shops as in training: the model is true but for its levels."""
 
     def __init__(self, count: int, products: int, orders: bool, seed: int) -> None:
@@ -80,6 +103,13 @@ class TrainingShops:
         self.rows = scaled(rows._replace(**picked, limits=limit_prices(picked["price"]), stock=stock))
         self._first = self.rows.level_sd * torch.randn(count, products, generator=generator)
         self._noise = torch.randn(MOST_WEEKS, 4, count, products, generator=generator)
+        common = torch.zeros(count, 1)
+        shocks = []
+        for noise in self._noise[:WEEKS, 3, :, :1]:
+            common = FADING * common + self.rows.common_sd[:, None] * noise
+            shocks.append(common)
+        level = self._first + LEVEL_DRIFT * self._noise[:WEEKS, 0].cumsum(0)
+        self.log_demand = level + torch.stack(shocks)
         self._table = tabulate_units(torch.tensor([SIZE]))
 
     def open(self) -> CategoryState:
@@ -92,7 +122,7 @@ class TrainingShops:
         return after, week.profit.sum(1)
 
 
-class OtherShops:
+class OtherShops(Foreseen):
     """Shops of another maker, of which every policy sees a logit that resembles them around their present prices."""
 
     def __init__(self, kind: str, count: int, products: int, orders: bool, seed: int) -> None:
@@ -106,11 +136,12 @@ class OtherShops:
         jump = np.where(rng.random(shape[1:]) < JUMPS, JUMP * rng.choice([-1, 1], shape[1:]), 0.0)
         jump_week = rng.integers(2, WEEKS, shape[1:])
         common = np.zeros((count, 1))
-        self._level = np.zeros(shape)
+        levels = np.zeros(shape)
         for week in range(WEEKS):
             level = KEPT * level + (1 - KEPT) * jump * (week >= jump_week) + LEVEL_SHOCK * rng.normal(size=shape[1:])
             common = COMMON_KEPT * common + COMMON_SD * rng.normal(size=(count, 1))
-            self._level[week] = level + common
+            levels[week] = level + common
+        self.log_demand = torch.tensor(levels, dtype=torch.float32)
         self._luck = rng.random((WEEKS, WEEK, count, products))
         self._late = rng.random((WEEKS, count, products)) < 0.1
 
@@ -181,7 +212,7 @@ class OtherShops:
         for luck in self._luck[state.week]:
             shown = np.where(left > 0, charged, self._away * state.rows.price.double().numpy())
             mean = np.stack([shop.units(at) for shop, at in zip(self._shops, shown, strict=True)])
-            mean = np.where(left > 0, mean * np.exp(self._level[state.week]), 0.0)
+            mean = np.where(left > 0, mean * np.exp(self.log_demand[state.week].double().numpy()), 0.0)
             asked = nbinom.ppf(luck, NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean))
             demand += asked
             left = np.maximum(left - asked, 0)
@@ -247,31 +278,47 @@ class ConstantPrices:
         return allow(state, self._price, decide(state, torch.zeros_like(state.price))[1])
 
 
+def follow_rule(state: CategoryState) -> tuple[Tensor, Tensor]:
+    """Return the best price per buyer or, where nothing can be reordered, the clearing price if that is higher."""
+    squashed = 2 * observe(state) - 1
+    places = [FEATURES.index(name) for name in ("best", "best_clearance", "clearing")]
+    best, clearance, clearing = (squashed / (1 - squashed.abs()) / 2)[..., places].unbind(-1)
+    goal = torch.where(state.rows.stock.largest_order > 0, best, torch.maximum(clearance, clearing))
+    return allow(state, state.rows.price * goal.exp(), decide(state, torch.zeros_like(state.price))[1])
+
+
 def learned(weights: Path | None) -> Policy:
     """Return the policy of a file of weights, or the one that ships."""
     act = category_policy() if weights is None else category_policy(weights)
     return lambda state: decide(state, act(state.observation).view(*state.price.shape, 2))
 
 
-def policies(plain: Path | None, paths: int) -> dict[str, Callable[[], Policy]]:
+Shops = TrainingShops | OtherShops
+
+
+def policies(plain: Path | None, paths: int) -> dict[str, Callable[[Shops], Policy]]:
     """Return makers of the policies by name."""
-    made: dict[str, Callable[[], Policy]] = {
-        "present prices": lambda: lambda state: decide(state, torch.zeros_like(state.price)),
-        "best constant prices, product by product": lambda: ConstantPrices(separate=True),
-        "best constant prices, joint": lambda: ConstantPrices(separate=False),
-        SEPARATE: lambda: CategoryPlanner(separate=True),
-        JOINT: CategoryPlanner,
-        POLICY: lambda: learned(None),
+    made: dict[str, Callable[[Shops], Policy]] = {
+        "present prices": lambda shops: lambda state: decide(state, torch.zeros_like(state.price)),
+        "best constant prices, product by product": lambda shops: ConstantPrices(separate=True),
+        "best constant prices, joint": lambda shops: ConstantPrices(separate=False),
+        "rule: best or clearing price": lambda shops: follow_rule,
+        SEPARATE: lambda shops: CategoryPlanner(separate=True),
+        JOINT: lambda shops: CategoryPlanner(),
+        "MPC, joint, knows levels and shocks": lambda shops: CategoryPlanner(foresee=shops.foresee),
+        POLICY: lambda shops: learned(None),
     }
     if paths:
         generator = torch.Generator().manual_seed(0)
         foresee = partial(draw_paths, count=paths, generator=generator)
-        made["MPC, joint, paths from the belief"] = lambda: CategoryPlanner(foresee=foresee)
-    return made | ({"SAC without the gradient": lambda: learned(plain)} if plain is not None else {})
+        made["MPC, joint, paths from the belief"] = lambda shops: CategoryPlanner(foresee=foresee)
+    if plain is not None:
+        made["SAC without the gradient"] = lambda shops: learned(plain)
+    return made
 
 
 @torch.no_grad()
-def play(shops: TrainingShops | OtherShops, policy: Policy) -> tuple[FloatArray, float]:
+def play(shops: Shops, policy: Policy) -> tuple[FloatArray, float]:
     """Return the profit of the season ``(B,)`` over the usual one, and milliseconds per decision."""
     state = shops.open()
     total = torch.zeros(len(state.price))
@@ -307,7 +354,7 @@ def main() -> None:
             for name, make in made.items():
                 given = (count, size, options.orders, options.seed)
                 shops = TrainingShops(*given) if kind == "random" else OtherShops(kind, *given)
-                profit, spent = play(shops, make())
+                profit, spent = play(shops, make(shops))
                 found[name].append(profit)
                 times[name].append(spent)
         table = pd.DataFrame({name: 100 * np.concatenate(parts) for name, parts in found.items()})
