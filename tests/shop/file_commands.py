@@ -113,7 +113,7 @@ class FileKeepers(World):
     def file_of_advice(self, chance: random.Random) -> FileRead | None:
         """Return the file from which an advice is made: one that was read earlier, a fresh one, or none."""
         file, self.early = self.early, None
-        if file is None and chance.random() < 0.03:
+        if file is None and chance.random() < 0.02:
             file = FileRead(self.seller.file(chance, self.model), chance.choice(ANSWERS), advises=True)
         return file
 

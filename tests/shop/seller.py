@@ -160,7 +160,7 @@ class Seller:
         if kind in ("whole", "last", "older") and chance.random() < 0.5:
             days = sorted({day for _, day in values})
             if chance.random() < 0.3:
-                self.cancelled.add(f"{chance.choice(days[-2:])}/{chance.randrange(NUMBERS)}")
+                self.cancelled.add(f"{chance.choice((days[0], *days[-2:]))}/{chance.randrange(NUMBERS)}")
             made = file_of_orders(kind, values, self.units, self.cancelled, chance)
             return self.labels.apply(made, chance)
         made = SellersFile(kind, {cell: (*own, None) for cell, own in values.items()}, currency=currency)

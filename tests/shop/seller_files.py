@@ -113,7 +113,8 @@ def file_of_orders(
         count = units(name, date.fromisoformat(day))
         for at in range(begin if day == days[0] else 0, end if day == days[-1] else NUMBERS):
             number = f"{day}/{at}"
-            numbers.add(number)
+            if number not in cancelled or at < NUMBERS - 1:  # the export lacks the last one if it was cancelled
+                numbers.add(number)
             own = count // NUMBERS + (at < count % NUMBERS)
             if number not in cancelled:
                 lines[name, day, number] = (float(own), round(own * sales / count, 2))

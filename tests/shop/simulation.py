@@ -39,7 +39,7 @@ COMMANDS = 40
 WEIGHTS = {
     **{"wait": 12, "predict": 16, "fit": 3, "rollback": 3, "override": 12, "pause": 4, "resume": 8, "approve": 9},
     **{"start": 9, "read": 3},
-    **{"stage": 5, "decide": 5, "reject": 2, "limits": 9, "publishing": 5, "add": 1, "look": 5, "hold": 4},
+    **{"stage": 5, "decide": 5, "reject": 2, "limits": 9, "publishing": 5, "add": 0.4, "look": 5, "hold": 4},
     **{"copy": 1, "back_up": 1, "restore": 1, "rename": 1, "load": 0},
 }
 """How often each kind of command comes, of about 100."""
@@ -66,6 +66,11 @@ def commands_of(seed: int, count: int = COMMANDS) -> list[Command]:
             breaks = Break(chance.choice(kinds), at, on)
         found.append(Command(kind, chance.getrandbits(30), breaks))
     return found
+
+
+def count_files(commands: Sequence[Command]) -> int:
+    """Return how many files are added by commands."""
+    return sum(command.kind == "add" for command in commands)
 
 
 class Shopkeepers(FileKeepers):
