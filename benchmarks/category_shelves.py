@@ -12,7 +12,8 @@ meets all policies. Stock is 0.6 to 1.4 of what present prices would sell, with 
 
 Gains are over planning product by product, in percent of the profit of the same weeks at present prices; ``joint`` is
 the paired difference to joint planning. Harmed shops lose over 1 %. ``--plain`` adds a policy of other weights, such
-as those of ``fit --config category --model.algorithm.actor_horizon 0``.
+as those of SAC without the gradient: ``fit --config category --model.algorithm.actor_horizon 0
+--model.algorithm.batch_size 256 --model.algorithm.actor_lr 0.001 --trainer.max_steps 5000``.
 """
 
 from __future__ import annotations
