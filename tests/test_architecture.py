@@ -71,7 +71,7 @@ MOST_STATEMENTS = {
     "data/reading/sources": 438,
     "decide": 453,
     "env": 535,
-    "env/stock": 248,
+    "env/stock": 247,
     "evaluation": 565,
     "evaluation/card": 99,
     "experiments": 307,

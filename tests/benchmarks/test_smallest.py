@@ -17,7 +17,7 @@ SMALLEST = (
     "calibration mixed --sellers 1 --truths constant --out {folder}/mixed.csv",
     "calibration run --sellers 2 --out {folder}/ranks.csv",
     "catalogue --products 4 --days 120 --updates 5 --cores 1",
-    "category_shelves --shops 2 --sizes 2 --kinds random nested --paths 2",
+    "category_shelves --shops 1 --sizes 2 --kinds nested --paths 2",
     "loop_product --sellers 1 --units 8 --weeks 1 --rules gate account tests greedy",
     "mutation_reading --files 20",
     "night --products 2 --nights 1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,6 @@ from pricerl.guardrails.limits import PriceLimits
 from pricerl.market.stock_tensors import StockRows
 
 Array = NDArray[np.float32]
-Maker = Callable[[int, int, torch.Generator | None], CategoryRows]
-"""``(number, products, generator) -> rows`` of random categories."""
-
 LARGEST_CHANGE = 0.15
 """Largest weekly change of a price in random categories."""
 PRICE_RANGE = (0.6, 1.5)
@@ -43,12 +40,11 @@ class CategoryVectorEnv:
     last observation.
     """
 
-    def __init__(self, num_envs: int = 64, products: int = 6, maker: Maker | None = None) -> None:
+    def __init__(self, num_envs: int = 64, products: int = 6) -> None:
         self.num_envs = num_envs
         self.products = products
         self.single_observation_space: spaces.Space[Any] = spaces.Box(0.0, 1.0, (products * len(FEATURES),), np.float32)
         self.single_action_space: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (products * 2,), np.float32)
-        self._maker = maker or draw_categories
         self._table = tabulate_units(torch.tensor([SIZE]))
         self._generator = torch.Generator()
         self._generator.manual_seed(int(torch.randint(2**31, ()).item()))
@@ -58,7 +54,7 @@ class CategoryVectorEnv:
         """Draw new categories; return observation ``(B, K * F)`` and an empty info."""
         if seed is not None:
             self._generator.manual_seed(seed)
-        self.state = open_season(self._maker, self.num_envs, self.products, self._generator)
+        self.state = open_season(self.num_envs, self.products, self._generator)
         return self.state.observation, {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
@@ -85,9 +81,9 @@ class CategoryVectorEnv:
         return bool(self.state.week >= self.state.rows.stock.season_end[0, 0])
 
 
-def open_season(maker: Maker, count: int, products: int, generator: torch.Generator | None) -> CategoryState:
+def open_season(count: int, products: int, generator: torch.Generator | None) -> CategoryState:
     """Return the state of random categories, all with the season of the first one."""
-    rows = maker(count, products, generator)
+    rows = draw_categories(count, products, generator)
     end = rows.stock.season_end[:1, :1].expand_as(rows.stock.season_end)
     rows = rows._replace(stock=rows.stock._replace(season_end=end))
     return start(rows, rows.level_sd * torch.randn(rows.price.shape, generator=generator))
@@ -117,7 +113,7 @@ class CategoryEnv(gymnasium.Env[Array, Array]):
     the category's usual profit. ``info["profit"]`` has the money.
 
     ## Starting state
-    A new random category per episode, by ``maker``; the season lasts 8 to 26 weeks.
+    A new random category per episode, as in the training of the network that ships; the season lasts 8 to 26 weeks.
 
     ## Episode end
     Terminates at the end of the season; never truncated.
@@ -128,13 +124,12 @@ class CategoryEnv(gymnasium.Env[Array, Array]):
     Args:
         products: ``K``.
         orders: whether the action orders, too.
-        maker: function that draws categories; those on which the network that ships has learned if absent.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it as an instance variable
 
-    def __init__(self, products: int = 6, orders: bool = False, maker: Maker | None = None) -> None:
-        self._rows = CategoryVectorEnv(1, products, maker)
+    def __init__(self, products: int = 6, orders: bool = False) -> None:
+        self._rows = CategoryVectorEnv(1, products)
         self.observation_space = spaces.Box(0.0, 1.0, (products, len(FEATURES)), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (products, 2) if orders else (products,), np.float32)
 
@@ -168,7 +163,7 @@ class DifferentiableCategories:
     def start(self) -> CategoryState:
         """Return the rows before the first week, in categories of one random size of `SIZES`."""
         products = SIZES[int(torch.randint(len(SIZES), ()))]
-        return open_season(draw_categories, max(self.num_rows // products, 1), products, None)
+        return open_season(max(self.num_rows // products, 1), products, None)
 
     def step(self, state: CategoryState, action: Tensor) -> tuple[CategoryState, Tensor, Tensor]:
         """Charge and order by actions ``(B, K * 2)``; return states, rewards and discounts ``(B,)``, 0 at the end."""
