@@ -348,7 +348,7 @@ class Shop:
 
         One that it has not is a ``UsageError`` that lists all, one whose model was changed a ``CheckpointError``.
         """
-        with reading(self.log_path) as database:
+        with writing(self.log_path) as database:  # an older shop gets the table
             hashes: dict[str, str] = dict(database.run("SELECT name, hash FROM model"))
         known = [item for item in self.folder.generations() if item.name in hashes]
         used = Generation(self.folder.path / self.generation)
