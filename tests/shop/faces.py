@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from breaks import simulated
 from simulation import Shopkeepers, commands_of
 from world import BrokenRuleError, demand
 
+from pricerl.cli.commands import decisions
 from pricerl.cli.main import main
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
@@ -46,7 +48,9 @@ class Faces(Shopkeepers):
     def compare(self, folder: Path, words: Sequence[str]) -> None:
         """Run a command in a copy, and compare the tables of prices."""
         said = io.StringIO()
-        with contextlib.chdir(folder.parents[1]), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        quiet = patch.object(decisions, "_advised", lambda *_: None)  # made-up advice has no figures to print
+        streams = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
+        with quiet, contextlib.chdir(folder.parents[1]), streams[0], streams[1]:
             code = main(list(words))
         demand(code == 0, "the command line says", code, said.getvalue())
         tables = [(path / "prices.csv").read_bytes() for path in (self.folder, folder)]

@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(DAYS, "if len({*steps}) > 1:", "if len({*steps}) > 2:"),
     Mutant(DAYS, "file = excluded.file, ", ""),
     Mutant(DAYS, "{**known_names(database), **rows.aliases}", "rows.aliases"),
-    Mutant(ROWS, "orders._replace(lines=lines.groupby", "orders._replace(lines=lines) if True else (lines.groupby"),
+    Mutant(ROWS, "lines = lines.groupby(", "lines = lines if True else lines.groupby("),
     Mutant(ROWS, "frame[twice].sort_values(columns.TOTAL_SALES)", "frame[twice]"),
     Mutant(NAMES, "rows = rows.renamed(known_names(database))", "rows = rows"),
     Mutant(NAMES, "for name in products if name not in present]", "for name in products]"),

@@ -104,8 +104,8 @@ class Rows:
         orders = self.orders
         if orders is not None:
             lines = orders.lines.replace({"product": dict(names)})
-            keys = ["product", "day", "number"]
-            orders = orders._replace(lines=lines.groupby(keys, as_index=False)[["units", "revenue"]].sum())
+            lines = lines.groupby(["product", "day", "number"], as_index=False)[["units", "revenue"]].sum()
+            orders = orders._replace(lines=lines.round({"units": DECIMALS, "revenue": DECIMALS}))
         return replace(self, frame=frame, lost=lost, orders=orders)
 
     def select(self, products: Collection[str]) -> Rows:
