@@ -171,6 +171,7 @@ def persistent_shop(make_product, seed, days=60, elasticity=-3.0):
     return make_product(np.round(20 * np.exp(x), 2), sold, own_price=np.arange(DAYS + days) >= DAYS)
 
 
+@pytest.mark.slow
 def test_a_kept_price_of_a_repricer_shows_no_response(make_product, prepare):
     shops = [persistent_shop(make_product, seed) for seed in range(8)]
     kinds, covered, draws = elasticities_of(prepare, shops, -3.0)

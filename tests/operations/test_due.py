@@ -101,6 +101,7 @@ def test_only_products_with_something_new_are_read_and_one_other(shop: Path, mon
     assert {*data.catalogue} == {*NAMES}, "the number of all decides what is computed of one"
 
 
+@pytest.mark.slow
 def test_a_category_is_decided_on_as_a_whole_while_its_products_replace_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,7 +228,7 @@ def markets(unsold: ProductHistory, prepare: Callable[..., DataPreprocessor]) ->
     return {name: _market(prepare(unsold), cost) for name, cost in UNIT_COSTS.items()}
 
 
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
 def test_no_path_publishes_a_change_that_does_not_pay(
     markets: dict[str, Market], unsold: ProductHistory, every: int
 ) -> None:
