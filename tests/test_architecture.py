@@ -63,7 +63,7 @@ MOST_STATEMENTS = {
     "advice/report": 371,
     "advice/sentences": 427,
     "cli": 610,
-    "cli/commands": 558,
+    "cli/commands": 557,
     "data": 506,
     "data/cleaning": 637,
     "data/platforms": 453,

@@ -331,10 +331,10 @@ class Shop:
                 after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
             database.keep_fact(MODEL, after.generation)
             if read is not None:
-                replace(now)._keep_files(database, read)  # days may have passed since it was opened
+                after._keep_files(database, read)
             if uses is not None and advice is not None:
-                model = (uses.name, hash_file(uses.model))
-                database.run("INSERT INTO model VALUES (?, ?) ON CONFLICT (name) DO NOTHING", model)
+                kept = "INSERT INTO model VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET hash = excluded.hash"
+                database.run(kept, (uses.name, hash_file(uses.model)))
             if advice is not None:
                 advice.keep(database, fresh, {name: entry["id"] for name, entry in after.newest.items()})
         try:

@@ -57,7 +57,7 @@ FAR = 3.0
 """Factor between two prices of one product that is asked about: another product, currency or unit."""
 
 MOST_LISTED = 5
-"""Most changed values that a message lists."""
+"""Most changed values, products or groups that a message lists."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,11 @@ from pricerl.data.history import LARGEST_CATEGORY
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import list_names
 from pricerl.shop.database import Database
-from pricerl.shop.days import last_groups
+from pricerl.shop.days import MOST_LISTED, last_groups
 from pricerl.terminal import print_notes, shown
 
 GROUPED = "groups"
 """Value of ``--accept`` that puts products together that seem to be sizes, colours or packs of one product."""
-
-MOST_LISTED = 5
-"""Most groups that a sentence lists."""
 
 _VARIANTS = (
     r"(?:pack|set|box) of \d+",

@@ -151,12 +151,11 @@ def _record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -
     """Append decisions to the log, and print each with its effect, and the outbox after it."""
     shop = shop_of(options)
     written, after = shop.record(draft)
-    made = [entry for entry in written if entry["kind"] != "repair"]
-    for entry in made:
+    for entry in written:
         *_, content = drafts.entry_cells(entry, after)
         expected = _expected_lines(after, entry) if entry["kind"] == orders.OVERRIDE else _split_lines(after, entry)
         write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *expected])
-    follows = FOLLOWS.get(made[-1]["kind"])
+    follows = FOLLOWS.get(written[-1]["kind"])
     write_lines([*([follows] if follows else []), *outbox_lines(after)])
     return EXIT_OK
 
