@@ -10,35 +10,50 @@ Every product is decided on with and without cross effects; the prices after 14 
 the whole category. Gains are in percent of the profit at present prices; harmed categories earn over 1 % less than
 that. `shown` is the share of categories that show an effect; the other columns on it are the error of the share of lost
 buyers who take another product, and the cover of its 90 % interval.
+
+With ``--shelves`` each product has .6 to 1.4 of what 20 weeks at present prices would sell, and no more: the decided
+prices of these weeks are lived through day by day, by the same luck for all, and buyers of an empty shelf go next door.
+Gains then are in percent of the profit of 20 weeks at present prices without a limit; ``plan`` has the planned prices
+without the gate, where the search begins with the policy, at present prices, or for each product alone.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
-from dataclasses import dataclass
+from argparse import Namespace
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
+import torch
 from pricebench import follow_plan
 from runner import Option, compute_alone, read_options
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
+from pricerl.data.days import WEEK
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
+from pricerl.data.stock import Stock
 from pricerl.decide.case import Case, Proposed
 from pricerl.decide.chain import decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
+from pricerl.env.stock.category import FEATURES
+from pricerl.evaluation.stock.plan import plan_half_years
+from pricerl.evaluation.stock.product import StockedProduct
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cross_effects import find_cross_effects
+from pricerl.market.cross_effects import CrossEffect, find_cross_effects
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.rollout import Policy
+from pricerl.training.saved_policy import act_on_shelves
 
 KINDS = ("logit", "nested", "attraction", "together", "none", "stockouts")
 SIZES = (2, 4, 6, 12)
@@ -47,6 +62,11 @@ DISSIMILARITY = 0.5
 """Of a nest: buyers move twice as easily inside it."""
 SOLD_OUT = 0.015
 """Chance per day that a product is out of stock from then on for 4 to 12 days."""
+WEEKS = 20
+"""Of a season with shelves."""
+FUTURES = 16
+AWAY = 10.0
+"""Factor of the price at which a sold-out product sends its buyers next door."""
 WEEKDAYS = 1 + 0.25 * np.sin(2 * np.pi * np.arange(7) / 7)
 
 
@@ -168,12 +188,88 @@ def decide(market: Market) -> FloatArray:
     return np.array(prices)
 
 
-def measure(kind: str, days: int, units: float, seed: int) -> dict[str, float]:
+def draw_stocks(category: Category, rng: np.random.Generator) -> list[Stock]:
+    """Draw the shelf of each product."""
+    size = len(category.price)
+    cover = WEEKS * WEEK * rng.uniform(0.6, 1.4) * np.exp(rng.normal(0.0, 0.25, size))
+    terms = {"season_end": WEEKS, "largest_order": 0.0}
+    pairs = zip((category.units(category.price) * cover).round().tolist(), category.cost.tolist(), strict=True)
+    return [Stock(units, storage_fee=0.004 * cost, leftover_value=0.3 * cost, **terms) for units, cost in pairs]
+
+
+def never(product: Product, horizon: int) -> NoReturn:
+    """Propose nothing: a shelf has its own plan."""
+    raise NotImplementedError
+
+
+def open_season(market: Market, stocks: list[Stock], policy: Policy = act_on_shelves) -> dict[int, StockedProduct]:
+    """Return the planned shelves of a category."""
+    products = tuple(replace(item, stock=stock) for item, stock in zip(market.products, stocks, strict=True))
+    dynamics = Dynamics(replace(market, products=products), RewardConfig("profit"), GuardrailConfig())
+    return plan_half_years(dynamics, policy)
+
+
+def weeks_of(season: dict[int, StockedProduct], advised: bool) -> FloatArray:
+    """Return the prices of every week ``(20, M)``, in money, as advised or as planned."""
+    weeks = []
+    for _, stocked in sorted(season.items()):
+        if advised:
+            case = Case(stocked.product, never, DecisionConfig(), HORIZON, stocked=stocked)
+            stocked.charge(decide_price(case).path.price)
+        weeks.append((stocked.charged if advised else stocked.planned)[:WEEKS, stocked.place].double().numpy())
+    return np.stack(weeks, 1)
+
+
+def live(category: Category, weeks: FloatArray, stocks: list[Stock]) -> float:
+    """Return the mean profit of weekly prices ``(20, M)`` over some futures, in money."""
+    rng = np.random.default_rng(0)
+    first, fee, rest = np.array([(item.on_hand, item.storage_fee, item.leftover_value) for item in stocks]).T
+    left = np.tile(first, (FUTURES, 1))
+    level = 0.25 * rng.normal(size=left.shape)
+    common = np.zeros((FUTURES, 1))
+    money = -float(first @ category.cost)
+    for price in weeks:
+        level = 0.95 * level + 0.08 * rng.normal(size=left.shape)
+        common = 0.6 * common + 0.12 * rng.normal(size=common.shape)
+        for _ in range(WEEK):
+            mean = category.units(np.where(left > 0, price, AWAY * category.price)) * np.exp(level + common)
+            sold = np.minimum(rng.poisson(mean * rng.gamma(20, 1 / 20, mean.shape)), left)
+            left -= sold
+            money += float((sold @ price).mean())
+        money -= float((left @ fee).mean())
+    return money + float((left @ rest).mean())
+
+
+def measure_shelves(
+    category: Category, prepared: DataPreprocessor, effects: dict[str, CrossEffect], rng: np.random.Generator
+) -> dict[str, float]:
+    """Return what one category earns on its shelves, in percent of the usual profit."""
+    stocks = draw_stocks(category, rng)
+    alone = open_season(fit_market(prepared, conversions=False), stocks)
+    market = fit_market(prepared, conversions=False, cross=effects)
+    together = open_season(market, stocks)
+    searched = open_season(market, stocks, lambda seen: torch.zeros(len(seen), 2 * seen.shape[1] // len(FEATURES)))
+    weeks = {
+        "alone": weeks_of(alone, advised=True),
+        "together": weeks_of(together, advised=True),
+        "plan": weeks_of(together, advised=False),
+        "no policy": weeks_of(searched, advised=False),
+        "plan alone": weeks_of(alone, advised=False),
+    }
+    usual = category.profit(category.price) * WEEK * WEEKS
+    kept = live(category, np.tile(category.price, (WEEKS, 1)), stocks)
+    gains = {name: 100 * (live(category, prices, stocks) - kept) / usual for name, prices in weeks.items()}
+    return {"shown": float(bool(effects)), **gains}
+
+
+def measure(kind: str, days: int, units: float, seed: int, shelves: bool = False) -> dict[str, float]:
     """Return what one category earns with and without cross effects, in percent of its profit."""
     rng = np.random.default_rng([seed, days, round(10 * units), KINDS.index(kind)])
     category = Category.draw(kind, SIZES[seed % len(SIZES)], units, rng)
     prepared = category.history(days, rng)
     effects = find_cross_effects(prepared.products, DemandConfig(), CostConfig(), "profit")
+    if shelves:
+        return measure_shelves(category, prepared, effects, rng)
     alone = decide(fit_market(prepared, conversions=False))
     together, share, covered = alone, float("nan"), float("nan")
     if effects:
@@ -194,10 +290,16 @@ def main() -> None:
         __doc__,
         categories=Option(12, "categories per row"),
         kinds=Option([*KINDS], choices=KINDS),
+        shelves=Option(False, "whether each product has a shelf that is not refilled"),
         days=[130, 365],
         units=[5.5, 20.0],
     )
     compute_alone()
+    print_shelves(options) if options.shelves else print_gains(options)
+
+
+def print_gains(options: Namespace) -> None:
+    """Print a row per kind, days and units."""
     print("| buyers | days | units | shown | alone | together | harmed | worse | excess | covered |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for kind, days, units in itertools.product(options.kinds, options.days, options.units):
@@ -208,6 +310,21 @@ def main() -> None:
         print(
             f"| {kind} | {days} | {units:g} | {shown:.0%} | {alone:+.2f} % | {together:+.2f} % "
             f"| {harmed[0]}, {harmed[1]} | {worse} | {excess:+.2f} | {covered:.0%} |",
+            flush=True,
+        )
+
+
+def print_shelves(options: Namespace) -> None:
+    """Print a row per kind, days and units: advice with and without cross effects, then plans without the gate."""
+    print("| buyers | days | units | shown | alone | together | harmed | plan | without policy | plan alone |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for kind, days, units in itertools.product(options.kinds, options.days, options.units):
+        rows = pd.DataFrame([measure(kind, days, units, seed, shelves=True) for seed in range(options.categories)])
+        harmed = [int((rows[name] < -1).sum()) for name in ("alone", "together")]
+        shown, alone, together, *plans = rows.mean()
+        print(
+            f"| {kind} | {days} | {units:g} | {shown:.0%} | {alone:+.2f} % | {together:+.2f} % "
+            f"| {harmed[0]}, {harmed[1]} | {' | '.join(f'{gain:+.2f} %' for gain in plans)} |",
             flush=True,
         )
 

@@ -29,6 +29,14 @@ import torch
 from categories import Category
 from runner import Option, compute_alone, read_options
 from scipy.stats import nbinom
+from shops.category_planner import (
+    FIRST_STEPS,
+    CategoryPlanner,
+    alone,
+    first_plan,
+    improve_plan,
+    mean_path,
+)
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
@@ -52,14 +60,6 @@ from pricerl.env.stock.category import (
 from pricerl.env.stock.category_env import draw_categories, limit_prices
 from pricerl.env.stock.shelf import LEVEL_DRIFT
 from pricerl.market.stock_tensors import StockRows
-from pricerl.planner.category_planner import (
-    FIRST_STEPS,
-    CategoryPlanner,
-    alone,
-    first_plan,
-    improve_plan,
-    mean_path,
-)
 from pricerl.training.saved_policy import category_policy
 
 KINDS = ("random", "logit", "nested", "attraction")

@@ -38,9 +38,9 @@ from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.forecast import PathForecast, forecast_path
-from pricerl.evaluation.half_year import plan_half_years
 from pricerl.evaluation.price_curves import draw_curves, list_own_days, spread_shown
 from pricerl.evaluation.pricing_rules import compare_baselines
+from pricerl.evaluation.stock.plan import plan_half_years
 from pricerl.evaluation.stop_rule import find_stop_rule
 from pricerl.evaluation.valuation import find_break_even, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
@@ -50,6 +50,7 @@ from pricerl.market.market import elasticity_at
 from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.planner.rollout import Policy
 from pricerl.reasons import Reason, read_reason
+from pricerl.training.saved_policy import act_on_shelves
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
@@ -87,7 +88,7 @@ def advise(
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
     proposer = Proposer(policy, dynamics, benchmark, config.policy_margin)
-    stocked = plan_half_years(dynamics)
+    stocked = plan_half_years(dynamics, act_on_shelves)
     cases = (
         Case(
             product=Product(dynamics, index),
@@ -100,7 +101,16 @@ def advise(
         )
         for index, name in enumerate(dynamics.market.preprocessor.names)
     )
-    return [_describe(case, decide_price(case), backtests.get(case.product.name), current, formatter) for case in cases]
+    advice = []
+    for case in cases:
+        course = decide_price(case)
+        advice.append(_describe(case, course, backtests.get(case.product.name), current, formatter))
+        if case.stocked is not None:
+            case.stocked.charge(course.path.price)
+    for row, half_year in stocked.items():
+        if (claim := advice[row].claim) is not None:
+            advice[row] = replace(advice[row], claim=claim._replace(gain=half_year.add_up()))
+    return advice
 
 
 def check_horizon(horizon: int) -> None:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.card.evidence_card import CardLine
     from pricerl.evaluation.card.prior_share import PriorPart
-    from pricerl.evaluation.half_year import StockOutlook
     from pricerl.evaluation.price_curves import OwnDays, PriceCurves
     from pricerl.evaluation.pricing_rules import BaselineRow
+    from pricerl.evaluation.stock.product import StockOutlook
     from pricerl.evaluation.stop_rule import StopRule
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
     from pricerl.experiments.plan import PriceTest

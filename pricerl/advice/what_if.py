@@ -10,12 +10,14 @@ from pricerl.arrays import Interval, interval_of, to_plain
 from pricerl.data.days import WEEK, steps_in
 from pricerl.decide.objections import find_objections, nearest_chargeable
 from pricerl.env.product import Product
-from pricerl.evaluation.half_year import StockOutlook, plan_half_years
 from pricerl.evaluation.price_curves import short
+from pricerl.evaluation.stock.plan import plan_half_years
+from pricerl.evaluation.stock.product import StockOutlook
 from pricerl.evaluation.valuation import expect_path, value_paths
 from pricerl.formatting import Formatter, better_words, plural
 from pricerl.market.market import Market
 from pricerl.terminal import table
+from pricerl.training.saved_policy import act_on_shelves
 
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
@@ -93,7 +95,7 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
     """
     steps = steps_in(horizon, product.history.step_days)
     paths = product.money([price, product.current_price])[:, None].expand(2, steps)
-    stocked = plan_half_years(product.dynamics, [product.index]).get(product.index)
+    stocked = plan_half_years(product.dynamics, act_on_shelves).get(product.index)
     asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
     outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)
     known = ("units", "sales", *(["profit"] if asked.costs_known else []))

@@ -20,7 +20,7 @@ from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
-from pricerl.evaluation.half_year import StockedProduct
+from pricerl.evaluation.stock.product import StockedProduct
 from pricerl.evaluation.valuation import PathValue, value_once, value_paths
 from pricerl.evaluation.working_fit import WorkingFit, find_entangled, fit_demand
 from pricerl.guardrails.price_grid import same_price

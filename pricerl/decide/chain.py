@@ -21,7 +21,7 @@ from pricerl.decide.overruled import keep_relations, obey_order, stop_model
 from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.half_year import StockedProduct
+from pricerl.evaluation.stock.product import StockedProduct
 from pricerl.planner.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.planner.rollout import Policy, WatchedPolicy
 from pricerl.reasons import Reason
@@ -57,7 +57,9 @@ def _plan_stock(case: Case, stocked: StockedProduct) -> Proposed:
     held = approach_path(case.product.current_price, case.product, case.horizon)
     price = stocked.path(case.horizon, held.limits.wait)
     stocked.value(torch.stack([price, case.kept]))  # at once, since both are needed
-    return Proposed("planner", held._replace(price=price, low=price, high=price, asked=price))
+    return Proposed(
+        "policy" if stocked.by_policy else "planner", held._replace(price=price, low=price, high=price, asked=price)
+    )
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,8 @@ def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tens
     """Return the last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
     below = _candidates(high, menu)
     above = _candidates(low, menu)
-    last = torch.where(below <= high[:, None], below, -torch.inf).amax(1)
-    first = torch.where(above >= low[:, None], above, torch.inf).amin(1)
+    last = torch.where(below <= high[..., None], below, -torch.inf).amax(-1)
+    first = torch.where(above >= low[..., None], above, torch.inf).amin(-1)
     return last, first
 
 
@@ -141,8 +141,8 @@ def _candidates(steps: Tensor, menu: MenuRows) -> Tensor:
     """Return every allowed price within a period of ``steps (B,)``, ``(B, 3 L)`` price steps."""
     most = 2 / torch.finfo(steps.dtype).eps  # up to here every whole number of steps is exact
     cycle = torch.floor(steps.clamp(-most, most) / menu.period.clamp(min=1))
-    shifts = [menu.points + (menu.period * (cycle + shift))[:, None] for shift in (-1, 0, 1)]
-    return torch.cat(shifts, 1)
+    shifts = [menu.points + (menu.period * (cycle + shift))[..., None] for shift in (-1, 0, 1)]
+    return torch.cat(shifts, -1)
 
 
 def pass_through(value: Tensor, hard: Tensor) -> Tensor:

@@ -205,12 +205,27 @@ def split(
     own = by_product(entries)
     wanted = range(len(data.preprocessor.names)) if rows is None else rows
     cross = data.cross([data.preprocessor.names[row] for row in wanted])
-    for first in range(0, len(wanted), CHUNK):
-        part = wanted[first : first + CHUNK]
+    histories = data.preprocessor.products
+    for part in keep_together(wanted, [item.group if item.product in cross else "" for item in histories]):
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
         related = {name: cross[name] for name in prepared.names if name in cross}
         yield Chunk(advisor, prepared, data.pool, related, known, tested=tested, origin=origin)
+
+
+def keep_together(rows: Sequence[int], groups: Sequence[str]) -> Iterator[list[int]]:
+    """Yield rows in parts of about `CHUNK`, no group apart; ``groups`` has the group of every row, or nothing."""
+    members: dict[str | int, list[int]] = {}
+    for row in rows:
+        members.setdefault(groups[row] or row, []).append(row)
+    part: list[int] = []
+    for together in members.values():
+        if len(part) + len(together) > CHUNK and part:
+            yield part
+            part = []
+        part += together
+    if part:
+        yield part
 
 
 def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:

@@ -47,9 +47,11 @@ def make_advice(
     with stage("deciding on the prices"):
         chunks = list(split(run, entries, rows, origin))
         parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
+    order = {name: row for row, name in enumerate(data.preprocessor.names)}
+    advice = sorted((item for part in parts for item in part.advice), key=lambda item: order[item.product])
     data.leave_out(failed)
     made = Advised(
-        advice=[*join_categories([item for part in parts for item in part.advice])],
+        advice=[*join_categories(advice)],
         drafts=[item for part in parts for item in part.drafts],
         backtests={name: score for part in parts for name, score in part.backtests.items()},
         notes=tuple(note for part in parts for note in part.notes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -41,6 +41,7 @@ def discount_of(task: TaskSpec, algorithm: SACConfig) -> float:
     return float(algorithm.gamma**task.days_per_step)
 
 
+@cache
 def category_policy(path: Path = SHIPPED_CATEGORY) -> Callable[[Tensor], Tensor]:
     """Return the policy for categories of any size, ``(B, K * F) -> (B, K * 2)``, from a file of weights."""
     network = read_network(path)
@@ -51,6 +52,11 @@ def category_policy(path: Path = SHIPPED_CATEGORY) -> Callable[[Tensor], Tensor]
     if misfit:
         raise UsageError(f"the weights in {path} do not fit, {misfit}; train others with fit --config category")
     return partial(agent.actor.act, deterministic=True)
+
+
+def act_on_shelves(observation: Tensor) -> Tensor:
+    """Return the actions ``(B, K * 2)`` of the network for categories that ships, on ``(B, K * F)``."""
+    return category_policy()(observation)
 
 
 class SavedPolicy(nn.Module):

@@ -29,14 +29,15 @@ from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import UsageError
-from pricerl.evaluation.half_year import plan_half_years
 from pricerl.evaluation.pricing_data import PricingData
+from pricerl.evaluation.stock.plan import plan_half_years
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig, simulated_history
+from pricerl.training.saved_policy import act_on_shelves
 
 EURO = Formatter(currency="EUR")
 COST = 12.0
@@ -138,27 +139,28 @@ def test_no_order_is_planned_beyond_the_budget_or_after_the_season_and_the_reaso
 
 
 def test_the_gain_is_that_of_the_shelf_and_units_are_conserved(market):
-    (stock,) = plan_half_years(stocked(market, replace(PLENTY, late_share=0.0))).values()
+    (stock,) = plan_half_years(stocked(market, replace(PLENTY, late_share=0.0)), act_on_shelves).values()
     now = stock.product.current_price
     paths = stock.product.money([[now] * 14, [0.95 * now] * 14])
     prices = stock.weekly(paths)
-    played = stock.play(prices)
+    whole = stock.half_year.play(stock.among(prices))
+    played = type(whole)(*(values[..., 0, 0] for values in whole))
     total = PLENTY.on_hand + played.order.sum(0)
     torch.testing.assert_close(played.sold.sum(0) + played.held[-1], total, rtol=1e-4, atol=0.1)
     on_way = torch.stack([played.order[max(week - 1, 0) : week + 1].sum(0) for week in range(26)])
     arrived = played.order.roll(2, 0)
     arrived[:2] = 0
     on_hand = PLENTY.on_hand + (arrived - played.sold).cumsum(0)
-    money = (0.85 * prices[..., None] - COST) * played.sold - 0.05 * on_hand
+    money = (0.85 * prices[:, None] - COST) * played.sold - 0.05 * on_hand
     torch.testing.assert_close(money, played.profit, rtol=1e-3, atol=0.05)
     assert float(on_way[-1].max()) == 0
     kept, lower = stock.value(paths)
-    gain = money.sum(0)[1, :-1].mean() - money.sum(0)[0, :-1].mean()
+    gain = money.sum(0)[:-1, 1].mean() - money.sum(0)[:-1, 0].mean()
     assert (lower.earned - kept.earned).mean() * 182 == pytest.approx(float(gain), rel=1e-3)
 
 
 def test_a_plan_begins_after_the_minimum_hold_and_a_path_goes_on_as_planned_only_if_it_ends_as_planned(market):
-    (stock,) = plan_half_years(stocked(market, LEFTOVERS)).values()
+    (stock,) = plan_half_years(stocked(market, LEFTOVERS), act_on_shelves).values()
     now, late = stock.product.current_price, stock.path(12, wait=2)
     assert (late[:2] == now).all() and (late[2:9] == stock.weeks[0]).all() and (late[9:] == stock.weeks[1]).all()
     assert stock.path(200)[-1] == stock.weeks[-1]
@@ -171,12 +173,13 @@ def test_a_plan_begins_after_the_minimum_hold_and_a_path_goes_on_as_planned_only
 
 
 def test_no_other_orders_earn_much_more_on_the_same_prices(market, monkeypatch):
-    (stock,) = plan_half_years(stocked(market, PLENTY)).values()
-    own = type(stock)._base_stock
+    (stock,) = plan_half_years(stocked(market, PLENTY), act_on_shelves).values()
+    kind = type(stock.half_year)
+    own = kind._base_stock
 
     def earned(factor):
-        monkeypatch.setattr(type(stock), "_base_stock", lambda *words: factor * own(*words))
-        return float(stock.play(stock.weeks[:, None]).profit.sum(0)[..., :-1].mean())
+        monkeypatch.setattr(kind, "_base_stock", lambda *words: factor * own(*words))
+        return float(stock.half_year.play(stock.among(stock.weeks[:, None])).profit.sum(0)[:-1].mean())
 
     best = earned(1.0)
     assert best > max(earned(factor) for factor in (0.5, 0.7, 3.0))

@@ -17,9 +17,10 @@ from pricerl.data.row_table import TABLES
 from pricerl.data.stock import Stock, find_notes, find_stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import DataError, UsageError
-from pricerl.evaluation.half_year import plan_half_years
+from pricerl.evaluation.stock.plan import plan_half_years
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
+from pricerl.training.saved_policy import act_on_shelves
 
 STOCK = TABLES["stock"]
 Row = dict[str, Any]
@@ -223,7 +224,7 @@ def test_a_fitted_market_carries_stock_that_counts_with_unit_costs(
     mug, bowl = fit_market(prepared, *settings, conversions=False, stocks=stocks).products
     assert mug.stock == find_stock(stocks, history)[0] and bowl.stock is None
     costless = fit_market(prepared, settings[0], conversions=False, stocks=stocks)
-    assert costless.products[0].stock == mug.stock and plan_half_years(Dynamics(costless)) == {}
+    assert costless.products[0].stock == mug.stock and plan_half_years(Dynamics(costless), act_on_shelves) == {}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ FEATURES = (
 """Columns of a product in an observation, each in [0, 1]."""
 LAYOUT = f"category: {', '.join(FEATURES)}; price, order"
 """Columns of a product in an observation and meaning of its actions, to which shipped weights must fit."""
+FARTHEST = 0.6
+"""Largest log distance of an action's price from the first one."""
 LEAST_SLOPE = 1.2
 """Slope below which no best price is finite."""
 MOST_SOLD = 0.95
@@ -146,11 +148,14 @@ def choose(rows: CategoryRows, attraction: Tensor, week: int) -> Tensor:
     return rows.buyers[:, None] * share * rows.stock.season[week] * (rows.stock.season_end > week)
 
 
-def spill(rows: CategoryRows, attraction: Tensor, demand: Tensor, on_hand: Tensor) -> Tensor:
-    """Return a demand ``(B, K)`` with the buyers whom sold-out products send to those that have units left."""
+def spill(outside: Tensor, attraction: Tensor, demand: Tensor, on_hand: Tensor) -> Tensor:
+    """Return a demand ``(B, K)`` with the buyers whom sold-out products send to those that have units left.
+
+    ``outside (B, 1)`` is the attraction of buying nothing here; all may have further axes in front.
+    """
     lost = (demand - on_hand).clamp(min=0).sum(-1, keepdim=True)
     left = torch.where(on_hand > demand, attraction, 0.0)
-    return demand + lost * left / (rows.outside[:, None] + left.sum(-1, keepdim=True))
+    return demand + lost * left / (outside + left.sum(-1, keepdim=True))
 
 
 def expect(rows: CategoryRows, week: int, price: Tensor, on_hand: Tensor, log_demand: Tensor) -> Tensor:
@@ -159,7 +164,7 @@ def expect(rows: CategoryRows, week: int, price: Tensor, on_hand: Tensor, log_de
     ``log_demand (B, K)`` is the log of demand over `choose`.
     """
     attraction = attract(rows, price)
-    return spill(rows, attraction, choose(rows, attraction, week) * log_demand.exp(), on_hand)
+    return spill(rows.outside[:, None], attraction, choose(rows, attraction, week) * log_demand.exp(), on_hand)
 
 
 def sell(
@@ -221,8 +226,8 @@ def decide(state: CategoryState, action: Tensor) -> tuple[Tensor, Tensor]:
     rows = state.rows
     limits = rows.limits
     goal, cover = action.unbind(2) if action.dim() == 3 else (action, torch.zeros_like(action))
-    up = (torch.minimum(limits.ceiling, limits.support_high) / rows.price).log()
-    down = (rows.price / torch.maximum(limits.floor, limits.support_low)).log()
+    up = (torch.minimum(limits.ceiling, limits.support_high) / rows.price).log().clamp(max=FARTHEST)
+    down = (rows.price / torch.maximum(limits.floor, limits.support_low)).log().clamp(max=FARTHEST)
     price = rows.price * (goal * torch.where(goal > 0, up, down)).exp()
     target = (cover + 1) * (rows.stock.lead_weeks + COVER_WEEKS) * believe(state)
     return allow(state, price, (target - state.held).clamp(min=0))
@@ -248,7 +253,7 @@ def step(
     attraction = attract(rows, price)
     mean = choose(rows, attraction, state.week) * (level + shock).exp()
     drawn = table.units(mean.clamp(min=1e-9), cell_of(noise[1]), torch.zeros_like(mean[:1, :1], dtype=torch.long))
-    demand = spill(rows, attraction, torch.where(mean > 0, drawn, mean), state.on_hand)
+    demand = spill(rows.outside[:, None], attraction, torch.where(mean > 0, drawn, mean), state.on_hand)
     late = torch.special.ndtr(noise[2]) < rows.stock.late_share
     return settle(state._replace(level=level, shock=shock), price, order, demand, late)
 
@@ -338,7 +343,8 @@ def observe(state: CategoryState) -> Tensor:
     inside = share.sum(1, keepdim=True).expand_as(share)
     weekly = believe(state).clamp(min=1e-6)
     weeks = torch.arange(MOST_WEEKS, device=price.device)[:, None, None]
-    season = (stock.season * (weeks >= state.week) * (weeks < stock.season_end)).sum(0) / stock.season[week]
+    season = (stock.season * (weeks >= state.week) * (weeks < stock.season_end)).sum(0)
+    season = season / stock.season[week].clamp(min=1e-6)
     due = torch.arange(1, MOST_LEAD_WEEKS + 1, device=price.device)[:, None, None] + state.week < stock.season_end
     supply = state.on_hand + (state.inbound * due).sum(0)
     cost = rows.counted_cost

@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from category_shelves import draw_paths
-
-from pricerl.env.noise import tabulate_units
-from pricerl.env.stock.category import SIZE, attract, choose, decide, start, step
-from pricerl.env.stock.category_env import draw_categories
-from pricerl.planner.category_planner import (
+from shops.category_planner import (
     CategoryPlanner,
     alone,
     first_plan,
@@ -17,6 +13,10 @@ from pricerl.planner.category_planner import (
     mean_path,
     value_plan,
 )
+
+from pricerl.env.noise import tabulate_units
+from pricerl.env.stock.category import SIZE, attract, choose, decide, start, step
+from pricerl.env.stock.category_env import draw_categories
 
 SHOPS, PRODUCTS, WEEKS = 48, 4, 6
 

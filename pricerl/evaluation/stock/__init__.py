@@ -1,0 +1,1 @@
+"""Value of prices and orders of products with stock."""
