@@ -8,8 +8,9 @@ or, in `none`, each product has buyers of its own; in `together` the prices of a
 its products are out of stock on a tenth of the days. Two days' shocks resemble each other, those of the category too.
 Every product is decided on with and without cross effects; the prices after 14 days are valued by the true demand of
 the whole category. Gains are in percent of the profit at present prices; harmed categories earn over 1 % less than
-that. `shown` is the share of categories that show an effect; the other columns on it are the error of the share of lost
-buyers who take another product, and the cover of its 90 % interval.
+that. `shown` is the share of categories that show an effect. The other columns are about those: error of the share of
+lost buyers who take another product, cover of its 90 % interval, joint claim of all changes with the cover of its
+interval, and what they truly earn over the path.
 
 With ``--shelves`` each product has .6 to 1.4 of what 20 weeks at present prices would sell, and no more: the decided
 prices of these weeks are lived through day by day, by the same luck for all, and buyers of an empty shelf go next door.
@@ -39,6 +40,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.data.stock import Stock
 from pricerl.decide.case import Case, Proposed
+from pricerl.decide.category import Claim, claim_of, join_claims
 from pricerl.decide.chain import decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
@@ -58,6 +60,7 @@ from pricerl.training.saved_policy import act_on_shelves
 KINDS = ("logit", "nested", "attraction", "together", "none", "stockouts")
 SIZES = (2, 4, 6, 12)
 HORIZON = 14
+COLUMNS = ("shown", "alone", "together", "excess", "covered", "claimed", "earned", "held")
 DISSIMILARITY = 0.5
 """Of a nest: buyers move twice as easily inside it."""
 SOLD_OUT = 0.015
@@ -175,17 +178,19 @@ class Category:
         return DataPreprocessor.fit(history_from_text(text.getvalue(), "category", reading), reading)
 
 
-def decide(market: Market) -> FloatArray:
-    """Return the price of each product ``(M,)`` at the end of the decided path, in money."""
+def decide(market: Market) -> tuple[FloatArray, list[Claim]]:
+    """Return the decided path of each product ``(M, HORIZON)``, in money, and the claims of a shown category."""
     dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig())
     plan = follow_plan()
-    prices = []
+    paths, claims = [], []
     for index in range(market.num_products):
         product = Product(dynamics, index)
         own = Proposed("policy", plan(product))
-        course = decide_price(Case(product, lambda *asked, own=own: own, DecisionConfig(), HORIZON))
-        prices.append(float(course.path.price[-1]))
-    return np.array(prices)
+        case = Case(product, lambda *asked, own=own: own, DecisionConfig(), HORIZON)
+        path = decide_price(case).path.price
+        paths.append(path.numpy())
+        claims.append(claim_of(product, case.keep, case.value(path)))
+    return np.stack(paths), [claim for claim in claims if claim is not None]
 
 
 def draw_stocks(category: Category, rng: np.random.Generator) -> list[Stock]:
@@ -263,32 +268,40 @@ def measure_shelves(
 
 
 def measure(kind: str, days: int, units: float, seed: int, shelves: bool = False) -> dict[str, float]:
-    """Return what one category earns with and without cross effects, in percent of its profit."""
+    """Return what one category earns with and without cross effects, in percent of its profit, and what it claims."""
     rng = np.random.default_rng([seed, days, round(10 * units), KINDS.index(kind)])
     category = Category.draw(kind, SIZES[seed % len(SIZES)], units, rng)
     prepared = category.history(days, rng)
     effects = find_cross_effects(prepared.products, DemandConfig(), CostConfig(), "profit")
     if shelves:
         return measure_shelves(category, prepared, effects, rng)
-    alone = decide(fit_market(prepared, conversions=False))
-    together, share, covered = alone, float("nan"), float("nan")
+    alone, _ = decide(fit_market(prepared, conversions=False))
+    together = alone
+    kept = category.profit(category.price)
+    row = {"shown": float(bool(effects))}
     if effects:
         market = fit_market(prepared, conversions=False, cross=effects)
-        together = decide(market)
+        together, claims = decide(market)
         drawn = np.stack([item.diversion.share for item in market.products if item.diversion is not None])
-        truth = np.array([category.diversion(row) for row in range(len(drawn))])
+        truth = np.array([category.diversion(number) for number in range(len(drawn))])
         low, high = np.quantile(drawn, [0.05, 0.95], axis=1)
-        share = float((drawn.mean(1) - truth).mean())
-        covered = float(((low <= truth) & (truth <= high)).mean())
-    kept = category.profit(category.price)
-    gains = [100 * (category.profit(price) / kept - 1) for price in (alone, together)]
-    return {"shown": float(bool(effects)), "alone": gains[0], "together": gains[1], "excess": share, "covered": covered}
+        row["excess"] = float((drawn.mean(1) - truth).mean())
+        row["covered"] = float(((low <= truth) & (truth <= high)).mean())
+        claimed = 100 * join_claims(claims) / sum(float(claim.kept.mean()) for claim in claims)
+        earned = 100 * (np.mean([category.profit(price) for price in together.T]) / kept - 1)
+        row["claimed"] = float(claimed.mean())
+        row["earned"] = float(earned)
+        row["held"] = float(np.quantile(claimed, 0.05) <= earned <= np.quantile(claimed, 0.95))
+    for name, paths in (("alone", alone), ("together", together)):
+        row[name] = 100 * (category.profit(paths[:, -1]) / kept - 1)
+    return row
 
 
 def main() -> None:
     options = read_options(
         __doc__,
         categories=Option(12, "categories per row"),
+        seed=Option(0, "seed of the first"),
         kinds=Option([*KINDS], choices=KINDS),
         shelves=Option(False, "whether each product has a shelf that is not refilled"),
         days=[130, 365],
@@ -300,16 +313,18 @@ def main() -> None:
 
 def print_gains(options: Namespace) -> None:
     """Print a row per kind, days and units."""
-    print("| buyers | days | units | shown | alone | together | harmed | worse | excess | covered |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| buyers | days | units | shown | alone | together | harmed | worse | excess | covered | claimed | earned |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for kind, days, units in itertools.product(options.kinds, options.days, options.units):
-        rows = pd.DataFrame([measure(kind, days, units, seed) for seed in range(options.categories)])
+        seeds = range(options.seed, options.seed + options.categories)
+        rows = pd.DataFrame([measure(kind, days, units, seed) for seed in seeds]).reindex(columns=COLUMNS)
         harmed = [int((rows[name] < -1).sum()) for name in ("alone", "together")]
         worse = int((rows["together"] < rows["alone"] - 1).sum())
-        shown, alone, together, excess, covered = rows.mean()[["shown", "alone", "together", "excess", "covered"]]
+        shown, alone, together, excess, covered, claimed, earned, held = rows.mean()
         print(
             f"| {kind} | {days} | {units:g} | {shown:.0%} | {alone:+.2f} % | {together:+.2f} % "
-            f"| {harmed[0]}, {harmed[1]} | {worse} | {excess:+.2f} | {covered:.0%} |",
+            f"| {harmed[0]}, {harmed[1]} | {worse} | {excess:+.2f} | {covered:.0%} "
+            f"| {claimed:+.2f} %, covers {held:.0%} | {earned:+.2f} % |",
             flush=True,
         )
 
@@ -319,7 +334,8 @@ def print_shelves(options: Namespace) -> None:
     print("| buyers | days | units | shown | alone | together | harmed | plan | without policy | plan alone |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for kind, days, units in itertools.product(options.kinds, options.days, options.units):
-        rows = pd.DataFrame([measure(kind, days, units, seed, shelves=True) for seed in range(options.categories)])
+        seeds = range(options.seed, options.seed + options.categories)
+        rows = pd.DataFrame([measure(kind, days, units, seed, shelves=True) for seed in seeds])
         harmed = [int((rows[name] < -1).sum()) for name in ("alone", "together")]
         shown, alone, together, *plans = rows.mean()
         print(

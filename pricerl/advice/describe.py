@@ -201,7 +201,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         bias=fitted.bias,
         yearly_season=fitted.ahead.yearly_season,
         season_of=fitted.ahead.season_of,
-        substitution=None if lost is None else Substitution(product.history.group, interval_of(lost.share)),
+        substitution=None if lost is None else Substitution(product.history.group, interval_of(lost.share), lost.data),
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )
 

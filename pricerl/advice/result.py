@@ -154,6 +154,8 @@ class Substitution:
     """Name in the ``Group`` column."""
     share: Interval
     """Share of the buyers whom a higher price loses who take another product of it."""
+    data: Share
+    """Part of that share's mean which follows from the category's sales; a prior gives the rest."""
     members: Mapping[str, tuple[Share, float]] = field(default_factory=dict)
     """By product of the category: mean share of its lost buyers who take another one, and units per day."""
     together: Interval | None = None

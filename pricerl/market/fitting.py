@@ -20,13 +20,13 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import decode_cost
-from pricerl.market.cross_effects import CrossEffect, Diversion
+from pricerl.market.cross_effects import CrossEffect
 from pricerl.market.demand.config import GRID_SIZE, DemandConfig
 from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import CrossPrior, Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.market import NO_EDGE, Market, ProductMarket, elasticity_at, log_units_at
+from pricerl.market.market import NO_EDGE, Market, ProductMarket
 from pricerl.market.similar_prices import DailyValues, fit_curves
 
 GRID_MARGIN = 1.35
@@ -79,7 +79,8 @@ def fit_market(
     kept = preprocessor if len(rows) == len(found) else preprocessor.select(rows)
     complete = []
     for row, product in zip(rows, kept.products, strict=True):
-        diversion = _divert(effects[row], product, found[row], seed)
+        effect = effects[row]
+        diversion = None if effect is None else effect.divert(config.num_draws, seed, preprocessor.numbers[row])
         complete.append(replace(found[row], stock=find_stock(stocks, product)[0], diversion=diversion))
     return assemble(kept, complete)
 
@@ -151,15 +152,6 @@ def _fit_product(
         cost=costs,
         edges=edges,
     )
-
-
-def _divert(cross: CrossEffect | None, product: ProductHistory, fitted: ProductMarket, seed: int) -> Diversion | None:
-    """Draw who of the buyers lost by a price above the current one stays in the category, if it shows that."""
-    if cross is None:
-        return None
-    price = product.current_price
-    units = np.exp(log_units_at(fitted, np.array([price]))[:, 0])
-    return cross.divert(units, elasticity_at(fitted, price), np.random.default_rng(seed))
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

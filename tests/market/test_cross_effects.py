@@ -26,9 +26,8 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.experiments.plan import ArmPrices, value_prices
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cross_effects import CrossEffect, find_cross_effects
+from pricerl.market.cross_effects import APART, CrossEffect, _pool, find_cross_effects
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.priors import CrossPrior
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
@@ -120,7 +119,7 @@ def test_stock_outs_of_the_others_show_the_effect_more_surely() -> None:
         history = Category.draw("stockouts", 4, 20.0, rng).history(365, rng)
         bare = relate([replace(item, sold_out=None) for item in history.products])
         found = [find_cross_effects(each, FEW, CostConfig(), "profit") for each in (history.products, bare)]
-        sds.append([effects["p00"].prior.sd if effects else np.nan for effects in found])
+        sds.append([effects["p00"].sd if effects else np.nan for effects in found])
     known, unknown = np.array(sds).T
     assert np.isfinite(known).all() and np.nanmean(known / unknown) < 0.7
 
@@ -214,19 +213,43 @@ def test_prices_that_follow_demand_show_no_effect(
     assert find_cross_effects([replace(item) for item in prepared.products], FEW, CostConfig(), "profit") == {}
 
 
-def test_units_diverted_are_bounded_and_none_where_the_others_earn_nothing() -> None:
-    rng = np.random.default_rng(0)
-    units, elasticity = np.full(100, 10.0), np.full(100, -0.1)
-    share, worth = CrossEffect(CrossPrior(9.0, 0.1), 100.0, 3.0).divert(units, elasticity, rng)
-    assert (share == 0.95).all() and worth == pytest.approx(2.85)
-    loss = CrossEffect(CrossPrior(0.5, 0.1), 10.0, -3.0).divert(units, elasticity, rng)
-    assert (loss.worth <= 0).all()
+def test_the_share_is_bounded_and_the_others_loss_is_one() -> None:
+    share, worth, data = CrossEffect(2.0, 0.1, 0.8, 3.0, 3.0).divert(100, 0, 0)
+    assert (share == 0.95).all() and worth == pytest.approx(2.85) and data == 0.8
+    loss = CrossEffect(0.3, 0.1, 0.8, 3.0, -3.0).divert(100, 0, 0)
+    assert (loss.share >= 0).all() and (loss.worth <= 0).all()
+
+
+def test_products_share_the_draws_of_their_category_but_for_what_sets_them_apart() -> None:
+    effect = CrossEffect(0.45, 0.1, 0.8, 3.0)
+    first, second = (effect.divert(4096, 0, number).share for number in (0, 1))
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(0.5, abs=0.05)
+    assert first.std() == pytest.approx(np.hypot(0.1, APART), rel=0.05)
+    assert effect.prior == pytest.approx((3 * 0.45, 3 * first.std()), rel=0.05)
+
+
+def test_steeper_demand_of_a_whole_category_leaves_the_share_as_it_is() -> None:
+    rows = [(1.0, 16.0, 2.0, 25.0), (1.4, 9.0, 2.4, 25.0)]
+    steeper = [(2 * gamma, known / 4, 2 * fall, fall_known / 4) for gamma, known, fall, fall_known in rows]
+    flat, steep = (_pool(found) for found in (rows, steeper))
+    assert flat is not None and steep is not None
+    assert steep[:3] == pytest.approx(flat[:3]) and steep.response == pytest.approx(2 * flat.response)
+    assert steep.prior == pytest.approx([2 * value for value in flat.prior])
+
+
+def test_more_products_of_a_category_say_less_anew_as_their_shocks_are_common() -> None:
+    found = [_pool(size * [(1.0, 9.0, 2.0, 25.0)]) for size in (2, 4, 12)]
+    parts = [effect.data / (1 - effect.data) for effect in found if effect is not None]
+    assert parts[1] / parts[0] == pytest.approx(2 / 1.6) and parts[2] / parts[0] == pytest.approx(6 / 4)
+    assert _pool([(0.1, 9.0, 2.0, 25.0)]) is None and _pool([]) is None
 
 
 def test_the_sentence_names_the_category_and_the_share_with_its_limits() -> None:
-    words = substitution_words({"substitution": {"category": "tea", "share": [0.38, 0.2, 0.57]}}, PLAIN)
+    found = {"category": "tea", "share": [0.38, 0.2, 0.57], "data": 0.64}
+    words = substitution_words({"substitution": found}, PLAIN)
     assert substitution_words({"substitution": None}, PLAIN) == ""
     assert "“tea”" in words and "38" in words and "20" in words and "57" in words
+    assert words.endswith("(64 % of this estimate comes from your sales)")
 
 
 def true_claims(category: Category, price: np.ndarray) -> list[Claim]:

@@ -164,7 +164,8 @@ def substitution_words(product: Record, f: Formatter) -> str:
     mean, low, high = (100 * value for value in found["share"])
     share = f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}"
     category = f"another product of “{shown(found['category'], 40)}”"
-    words = f"of 100 buyers whom a higher price loses, {share} take {category}, which is counted"
+    part = f" ({f.percent(found['data'], 0)} of this estimate comes from your sales)" if "data" in found else ""
+    words = f"of 100 buyers whom a higher price loses, {share} take {category}, which is counted{part}"
     if (together := found.get("together")) is None:
         return words
     return f"{words}; all changes of the category together: {gain_words(together, f, product['measure'])}"

@@ -93,11 +93,6 @@ class CrossPrior(NamedTuple):
     sd: float
 
 
-WIDE_CROSS = CrossPrior(0.5, 0.7)
-"""Before any evidence: published own-brand substitution is a fifth of the own effect, and six tea packs of a logit
-category reached 1.7 (benchmarks/categories.py, 2026)."""
-
-
 class Tabulated(NamedTuple):
     """Prior of any shape of minus the elasticity at the current price; mean and sd refer to the log."""
 
