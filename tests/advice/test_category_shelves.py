@@ -33,7 +33,7 @@ def pair(fitted):
 
 def category(market, stocks, share):
     """Return the dynamics of two products of one group, of whose lost buyers a share takes the other one."""
-    lost = Diversion(np.full(DRAWS, share), np.full(DRAWS, 1.0))
+    lost = Diversion(np.full(DRAWS, share), np.full(DRAWS, 1.0), 1.0)
     prepared = market.preprocessor
     grouped = tuple(replace(item, group="tea") for item in prepared.products)
     products = tuple(
