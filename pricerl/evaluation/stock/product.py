@@ -117,16 +117,18 @@ class StockedProduct:
         """Value prices ``(26, R)``, in money; what others earn more than at this product's current price counts."""
         market = self.product.market
         cost = self.product.fitted.cost
-        kept = torch.full_like(weeks[:, :1], self.product.current_price)
+        count = weeks.shape[1]
+        alone = self.charged.shape[1] == 1
+        kept = torch.full_like(weeks[:, : not alone], self.product.current_price)
         played = self.half_year.play(self.among(torch.cat([weeks, kept], 1)))
         sold, profit = played.sold[..., 0, self.place], played.profit[..., 0, self.place]
-        sales = sold[..., :-1] * weeks[: len(sold), None] * market.share_paid[self.product.index]
+        sales = sold[..., :count] * weeks[: len(sold), None] * market.share_paid[self.product.index]
         others = played.profit.sum((-1, -2)) - profit
-        sums = [sold[..., :-1], sales, profit[..., :-1], (others - others[..., -1:])[..., :-1]]
+        sums = [sold[..., :count], sales, profit[..., :count], (others - others[..., -1:])[..., :count]]
         totals = torch.stack([part.sum(0, dtype=torch.float64)[:-1] for part in sums])
-        means = totals.view(len(totals), PATHS, -1, weeks.shape[1]).mean(1).movedim(2, 0).cpu().numpy()
+        means = totals.view(len(totals), PATHS, -1, count).mean(1).movedim(2, 0).cpu().numpy()
         means *= market.step_days / (WEEK * self.stock.season_end)
-        opportunity = self.product.draws.opportunity[:, 0].cpu().numpy() * (self.charged.shape[1] == 1)
+        opportunity = self.product.draws.opportunity[:, 0].cpu().numpy() * alone
         found = []
         for units, earned, own, elsewhere in means:
             own = own - cost.fixed_cost
