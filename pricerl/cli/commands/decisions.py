@@ -45,9 +45,9 @@ FOLLOWS = {
 """Consequence of a decision, by kind."""
 
 PRICE_TESTS = {
-    "plan": "commands.price_tests:plan",
+    "plan": "experiments.price_tests:plan",
     "start": "commands.decisions:start",
-    "read": "commands.price_tests:read",
+    "read": "experiments.price_tests:read",
 }
 """Module and function of each action of ``price-test``, of which only some need torch."""
 
@@ -215,6 +215,15 @@ def outbox_lines(shop: Shop) -> list[str]:
     return [f"{shop.folder.path / PRICES}: {_first_three(rows) or 'no price to change'}", *reasons]
 
 
+def receipt_lines(shop: Shop) -> list[str]:
+    """Return what the new prices of a shop's last roll-out have earned; nothing without one."""
+    if orders.last_roll_out(shop.log.entries)[0] is None:
+        return []
+    from pricerl.operations.roll_out import say_receipt  # late, as it reads all days
+
+    return say_receipt(shop)
+
+
 def _first_three(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
     return f"{', '.join(texts[:3])}{more}"
@@ -254,6 +263,7 @@ def prices(words: Sequence[str]) -> int:
     shop = shop_of(options)
     box = shop.outbox
     write_lines([*table(box.table()), *box.notes] if box.rows else outbox_lines(shop))
+    write_lines(receipt_lines(shop))
     if options.form is not None:
         form = forms[options.form]
         for name, text in shop.import_files(form, options.fill).items():
