@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -107,10 +106,11 @@ def obey_order(case: Case, course: Course) -> Course | None:
         return None
     product = case.product
     now = product.current_price
-    wanted: Sequence[float] = [order.price_on(day.isoformat(), now) for day in case.days]
-    if order.kind == "roll_out" and order.price is not None:
-        wanted = _approach(case, order.price)[1].prices  # soft limits bind a control
-    prices = case.settle(wanted)
+    prices = case.settle(
+        _approach(case, order.price)[1].prices  # soft limits bind a control
+        if order.kind == "roll_out" and order.price is not None
+        else [order.price_on(day.isoformat(), now) for day in case.days]
+    )
     reasons = [
         Reason(
             "test_ended" if order.status == "returning" else "order",

@@ -72,7 +72,7 @@ class Effect(NamedTuple):
     low: float
     high: float
     followers: float
-    """The part of products and weeks that followed, if others earned nothing by it; NaN if none did."""
+    """Share of the earlier mean that products which follow have gained, if others gained nothing; NaN if none do."""
 
 
 def read_effect(panel: Panel, seed: int) -> Effect:
@@ -95,10 +95,14 @@ def read_effect(panel: Panel, seed: int) -> Effect:
     earned, moved, followed = (
         scores(item) for item in (panel.share, _after(due, panel), _after(panel.followed, panel))
     )
-    reach, spent = (float((panel.scale @ exposure).sum()) for exposure in (due, panel.followed))
+    reach = float((panel.scale @ due).sum())
     low, high = find_limits(earned, moved, nominal_level(tuple(_look(panel, lasting)[0])))
-    own = spent * earned[0] / followed[0] if followed[0] > TIE * moved[0] else np.nan
-    return Effect(reach * earned[0] / moved[0], reach * low, reach * high, own)
+    return Effect(
+        mean=float(reach * earned[0] / moved[0]),
+        low=reach * low,
+        high=reach * high,
+        followers=float(earned[0] / followed[0]) if followed[0] > TIE * moved[0] else np.nan,
+    )
 
 
 def foresee_limits(panel: Panel) -> FloatArray:
@@ -112,10 +116,9 @@ def foresee_limits(panel: Panel) -> FloatArray:
 @lru_cache(maxsize=1)
 def nominal_level(information: tuple[float, ...]) -> float:
     """Return the level of one look, of which all looks together have `LEVEL`, given their information ``(K,)``."""
-    steps = np.sqrt(np.diff(information, prepend=0.0).clip(0.0))
-    walks = np.cumsum(np.random.default_rng(0).standard_normal((WALKS, len(steps))) * steps, axis=1)
-    largest = np.abs(walks / np.sqrt(information)).max(axis=1)
-    return 2 * NormalDist().cdf(-float(np.quantile(largest, 1 - LEVEL)))
+    steps = np.random.default_rng(0).standard_normal((WALKS, len(information)))
+    walks = np.cumsum(steps * np.sqrt(np.diff(information, prepend=0.0).clip(0.0)), axis=1)
+    return 2 * NormalDist().cdf(-float(np.quantile(np.abs(walks / np.sqrt(information)).max(axis=1), 1 - LEVEL)))
 
 
 def find_limits(earned: FloatArray, moved: FloatArray, level: float) -> tuple[float, float]:
@@ -157,11 +160,10 @@ def _lasting(panel: Panel) -> float:
 
 def _look(panel: Panel, lasting: float) -> tuple[FloatArray, FloatArray]:
     """Return information and variance of the score at each planned look, ``(K,)`` each."""
-    early = panel._replace(outcome=panel.outcome[:, : panel.before], followed=panel.followed[:, :0])
-    variance = (_centred(_fresh(early.share, lasting), panel.scale) ** 2).mean(axis=1)
+    variance = (_centred(_fresh(panel.share[:, : panel.before], lasting), panel.scale) ** 2).mean(axis=1)
     planned = _fresh(_after(panel.assigned, panel), lasting)
-    looks = range(panel.before, planned.shape[1] + 1)  # a week is the difference from the one before
-    spread = np.array([(_centred(planned[:, :look], panel.scale) ** 2).sum(axis=1) for look in looks])
+    ends = np.arange(panel.plan.shape[1]) + panel.before
+    spread = np.array([(_centred(planned[:, :end], panel.scale) ** 2).sum(axis=1) for end in ends])
     return spread @ panel.scale, spread @ (panel.scale**2 * variance)
 
 

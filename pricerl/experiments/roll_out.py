@@ -87,14 +87,15 @@ def draw_plan(clusters: int, weeks: int, control: bool, seed: int) -> FloatArray
     begins, rank = (generator.permutation(clusters)[:, None] for _ in range(2))
     size = max(clusters // CONTROL, 1)
     turn = (week - weeks) // ROTATION
-    controls = control & (turn >= 0) & ((rank - turn * size) % clusters < size)
-    return np.asarray((week >= begins * weeks // clusters) & ~controls, dtype=np.float64)
+    free = (not control) | (turn < 0) | ((rank - turn * size) % clusters >= size)
+    return np.asarray((week >= begins * weeks // clusters) & free, dtype=np.float64)
 
 
 def plan_of(entry: Mapping[str, Any]) -> FloatArray:
     """Return the plan of a roll-out in the log, as `draw_plan` does."""
-    weeks = range(len(entry["probabilities"]))
-    return np.array([[week not in held for week in weeks] for held in entry["held"]], dtype=np.float64)
+    return np.array(
+        [[week not in held for week in range(len(entry["probabilities"]))] for held in entry["held"]], float
+    )
 
 
 class Hold(NamedTuple):
@@ -113,8 +114,7 @@ def find_hold(entry: Mapping[str, Any], product: str, day: str) -> Hold | None:
     """
     first = date.fromisoformat(entry["first_day"])
     week = max((date.fromisoformat(day) - first).days // WEEK, 0)
-    about = entry["products"].get(product)
-    held = entry["held"][about["cluster"]] if about else ()
+    held = entry["held"][about["cluster"]] if (about := entry["products"].get(product)) else ()
     if week not in held:
         return None
     end = next(later for later in range(week, YEAR + 1) if later not in held)

@@ -32,6 +32,10 @@ COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
 
 
+HELD = {PAUSE: "is paused", ROLL_OUT: "keeps its price in the roll-out"}
+"""Reasons for a price that stays, by the kind of order."""
+
+
 class Row(NamedTuple):
     """A price to charge."""
 
@@ -147,9 +151,7 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     order = active_of(judged)
     refused = [order for order in judged if order.status == "refused"]
     row: Row | str
-    if order is not None and order.kind == PAUSE:
-        row = f"it is paused until {order.until} (entry {order.id})"
-    elif order is not None and order.kind == ROLL_OUT:
+    if order is not None and order.kind in HELD:
         row = _held(order, advice, day)
     elif order is not None and order.schedule:
         row = _scheduled(order.schedule, advice, day)
@@ -167,7 +169,7 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
 def _held(order: Order, advice: Entry, day: str) -> Row | str:
     """Return the way back of a control to its earlier price, within all limits, or why a product keeps its price."""
     if order.price is None or same_price(order.price, advice["current_price"]):
-        return f"it keeps its price until {order.until} (roll-out of entry {order.id})"
+        return f"it {HELD[order.kind]} until {order.until} (entry {order.id})"
     low, high = (float(advice["limits"][end] or order.price) for end in ("lowest", "highest"))
     return Row(advice["product"], day, min(max(order.price, low), high), order.until, ordered=True)
 

@@ -15,7 +15,6 @@ from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY, WEEK
 from pricerl.data.history import LARGEST_CATEGORY, ProductHistory
-from pricerl.errors import UsageError
 from pricerl.experiments.receipt import Panel, Receipt, foresee_limits, read_effect
 from pricerl.experiments.roll_out import (
     FEWEST,
@@ -27,7 +26,7 @@ from pricerl.experiments.roll_out import (
     find_clusters,
     plan_of,
 )
-from pricerl.formatting import PLAIN, Formatter, plural
+from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.exports import read_advice, read_publication
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.drafts import refuse, typed_stamp
@@ -41,9 +40,8 @@ from pricerl.shop.database import reading
 def draft_end(shop: Shop, by: str | None, reason: str) -> Entry:
     """Draft the end of the roll-out that is running; without one it is a ``UsageError``."""
     entry, end = last_roll_out(shop.log.entries)
-    if entry is None or shop.today.isoformat() >= end:
-        raise UsageError("no roll-out is running")
-    return {**typed_stamp(RESUME, by, reason), "product": None, "ends": entry["id"]}
+    refuse({"no roll-out is running": shop.today.isoformat() >= end})
+    return {**typed_stamp(RESUME, by, reason), "product": None, "ends": entry and entry["id"]}
 
 
 def draft_roll_out(shop: Shop, weeks: int, control: bool, by: str | None, reason: str) -> Entry:
@@ -57,18 +55,18 @@ def draft_roll_out(shop: Shop, weeks: int, control: bool, by: str | None, reason
     categories = [names for _, pairs in grouped if len(names := [name for name, _ in pairs]) <= LARGEST_CATEGORY]
     related = [item["products"] for entry in newest.values() for item in entry["terms"]["relations"]]
     clusters = find_clusters(newest, [newest.keys() & names for names in (*categories, *related)])
-    alone = f"{plural(len(clusters), 'product or group of substitutes')} cannot be compared with others"
-    faults = {
-        "a roll-out is running; end it with --stop first": shop.today.isoformat() < last_roll_out(shop.log.entries)[1],
-        f"--weeks: must be {FEWEST} to {MOST_WEEKS}, found {weeks}": not FEWEST <= weeks <= MOST_WEEKS,
-        f"{alone}; measure two prices of one product with price-test plan": len(clusters) < FEWEST,
-    }
-    refuse(faults)
+    refuse(
+        {
+            "a roll-out is running; end it with --stop first": shop.today.isoformat()
+            < last_roll_out(shop.log.entries)[1],
+            f"--weeks: must be {FEWEST} to {MOST_WEEKS}, found {weeks}": not FEWEST <= weeks <= MOST_WEEKS,
+            "one product or group cannot be compared with others; see price-test plan": len(clusters) < FEWEST,
+        }
+    )
     day, *later = (date.fromisoformat(day["date"]) for day in advice["days"][:2])
     step = (later[0] - day).days if later else 1
     first = day + timedelta(days=step * max(0, (shop.today - day).days // step + 1))
-    seed = int(shop.log.head.hash[:8], 16)
-    plan = draw_plan(len(clusters), weeks, control, seed)
+    plan = draw_plan(len(clusters), weeks, control, seed := int(shop.log.head.hash[:8], 16))
     costs = {name: entry["limits"].get("costs") for name, entry in newest.items()}
     measure = "profit" if all(costs.values()) else "sales"
     with reading(shop.log_path) as database:
@@ -106,13 +104,12 @@ class Foreseen(NamedTuple):
 
 def foresee(shop: Shop, draft: Entry) -> Foreseen:
     """Return what is expected of a drafted roll-out; errors are as in `lay_out`."""
-    panel = lay_out(draft, read_histories(shop, draft["products"]), 0, {})
     claim = sum(item["claim"] for item in draft["products"].values())
     follows = np.array(draft["probabilities"])
-    limits = foresee_limits(panel)
+    limits = foresee_limits(lay_out(draft, read_histories(shop, draft["products"]), 0, {}))
     shown = np.flatnonzero(claim * np.cumsum(follows) >= limits)
     return Foreseen(
-        clusters=len(panel.plan),
+        clusters=len(draft["held"]),
         quarter=claim * QUARTER,
         waiting=claim * float((1 - follows[:QUARTER]).sum()),
         shows=_last_of(draft, shown[0] + 1) if len(shown) else "",
@@ -127,44 +124,41 @@ def _last_of(entry: Entry, weeks: int) -> str:
 
 def say_receipt(shop: Shop) -> list[str]:
     """Return what the new prices of the last roll-out have earned, as a sentence, if there is something to say."""
-    receipt = read_receipt(shop)
-    return [] if receipt is None else [receipt_words(receipt, formatter_of(shop))]
+    return [] if (receipt := read_receipt(shop)) is None else [receipt_words(receipt, formatter_of(shop))]
 
 
 def formatter_of(shop: Shop) -> Formatter:
     """Return the formatter of the newest advice of a shop."""
     with reading(shop.log_path) as database:
-        publication = read_publication(database)
-    return publication.formatter if publication else PLAIN
+        return publication.formatter if (publication := read_publication(database)) else PLAIN
 
 
 def read_receipt(shop: Shop) -> Receipt | None:
     """Return the receipt of the last roll-out of a shop; None without one, or before its first week has passed."""
     entry, end = last_roll_out(shop.log.entries)
-    histories = [] if entry is None else read_histories(shop, entry["products"])
-    if entry is None or not histories:
+    if entry is None or not (histories := read_histories(shop, entry["products"])):
         return None
     known = max(item.next_day for item in histories).isoformat()
-    weeks = (date.fromisoformat(min(end, known)) - date.fromisoformat(entry["first_day"])).days // WEEK
-    if weeks < 1:
+    if (weeks := (date.fromisoformat(min(end, known)) - date.fromisoformat(entry["first_day"])).days // WEEK) < 1:
         return None
     panel = lay_out(entry, histories, weeks, by_product(shop.entries()))
-    claims = np.array([entry["products"][item.product]["claim"] for item in histories])
     return Receipt(
         first=entry["first_day"],
         last=_last_of(entry, weeks) if known >= end else "",
         effect=read_effect(panel, entry["seed"]),
         following=int((panel.followed[:, -1] > 1 / 2).sum()),
         products=len(histories),
-        claim=float((claims @ panel.assigned[:, :weeks]).sum()),
+        claim=sum(
+            entry["products"][item.product]["claim"] * float(due[:weeks].sum())
+            for item, due in zip(histories, panel.assigned, strict=True)
+        ),
         measure=entry["measure"],
     )
 
 
 def read_histories(shop: Shop, products: Mapping[str, Any]) -> list[ProductHistory]:
     """Return the histories of some products by the days that a shop has read; none if it has read none."""
-    days = shop.days(products)
-    return [] if days is None else list(days.rows(DataConfig(**shop.reading)).clean().products)
+    return [] if (days := shop.days(products)) is None else [*days.rows(DataConfig(**shop.reading)).clean().products]
 
 
 def lay_out(
@@ -176,8 +170,7 @@ def lay_out(
     """
     first = np.datetime64(entry["first_day"])
     known = int(max((first - item.dates[0]) // DAY for item in histories)) // WEEK
-    if known < FEWEST_EARLIER:
-        raise UsageError(f"a roll-out compares with {FEWEST_EARLIER} whole weeks before it; the shop has {known}")
+    refuse({f"a roll-out compares with {FEWEST_EARLIER} weeks before it; the shop has {known}": known < FEWEST_EARLIER})
     before = min(known, MOST_EARLIER)
 
     def weekly(item: ProductHistory, values: Any) -> Any:
@@ -194,14 +187,16 @@ def lay_out(
     usual = outcome.sum(axis=0, where=exists) / np.maximum(scale @ exists, scale.max() * 1e-9)
     clusters = np.array([about["cluster"] for about in products])
     plan = plan_of(entry)
-    own = [(item, find_own_prices(log, item)) for item in histories]
-    days = [(item, np.zeros(len(item.dates)) if found is None else found.astype(float)) for item, found in own]
-    followed = np.nan_to_num([weekly(*pair)[before:] for pair in days])
-    filled = np.where(exists, outcome, scale[:, None] * usual)
-    return Panel(filled, scale, clusters, plan, plan[clusters, :weeks] * followed)
+    own = [find_own_prices(log, item) for item in histories]
+    days = [
+        np.zeros(len(item.dates)) if found is None else found * 1.0 for item, found in zip(histories, own, strict=True)
+    ]
+    followed = np.nan_to_num([weekly(*pair)[before:] for pair in zip(histories, days, strict=True)])
+    return Panel(
+        np.where(exists, outcome, scale[:, None] * usual), scale, clusters, plan, plan[clusters, :weeks] * followed
+    )
 
 
 def _earned(item: ProductHistory, about: Mapping[str, Any]) -> FloatArray:
     """Return the profit of each row of a history in money per week, or its revenue where costs are unknown."""
-    kept, cost = about["costs"] or (1.0, 0.0)
-    return (kept * item.sales - cost * item.units) * WEEK / item.step_days
+    return np.stack([item.sales, -item.units], axis=1) @ (about["costs"] or (1.0, 0.0)) * WEEK / item.step_days

@@ -113,7 +113,7 @@ def test_products_that_wait_keep_their_price_until_their_week_and_orders_of_peop
         assert rows == {name for name in advised if week not in held[name]}
     waits = next(name for name in advised if 1 in held[name])
     assert opened(shop, date(2025, 4, 2)).state_of(waits)[0] == "ordered"
-    assert f"{waits}: no price, it keeps its price until" in says(shop, "prices", code=0)
+    assert f"{waits}: no price, it keeps its price in the roll-out until" in says(shop, "prices", code=0)
     says(shop, f"override 10.2 --product {waits} --until 2025-04-20 --reason mine", code=0)
     assert next(row for row in opened(shop, date(2025, 4, 2)).outbox.rows if row.product == waits).price == 10.2
     says(shop, f"resume --product {waits}", code=0)
@@ -183,7 +183,7 @@ def test_a_roll_out_that_cannot_begin_is_refused(shop: Path) -> None:
     refuses(shop, "roll-out --stop", "no roll-out is running")
     with writing(shop / "checkpoints/seller/shop.db") as database:
         database.run("DELETE FROM day WHERE date < '2025-02-20'")
-    refuses(shop, "roll-out --yes", "compares with 8 whole weeks before it; the shop has 5")
+    refuses(shop, "roll-out --yes", "compares with 8 weeks before it; the shop has 5")
     with writing(shop / "checkpoints/seller/shop.db") as database:
         database.run("UPDATE product SET category = 'all'")
-    refuses(shop, "roll-out --yes", "1 product or group of substitutes cannot be compared", "price-test plan")
+    refuses(shop, "roll-out --yes", "one product or group cannot be compared with others", "price-test plan")

@@ -314,19 +314,19 @@ def since_words(product: Record, f: Formatter) -> str:
 
 def receipt_words(receipt: Receipt, f: Formatter) -> str:
     """Return what the new prices of a roll-out have earned, as one sentence."""
-    mean, low, high, _ = receipt.effect
-    time = (
-        f"From {f.date(receipt.first)} to {f.date(receipt.last)}" if receipt.last else f"Since {f.date(receipt.first)}"
-    )
+    mean, low, high, own = receipt.effect
+    first, last = (day and f.date(day) for day in (receipt.first, receipt.last))
+    time = f"{f'From {first} to {last}' if last else f'Since {first}'} the new prices have"
     brought = "earned" if receipt.measure == "profit" else "brought in"
     limits = f.limits(low, high, f.money_digits(mean, low, high), label="90 %: ")
-    amount = f"{f.money(abs(mean))} {'more' if mean > 0 else 'less'} than your old ones would have{limits}"
-    chance = "" if low > 0 or high < 0 else ", no more than chance"
-    found = f"{time} the new prices have {brought} {amount}{chance}"
+    chance, gain = ("", f", at {f.percent(own, plus='+')}") if low > 0 or high < 0 else (", no more than chance", "")
+    found = (
+        f"{brought} {f.money(abs(mean))} {'more' if mean > 0 else 'less'} than your old ones would have{limits}{chance}"
+    )
     if not math.isfinite(high - low):
-        found = f"{time} the new prices have had too few weeks or products to say what they have {brought}"
-    follow = f"{receipt.following} of {plural(receipt.products, 'product')} follow"
-    return f"{found}; {follow}; the claim by the advice was {f.money(receipt.claim)}."
+        found = f"had too few weeks or products to say what they have {brought}"
+    follow = f"{receipt.following} of {plural(receipt.products, 'product')} follow{gain if math.isfinite(own) else ''}"
+    return f"{time} {found}; {follow}; the claim by the advice was {f.money(receipt.claim)}."
 
 
 def review_words(

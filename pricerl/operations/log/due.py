@@ -57,15 +57,18 @@ def find_due(run: Run, shop: Shop) -> set[str]:
     with reading(shop.log_path) as database:
         stands = read_standing(database, shop.newest.values())
     day = shop.today.isoformat()
-    released = max((entry["id"] for entry in shop.log.entries if entry.get("product", "") is None), default=0)
-    decided = {entry.get("product"): entry["id"] for entry in shop.log.entries if entry["kind"] != ADVICE}
+    decided = {
+        entry["product"]: entry["id"]  # None ends a whole roll-out
+        for entry in shop.log.entries
+        if entry["kind"] != ADVICE and "product" in entry
+    }
     return {
         name
         for name, hashed in basis.items()
         if (advice := shop.newest.get(name)) is None
         or advice.get("basis") != hashed
         or not str(advice["today"]) <= day <= stands.get(name, "")
-        or max(decided.get(name, 0), released) > advice["id"]
+        or max(decided.get(name, 0), decided.get(None, 0)) > advice["id"]
         or (advice["terms"]["waits"] and not run.options.waits)
     }
 

@@ -149,8 +149,8 @@ def last_roll_out(entries: Sequence[Entry]) -> tuple[Entry | None, str]:
     found = next((entry for entry in reversed(entries) if entry["kind"] == ROLL_OUT), None)
     if found is None:
         return None, ""
-    ends = (entry for entry in entries if entry.get("ends") == found["id"] and entry["product"] is None)
-    return found, next(map(_day_of, ends), (date.fromisoformat(found["until"]) + timedelta(days=1)).isoformat())
+    ends = (_day_of(entry) for entry in entries if entry.get("ends") == found["id"] and entry["product"] is None)
+    return found, next(ends, (date.fromisoformat(found["until"]) + timedelta(days=1)).isoformat())
 
 
 def _hold(entries: Sequence[Entry], own: Sequence[Entry], product: str, day: str) -> list[Order]:
