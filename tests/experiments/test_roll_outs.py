@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pricerl.advice.sentences.verdict import receipt_words
 from pricerl.arrays import FloatArray
 from pricerl.experiments.receipt import (
+    Effect,
     Panel,
+    Receipt,
     find_limits,
     foresee_limits,
     nominal_level,
     read_effect,
 )
 from pricerl.experiments.roll_out import QUARTER, YEAR, draw_plan, find_clusters, find_hold, plan_of
+from pricerl.formatting import PLAIN
 
 BEFORE = 26
 
@@ -156,3 +160,39 @@ def test_the_limits_that_are_foreseen_are_about_those_that_come() -> None:
     assert len(half) == 13
     widths = [read_effect(panel_of(clusters=100, seed=seed), 1) for seed in range(12)]
     assert half[-1] == pytest.approx(np.mean([found.high - found.low for found in widths]) / 2, rel=0.3)
+
+
+EARNED = Receipt("2026-03-03", "", Effect(412.0, 120.0, 700.0, 0.021), 61, 80, 500.0, "profit")
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {},
+            "Since 3 Mar 2026 the new prices have earned 412.00 more than your old ones would have (90 %: 120.00 to "
+            "700.00); 61 of 80 products follow, which changed their profit by +2.1 %; the claim by the advice was "
+            "500.00.",
+        ),
+        (
+            {"effect": Effect(-40.0, -90.0, 12.0, -0.01), "last": "2026-06-01"},
+            "From 3 Mar 2026 to 1 Jun 2026 the new prices have earned 40.00 less than your old ones would have (90 %: "
+            "\N{MINUS SIGN}90.00 to 12.00), no more than chance; 61 of 80 products follow; the claim by the advice was "
+            "500.00.",
+        ),
+        (
+            {"effect": Effect(-40.0, -90.0, -12.0, np.nan), "measure": "sales"},
+            "Since 3 Mar 2026 the new prices have brought in 40.00 less than your old ones would have (90 %: "
+            "\N{MINUS SIGN}90.00 to \N{MINUS SIGN}12.00); 61 of 80 products follow; the claim by the advice was "
+            "500.00.",
+        ),
+        (
+            {"effect": Effect(5.0, -INF, INF, 0.01)},
+            "Since 3 Mar 2026 the new prices have had too few weeks or products to say what they have earned; 61 of 80 "
+            "products follow; the claim by the advice was 500.00.",
+        ),
+    ],
+)
+def test_a_receipt_says_how_much_and_whether_it_may_be_chance(change: dict[str, Any], words: str) -> None:
+    assert receipt_words(EARNED._replace(**change), PLAIN) == words

@@ -318,15 +318,16 @@ def receipt_words(receipt: Receipt, f: Formatter) -> str:
     first, last = (day and f.date(day) for day in (receipt.first, receipt.last))
     time = f"{f'From {first} to {last}' if last else f'Since {first}'} the new prices have"
     brought = "earned" if receipt.measure == "profit" else "brought in"
-    limits = f.limits(low, high, f.money_digits(mean, low, high), label="90 %: ")
-    chance, gain = ("", f", at {f.percent(own, plus='+')}") if low > 0 or high < 0 else (", no more than chance", "")
-    found = (
-        f"{brought} {f.money(abs(mean))} {'more' if mean > 0 else 'less'} than your old ones would have{limits}{chance}"
-    )
+    chance = "" if low > 0 or high < 0 else ", no more than chance"
+    found = f"{brought} {f.money(abs(mean))} {'more' if mean > 0 else 'less'} than your old ones would have"
+    found += f"{f.limits(low, high, f.money_digits(mean, low, high), label='90 %: ')}{chance}"
     if not math.isfinite(high - low):
         found = f"had too few weeks or products to say what they have {brought}"
-    follow = f"{receipt.following} of {plural(receipt.products, 'product')} follow{gain if math.isfinite(own) else ''}"
-    return f"{time} {found}; {follow}; the claim by the advice was {f.money(receipt.claim)}."
+    gain = f", which changed their {MEASURES[receipt.measure]} by {f.percent(own, plus='+')}"
+    return (
+        f"{time} {found}; {receipt.following} of {plural(receipt.products, 'product')} follow"
+        f"{'' if chance or not math.isfinite(own) else gain}; the claim by the advice was {f.money(receipt.claim)}."
+    )
 
 
 def review_words(
