@@ -12,7 +12,7 @@ from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
-from pricerl.cli.commands.decisions import outbox_lines
+from pricerl.cli.commands.decisions import outbox_lines, receipt_lines
 from pricerl.data.reading.problems import Problem
 from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter, plural
@@ -43,6 +43,7 @@ def print_answer(
         return
     place = Place(files.report, needed_name(shop.folder.path, LOG_FILE), today=shop.today.isoformat())
     write_lines(block_lines(work, formatter, place))
+    write_lines(part for line in receipt_lines(shop) for part in wrapped(line, "Receipt"))
     if verbose:
         for _, product in work.listed[:MOST_SUMMARIES]:
             write_lines(["", *_evidence(product, formatter)])

@@ -42,6 +42,7 @@ COMMANDS = {
     "review": "commands.review:review",
     "export": "commands.export:export",
     "price-test": "commands.decisions:price_test",
+    "roll-out": "experiments.roll_out:begin_or_read",
     "history": "commands.decisions:history",
     "prices": "commands.decisions:prices",
     "rollback": "commands.decisions:rollback",
@@ -79,6 +80,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   prices [--as PLATFORM]                       print the prices to charge; write them in the import form of a platform
   price-test plan|start|read RUN [--data.path FILE]
                                                plan, start and read randomised tests of two prices
+  roll-out [--weeks 6] [--keep-control] [--stop]
+                                               follow the advice in a random order, and say what that has earned
   report [--product P]                         make the page of a product from the last advice
   watch [--data.path FILE]                     check new days, send alerts, exit code by severity
   retrain [--data.path FILE]                   train on a newer file with the settings that the shop keeps
@@ -108,7 +111,7 @@ SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 """Message of a command that a signal ended."""
 
 RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "export", "history"}
-RUN_FIRST |= {"prices", "pause", "resume", "rollback", "shop"}
+RUN_FIRST |= {"prices", "pause", "resume", "roll-out", "rollback", "shop"}
 """Commands whose first word may be the run, as ``--run_name``."""
 
 NUMBER_FIRST = {"what-if", "override", "approve", "reject"}

@@ -17,7 +17,12 @@ from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.today import Edit
 from pricerl.reasons import Reason
 
-SOURCES: dict[str, Source] = {"override": "override", "pause": "manual", "price_test": "price test"}
+SOURCES: dict[str, Source] = {
+    "override": "override",
+    "pause": "manual",
+    "price_test": "price test",
+    "roll_out": "manual",
+}
 """Source of an advice that follows an order, by the kind of the order."""
 
 
@@ -101,7 +106,11 @@ def obey_order(case: Case, course: Course) -> Course | None:
         return None
     product = case.product
     now = product.current_price
-    prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
+    prices = case.settle(
+        _approach(case, order.price)[1].prices  # soft limits bind a control
+        if order.kind == "roll_out" and order.price is not None
+        else [order.price_on(day.isoformat(), now) for day in case.days]
+    )
     reasons = [
         Reason(
             "test_ended" if order.status == "returning" else "order",

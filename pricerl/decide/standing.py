@@ -100,14 +100,15 @@ IN_FORCE = ("active", "returning")
 
 @dataclass(frozen=True)
 class Order:
-    """Override, pause or price test of one product, as recorded in the log."""
+    """Override, pause, price test or hold of a roll-out of one product, as recorded in the log."""
 
     id: int
     """Number of its entry in the decision log."""
-    kind: Literal["override", "pause", "price_test"]
+    kind: Literal["override", "pause", "price_test", "roll_out"]
     """Kind of the order."""
     price: float | None
-    """Money; None for a pause, which keeps the current price; the regular price of a price test."""
+    """Money; None for a pause or a product that waits in a roll-out, which keep the current price; the regular price of
+    a price test; the earlier price of a control."""
     until: str
     """Last day of the order."""
     actor: str

@@ -24,12 +24,16 @@ from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
-from pricerl.operations.log.orders import ADVICE, LIMITS, PAUSE, PUBLISHING, judged_orders
+from pricerl.operations.log.orders import ADVICE, LIMITS, PAUSE, PUBLISHING, RESUME, ROLL_OUT, judged_orders
 from pricerl.operations.log.typed_limits import beyond_words, limits_of, refuse_change
 from pricerl.terminal import shown
 
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
+
+
+HELD = {PAUSE: "is paused", ROLL_OUT: "keeps its price in the roll-out"}
+"""Reasons for a price that stays, by the kind of order."""
 
 
 class Row(NamedTuple):
@@ -130,7 +134,8 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     own = by_product(entries)
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
     state = State(today, generation, shop_publishing(entries), typed)
-    found = {advice["product"]: _find_row(advice, own[advice["product"]], state) for advice in newest}
+    shared = [entry for entry in own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
+    found = {advice["product"]: _find_row(advice, [*own[advice["product"]], *shared], state) for advice in newest}
     rows = [row for row in found.values() if isinstance(row, Row)]
     left_out = [(product, why) for product, why in found.items() if isinstance(why, str) and why]
     kept, broken = _keep_relations(rows, newest)
@@ -146,8 +151,8 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     order = active_of(judged)
     refused = [order for order in judged if order.status == "refused"]
     row: Row | str
-    if order is not None and order.kind == PAUSE:
-        row = f"it is paused until {order.until} (entry {order.id})"
+    if order is not None and order.kind in HELD:
+        row = _held(order, advice, day)
     elif order is not None and order.schedule:
         row = _scheduled(order.schedule, advice, day)
     elif order is not None and order.price is not None:
@@ -159,6 +164,14 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     if isinstance(row, Row) and (why := refuse_change(row.price, advice, state.typed, row.ordered)):
         return why
     return row
+
+
+def _held(order: Order, advice: Entry, day: str) -> Row | str:
+    """Return the way back of a control to its earlier price, within all limits, or why a product keeps its price."""
+    if order.price is None or same_price(order.price, advice["current_price"]):
+        return f"it {HELD[order.kind]} until {order.until} (entry {order.id})"
+    low, high = (float(advice["limits"][end] or order.price) for end in ("lowest", "highest"))
+    return Row(advice["product"], day, min(max(order.price, low), high), order.until, ordered=True)
 
 
 def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State) -> Row | str:

@@ -33,7 +33,7 @@ from pricerl.operations.log.decision_log import (
     load,
     read_log,
 )
-from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST
+from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, ROLL_OUT
 from pricerl.operations.log.takeover import take_over
 from pricerl.operations.log.typed_limits import settings_in_force
 from pricerl.operations.outbox import (
@@ -272,10 +272,11 @@ class Shop:
     def decisions(self) -> dict[str, dict[str, Any]]:
         """Orders as they stand today, and the approved change, of products that people decided on, as in a record."""
         found = {}
-        kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL}
-        for name, own in by_product(self.log.entries).items():
-            if name in self.newest and not kinds.isdisjoint(entry["kind"] for entry in own):
-                advice = self.newest[name]
+        kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT}
+        entries = by_product(self.log.entries)
+        for name, advice in self.newest.items():
+            own = [*entries[name], *entries.get(None, ())]
+            if not kinds.isdisjoint(entry["kind"] for entry in own):
                 approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
                 orders = orders_on(advice, own, open_day(advice, self.today), self.log.entries)
                 found[name] = {"orders": to_plain(orders), "approved": to_plain(approved)}

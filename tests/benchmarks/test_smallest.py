@@ -26,6 +26,7 @@ SMALLEST = (
     "pooling --full 2 --thin 1 --seeds 61",
     "price_and_stock --count 1 --futures 1",
     "price_tests --tests 20 --histories 1 --pairs 5",
+    "receipt --shops 2 --nulls 2 --products 12",
     "pricebench run --no-sac --rules all --truths constant --days 130 --units 50 --shops 1 --out {folder}/rows.csv",
     "reading_speed --rows 2000",
     "relations --lines 2",

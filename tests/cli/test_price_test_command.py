@@ -25,8 +25,8 @@ from command_line import (
 )
 from saying import says
 
-from pricerl.cli.commands import price_tests
-from pricerl.cli.price_test_words import reading_lines
+from pricerl.cli.experiments import price_tests
+from pricerl.cli.experiments.price_test_words import reading_lines
 from pricerl.experiments.schedule import PLAN as PLAN_FILE
 from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_plan, render_schedule
 

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import norm
 
 from pricerl.advice.sentences.next_steps import price_test_words
-from pricerl.cli.price_test_words import refusal_lines
+from pricerl.cli.experiments.price_test_words import refusal_lines
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product

@@ -184,7 +184,7 @@ def test_a_record_of_another_entry_than_the_newest_is_not_trusted(shop: Path) ->
 def test_an_advice_outlasts_the_days_of_a_week_of_its_quarter() -> None:
     opened = date(2025, 3, 31)
     plan = SimpleNamespace(account=Account(opened.isoformat(), 10.0))
-    item = SimpleNamespace(alarm=None, stock=None, account=plan)
+    item = SimpleNamespace(alarm=None, stock=None, order=None, account=plan)
     day = opened + timedelta(days=DAYS_PER_QUARTER - 79)
     advice = {"today": day.isoformat(), "days": [{"date": day.isoformat()}]}
 

@@ -40,7 +40,7 @@ DATABASE = "shop/database.py"
 
 MUTANTS = (
     Mutant(OUTBOX, "return max(today.isoformat(), str", "return min(today.isoformat(), str"),
-    Mutant(OUTBOX, "if order is not None and order.kind == PAUSE:", "if False and order.kind == PAUSE:"),
+    Mutant(OUTBOX, "if order is not None and order.kind in HELD:", "if False and order.kind in HELD:"),
     Mutant(OUTBOX, 'if followed := advice.get("order") or', 'if followed := False and advice.get("order") or'),
     Mutant(OUTBOX, "if last_day_of(advice) < day:", "if last_day_of(advice) <= day:"),
     Mutant(OUTBOX, "if state.generation and advising_generation(advice) not in", "if False and advice not in"),

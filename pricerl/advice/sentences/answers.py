@@ -13,7 +13,7 @@ Words = Callable[[Mapping[str, Any], Formatter], str]
 
 UNTESTED = "not yet tested in your shop"
 IN_STOCK = "mark stock-outs and closed days in an In Stock column"
-ORDERS = {"override": "override", "pause": "paused", "price_test": "price test"}
+ORDERS = {"override": "override", "pause": "paused", "price_test": "price test", "roll_out": "roll-out"}
 SALES_OFF = {True: "coupons or returns in them, or tax in the price alone", False: "tax or shipping in them"}
 """Causes of sales that are below price times units, or above."""
 

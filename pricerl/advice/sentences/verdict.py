@@ -5,11 +5,13 @@ They are made from an entry of ``products`` of ``advice.json``; no claim is stro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pricerl.advice.sentences.answers import UNTESTED
 from pricerl.decide.standing import IN_FORCE, scheduled_price
+from pricerl.experiments.receipt import Receipt
 from pricerl.formatting import MEASURES, Formatter, better_words, counted, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
@@ -56,7 +58,10 @@ def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | No
     advised = (product["model"] if followed else product)["recommended_price"]
     day = today or product["days"][0]["date"]
     price = scheduled_price(order["schedule"], day, order["price"]) or product["current_price"]
-    verbs = {"override": "You charge ", "pause": "You keep ", "price_test": "In your price test you charge "}
+    verbs = {
+        **{"override": "You charge ", "pause": "You keep ", "price_test": "In your price test you charge "},
+        "roll_out": "In your roll-out you keep ",
+    }
     until = f"{' today, it lasts' if order['schedule'] else ''} until {f.weekday_date(order['until'])}"
     said = ", as advised" if f.price(advised) == f.price(price) else f"; the advice was {f.price(advised)}"
     words = verbs[order["kind"]], f.price(price), until, said
@@ -305,6 +310,24 @@ def since_words(product: Record, f: Formatter) -> str:
     if now == before:
         words = "as before" if advised == f.price(product["recommended_price"]) else f"{advised} advised before"
     return words if last["grade"] == product["decision"]["grade"] else f"{words}; grade {last['grade']} before"
+
+
+def receipt_words(receipt: Receipt, f: Formatter) -> str:
+    """Return what the new prices of a roll-out have earned, as one sentence."""
+    mean, low, high, own = receipt.effect
+    first, last = (day and f.date(day) for day in (receipt.first, receipt.last))
+    time = f"{f'From {first} to {last}' if last else f'Since {first}'} the new prices have"
+    brought = "earned" if receipt.measure == "profit" else "brought in"
+    chance = "" if low > 0 or high < 0 else ", no more than chance"
+    found = f"{brought} {f.money(abs(mean))} {'more' if mean > 0 else 'less'} than your old ones would have"
+    found += f"{f.limits(low, high, f.money_digits(mean, low, high), label='90 %: ')}{chance}"
+    if not math.isfinite(high - low):
+        found = f"had too few weeks or products to say what they have {brought}"
+    gain = f", which changed their {MEASURES[receipt.measure]} by {f.percent(own, plus='+')}"
+    return (
+        f"{time} {found}; {receipt.following} of {plural(receipt.products, 'product')} follow"
+        f"{'' if chance or not math.isfinite(own) else gain}; the claim by the advice was {f.money(receipt.claim)}."
+    )
 
 
 def review_words(

@@ -45,9 +45,9 @@ FOLLOWS = {
 """Consequence of a decision, by kind."""
 
 PRICE_TESTS = {
-    "plan": "commands.price_tests:plan",
+    "plan": "experiments.price_tests:plan",
     "start": "commands.decisions:start",
-    "read": "commands.price_tests:read",
+    "read": "experiments.price_tests:read",
 }
 """Module and function of each action of ``price-test``, of which only some need torch."""
 
@@ -59,21 +59,21 @@ def override(words: Sequence[str]) -> int:
     _add_doubts(parser)
     options = parser.parse_args(with_first(words, "--price"))
     said = (options.product, options.until, options.by, options.reason, options.price)
-    return _record(options, lambda shop: [drafts.draft_override(shop, *said, options.tolerance, options.force)])
+    return record(options, lambda shop: [drafts.draft_override(shop, *said, options.tolerance, options.force)])
 
 
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
     options = _author_parser(orders.PAUSE, pause.__doc__, ordered=True).parse_args(words)
     said = (options.product, options.until, options.by, options.reason)
-    return _record(options, lambda shop: [drafts.draft_pause(shop, *said)])
+    return record(options, lambda shop: [drafts.draft_pause(shop, *said)])
 
 
 def resume(words: Sequence[str]) -> int:
     """End the override, pause or price test of a product before its last day, else take back the approval."""
     options = _author_parser("resume", resume.__doc__).parse_args(words)
     said = (options.product, options.by, options.reason)
-    return _record(options, lambda shop: [drafts.draft_resumption(shop, *said)])
+    return record(options, lambda shop: [drafts.draft_resumption(shop, *said)])
 
 
 def approve(words: Sequence[str]) -> int:
@@ -89,7 +89,7 @@ def approve(words: Sequence[str]) -> int:
         if not (options.yes or confirm("Approve this? [y/N] ")):
             raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
     said = (options.product, options.id, options.group, options.by, options.reason)
-    return _record(options, lambda shop: draft_approvals(shop, *said))
+    return record(options, lambda shop: draft_approvals(shop, *said))
 
 
 def reject(words: Sequence[str]) -> int:
@@ -99,7 +99,7 @@ def reject(words: Sequence[str]) -> int:
     add_author(parser)
     parser.add_argument("id", type=int, help="entry to reject")
     options = parser.parse_args(words)
-    return _record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
+    return record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
 
 
 def price_test(words: Sequence[str]) -> int:
@@ -126,7 +126,7 @@ def start(words: Sequence[str]) -> int:
     if not planned:
         choose_product([order["product"] for order in plans], options.product, "the plan")
     said = (options.by, options.reason, options.tolerance, options.force)
-    return _record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
+    return record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
 
 
 def _author_parser(command: str, purpose: str | None, ordered: bool = False) -> Parser:
@@ -147,7 +147,7 @@ def _add_doubts(parser: Parser) -> None:
     parser.add_argument("--force", action="store_true", help="charge prices beyond that, or never tried")
 
 
-def _record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
+def record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
     """Append decisions to the log, and print each with its effect, and the outbox after it."""
     shop = shop_of(options)
     written, after = shop.record(draft)
@@ -215,6 +215,15 @@ def outbox_lines(shop: Shop) -> list[str]:
     return [f"{shop.folder.path / PRICES}: {_first_three(rows) or 'no price to change'}", *reasons]
 
 
+def receipt_lines(shop: Shop) -> list[str]:
+    """Return what the new prices of a shop's last roll-out have earned; nothing without one."""
+    if orders.last_roll_out(shop.log.entries)[0] is None:
+        return []
+    from pricerl.operations.roll_out import say_receipt  # late, as it reads all days
+
+    return say_receipt(shop)
+
+
 def _first_three(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
     return f"{', '.join(texts[:3])}{more}"
@@ -253,7 +262,7 @@ def prices(words: Sequence[str]) -> int:
         raise UsageError(f"--fill: name your export of products with --as {filled}, and with no other platform")
     shop = shop_of(options)
     box = shop.outbox
-    write_lines([*table(box.table()), *box.notes] if box.rows else outbox_lines(shop))
+    write_lines([*([*table(box.table()), *box.notes] if box.rows else outbox_lines(shop)), *receipt_lines(shop)])
     if options.form is not None:
         form = forms[options.form]
         for name, text in shop.import_files(form, options.fill).items():

@@ -10,7 +10,7 @@ from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import INDEX, formatter_of, page_of
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.cli.commands.decisions import shop_of
+from pricerl.cli.commands.decisions import receipt_lines, shop_of
 from pricerl.cli.usage import Parser, add_run
 from pricerl.data.naming import choose_product
 from pricerl.errors import EXIT_OK, UsageError
@@ -45,7 +45,7 @@ def report(words: Sequence[str]) -> int:
     write_lines([str(page)])
     if send:
         place = Place(Path(page.name), document["run"], today=document["today"])
-        lines = block_lines(products, formatter_of(document), place)
+        lines = [*block_lines(products, formatter_of(document), place), *(receipt_lines(shop) if shop else ())]
         count = send_page(f"pricerl: {document['run']}", lines, page, options.alert_file)
         write_lines([f"sent to {count} address{'' if count == 1 else 'es'}"])
     return EXIT_OK

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.files import read_advice
+from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import file_parser, predict_command
 from pricerl.errors import EXIT_OK, DataError
 from pricerl.operations import review as past_advice
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import review_products
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
@@ -37,6 +39,7 @@ def review(words: Sequence[str]) -> int:
     products = market.preprocessor.products
     news = past_advice.find_news(products, entries, read_advice(folder.path), folder.path.name, run.formatter)
     page = past_advice.lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
+    page = page._replace(lead=(*receipt_lines(Shop.read(folder)), *page.lead))
     path = folder.path / past_advice.REVIEW_FILE
     write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
     again = [predict_command(options)] if news else []

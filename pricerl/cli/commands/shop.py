@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pricerl.cli.commands.decisions import shop_of
+from pricerl.cli.commands.decisions import receipt_lines, shop_of
 from pricerl.cli.usage import Parser, add_run
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.formatting import plural
@@ -67,7 +67,14 @@ def show(words: Sequence[str]) -> int:
         advice = shop.newest.get(name)
         price = "" if advice is None else f"{advice['current_price']:.{shop.outbox.decimals}f}"
         rows.append((shown(name), f"{count}", first, last, price, "" if advice is None else shop.state_of(name)[0]))
-    write_lines([head, f"publishing: {shop.publishing or 'auto'}", *(table(rows) if len(rows) > 1 else ())])
+    write_lines(
+        [
+            head,
+            f"publishing: {shop.publishing or 'auto'}",
+            *(table(rows) if len(rows) > 1 else ()),
+            *receipt_lines(shop),
+        ]
+    )
     return EXIT_OK
 
 

@@ -12,6 +12,7 @@ from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import blocking_of
 from pricerl.errors import NotAllowedError, UsageError
+from pricerl.formatting import plural
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import name_limit, refuse_price
 from pricerl.guardrails.price_grid import same_price
@@ -43,6 +44,7 @@ CONTENT = {
     orders.PRICE_TEST: "{test_price} until {until}, {status}{prepared}",
     orders.TEST_RESULT: "{question} {verdict} at {test_price} (test of entry {test})",
     orders.RESUME: "the {what} of entry {ends} has ended",
+    orders.ROLL_OUT: "roll-out of {count} over {weeks} weeks from {first_day} on, planned until {until}",
     orders.APPROVAL: "{price} on {date} approved (entry {approves})",
     orders.STAGED: "{asks} prepared by an agent, {given}",
     orders.REJECTION: "the decision prepared in entry {staged} is rejected",
@@ -93,11 +95,11 @@ def draft_override(
         f"--tolerance: must be 0 or more, found {tolerance:g}": not 0 <= tolerance < math.inf,
         f"--price: {doubt}; add --force if you mean it": doubt and not (force or refusal),
     }
-    _refuse(faults)
+    refuse(faults)
     return draft | {"price": price, "currency": advice["terms"]["currency"], "forced": bool(doubt)}
 
 
-def _refuse(faults: Mapping[str, object]) -> None:
+def refuse(faults: Mapping[str, object]) -> None:
     """Raise a ``UsageError`` with all faults that are the case."""
     if found := [fault for fault, is_so in faults.items() if is_so]:
         raise UsageError("; ".join(found))
@@ -113,7 +115,7 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
         f"--until: {last} is more than a year away; choose a day until {latest}": last > latest,
         "--reason: must be a text, found nothing": not shown(reason),
     }
-    _refuse(faults)
+    refuse(faults)
     return typed_stamp(kind, by, reason) | {"product": advice["product"], "until": last}
 
 
@@ -167,7 +169,7 @@ def draft_price_test(
         what = f"{order.kind.replace('_', ' ')} of {shown(product)} until {order.until}"
         why = f"waits, as {order.refusal}" if order.refusal else "is in force"
         faults[f"the {what} {why}; end it with resume first"] = True
-    _refuse(faults)
+    refuse(faults)
     return draft | {"forced": bool(doubt)}
 
 
@@ -261,7 +263,7 @@ def draft_limits(
     if not may_widen and (wider := widened(changed, before)):
         raise NotAllowedError(f"a wider {name_limit(wider[0])} is an approver's decision; an editor may narrow limits")
     broken = broken_by(after, shop.guardrails, list(shop.newest.values()))
-    _refuse(
+    refuse(
         {
             f"{shown(item)}: no price leaves this {name_limit(rule)}": math.isinf(limit)
             for item, (rule, limit) in broken.items()
@@ -270,7 +272,7 @@ def draft_limits(
     said = "; ".join(f"{shown(item)}: {beyond_words(*broken[item], shop.newest[item])}" for item in [*broken][:3])
     if broken and not may_widen:
         raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
-    _refuse({f"{said}; confirm it, and the next advice moves the price": broken and not force})
+    refuse({f"{said}; confirm it, and the next advice moves the price": broken and not force})
     confirmed = {item: limit for item, (_, limit) in broken.items()}
     return {
         **typed_stamp(orders.LIMITS, by, reason),
@@ -326,6 +328,7 @@ def content_words(entry: Entry, shop: Shop) -> str:
         "asks": entry.get("asks", "").replace("_", " "),
         "given": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry.get("given", {}).items()),
         "prepared": f", prepared in entry {entry['staged']}" if entry.get("staged") else "",
+        "count": plural(len(entry.get("products", ())), "product"),
         "beginning": f" from {entry['since']} on" if entry.get("since") else "",
         "as_of": f", as of {entry['today']}" if entry.get("today") not in (None, entry["time"][:10]) else "",
     }
@@ -336,7 +339,7 @@ def content_words(entry: Entry, shop: Shop) -> str:
         )
     if kind == orders.RESUME:
         ends = [item["kind"] for item in shop.log.entries if item["id"] == entry["ends"]]
-        found["what"] = "approval" if ends == [orders.APPROVAL] else "order"
+        found["what"] = {orders.APPROVAL: "approval", orders.ROLL_OUT: "roll-out"}.get("".join(ends), "order")
     if kind == orders.ADVICE:
         change = first_change(entry)
         to = change and f"{found['current_price']} to {price_words(change['price'], shop)} on {change['date']}"

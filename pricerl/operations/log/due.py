@@ -57,14 +57,18 @@ def find_due(run: Run, shop: Shop) -> set[str]:
     with reading(shop.log_path) as database:
         stands = read_standing(database, shop.newest.values())
     day = shop.today.isoformat()
-    decided = {entry.get("product"): entry["id"] for entry in shop.log.entries if entry["kind"] != ADVICE}
+    decided = {
+        entry["product"]: entry["id"]  # None ends a whole roll-out
+        for entry in shop.log.entries
+        if entry["kind"] != ADVICE and "product" in entry
+    }
     return {
         name
         for name, hashed in basis.items()
         if (advice := shop.newest.get(name)) is None
         or advice.get("basis") != hashed
         or not str(advice["today"]) <= day <= stands.get(name, "")
-        or decided.get(name, 0) > advice["id"]
+        or max(decided.get(name, 0), decided.get(None, 0)) > advice["id"]
         or (advice["terms"]["waits"] and not run.options.waits)
     }
 
@@ -85,7 +89,7 @@ def stands_until(advice: Entry, item: ProductAdvice, entries: Iterable[Entry], s
     first = str(advice["days"][0]["date"])
     if advice.get("restarts"):
         return ""
-    if item.alarm or item.stock or max(ordered, default="") >= first:
+    if item.alarm or item.stock or item.order or max(ordered, default="") >= first:
         return str(advice["today"])
     if item.account is None:
         return ALWAYS

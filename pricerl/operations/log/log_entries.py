@@ -14,6 +14,7 @@ import msgspec
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import AccountPlan
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
+from pricerl.experiments.roll_out import RollOutEntry
 from pricerl.experiments.schedule import PriceTestEntry, Question
 from pricerl.reasons import Reason
 
@@ -215,7 +216,8 @@ class PauseEntry(LogEntry, tag="pause", kw_only=True):
 class ResumeEntry(LogEntry, tag="resume", kw_only=True):
     """End of an order, given by its number, before its last day."""
 
-    product: str
+    product: str | None
+    """Absent at the end of a whole roll-out."""
     ends: Count
 
 
@@ -334,6 +336,7 @@ AnyEntry = (
     | CostsEntry
     | PriceTestEntry
     | PriceTestResultEntry
+    | RollOutEntry
     | RepairEntry
     | RollbackEntry
     | RetrainEntry

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pricerl.data.reading.columns import LARGEST_NUMBER
 from pricerl.decide.standing import Order, Status, active_of
 from pricerl.errors import UsageError
+from pricerl.experiments.roll_out import find_hold
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
 from pricerl.operations.log.decision_log import Entry
@@ -22,6 +23,7 @@ ROLLBACK = "rollback"
 RETRAIN = "retrain"
 PRICE_TEST = "price_test"
 TEST_RESULT = "price_test_result"
+ROLL_OUT = "roll_out"
 STAGED = "staged"
 REJECTION = "rejection"
 COSTS = "costs"
@@ -124,7 +126,8 @@ def judged_orders(
         back = replace(test, status="returning", until=until, schedule=())
         orders = [back if other is test else other for other in orders]
     if (order := active_of(orders)) is None:
-        return orders
+        held = () if restarts else _hold(entries, own, product, first_day)
+        return [*orders, *(item for item in held if not refuse_price(item.price or current_price, limits))]
     kind = order.kind.replace("_", " ")
     given = next(entry.get("currency") for entry in own if entry["id"] == order.id)
     if None not in (given, currency) and given != currency:
@@ -139,6 +142,29 @@ def judged_orders(
         refusal = next(filter(None, refusals), "")
     refused = replace(order, status="refused", refusal=refusal) if refusal else order
     return [refused if other is order else other for other in orders]
+
+
+def last_roll_out(entries: Sequence[Entry]) -> tuple[Entry | None, str]:
+    """Return the last roll-out in a log, if any, and the first day after it, as planned or as a person ended it."""
+    found = next((entry for entry in reversed(entries) if entry["kind"] == ROLL_OUT), None)
+    if found is None:
+        return None, ""
+    ends = (_day_of(entry) for entry in entries if entry.get("ends") == found["id"] and entry["product"] is None)
+    return found, next(ends, (date.fromisoformat(found["until"]) + timedelta(days=1)).isoformat())
+
+
+def _hold(entries: Sequence[Entry], own: Sequence[Entry], product: str, day: str) -> list[Order]:
+    """Return the order of a roll-out that holds a product on a day, in ISO format.
+
+    There is none if a person let it go, or if the prices in the file changed their unit since. Its ``own`` entries are
+    among the log's.
+    """
+    plan, end = last_roll_out(entries)
+    hold = None if plan is None or day >= end or plan["id"] in _ended(own) else find_hold(plan, product, day)
+    if plan is None or hold is None or any(entry.get("restarts") and plan["id"] < entry["id"] for entry in own):
+        return []
+    price, why = (None, "waits") if hold.waits else (plan["products"][product]["price"], "is a control")
+    return [Order(plan["id"], "roll_out", price, hold.until, plan["actor"], f"{why} in the roll-out", "active")]
 
 
 def doubt_price(price: float, current_price: float, tried: Sequence[float], tolerance: float = TOLERANCE) -> str:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from pricerl.cli.commands.decisions import outbox_lines
+from pricerl.cli.experiments.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.loading import load_words
-from pricerl.cli.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.usage import Parser, file_parser
 from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product

@@ -1,0 +1,1 @@
+"""Commands that measure prices: ``price-test`` and ``roll-out``."""

@@ -1,0 +1,61 @@
+"""Command ``roll-out``: begin to follow the advice in a random order, and what the new prices have earned since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricerl.cli.commands.decisions import receipt_lines, record, shop_of
+from pricerl.cli.usage import Parser, add_author, add_run
+from pricerl.errors import EXIT_OK
+from pricerl.experiments.roll_out import WEEKS
+from pricerl.formatting import plural
+from pricerl.operations.log import drafts, orders
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.roll_out import draft_end, draft_roll_out, foresee, formatter_of
+from pricerl.operations.shop import Shop
+from pricerl.terminal import confirm, write_lines
+
+
+def begin_or_read(words: Sequence[str]) -> int:
+    """Begin to follow the advice product by product in a random order, which measures what it earns; later, say so."""
+    parser = Parser(prog="pricerl roll-out", description=begin_or_read.__doc__)
+    add_run(parser)
+    parser.add_argument("--weeks", type=int, default=WEEKS, help="weeks within which all products begin")
+    parser.add_argument("--keep-control", action="store_true", help="later a tenth at a time goes back, for a year")
+    parser.add_argument("--stop", action="store_true", help="end the roll-out: every product follows the advice")
+    parser.add_argument("--yes", action="store_true", help="begin without being asked")
+    add_author(parser)
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    entry, end = orders.last_roll_out(shop.log.entries)
+    if options.stop:
+        return record(options, lambda now: [draft_end(now, options.by, options.reason)])
+    write_lines(receipt_lines(shop))
+    if entry is not None and shop.today.isoformat() < end:
+        content = drafts.entry_cells(entry, shop)[-1]
+        write_lines([f"{content} (entry {entry['id']} of {shop.log_path}); roll-out --stop ends it"])
+        return EXIT_OK
+    design = (options.weeks, options.keep_control, options.by, options.reason)
+    write_lines(_preview(shop, draft_roll_out(shop, *design)))
+    if options.yes or confirm("Begin? [y/N] "):
+        return record(options, lambda now: [draft_roll_out(now, *design)])
+    write_lines(["nothing has changed: answer y at a terminal, or add --yes"])
+    return EXIT_OK
+
+
+def _preview(shop: Shop, draft: Entry) -> list[str]:
+    """Return the design of a roll-out, what waiting costs, and when a receipt is to be expected."""
+    f = formatter_of(shop)
+    clusters, quarter, waiting, shows, limits = foresee(shop, draft)
+    count = f"{plural(len(draft['products']), 'product')} in {plural(clusters, 'cluster')}"
+    begins = f"{count} begin to follow the advice in a random order, within {plural(draft['weeks'], 'week')}"
+    until = f.date(draft["until"])
+    gain = f"about {f.money(waiting)} of the {f.money(quarter)} that the advice expects in a quarter"
+    small = f"no gain below about {f.money(limits)} shows until {until}: products are too few, or sell too unevenly"
+    turns = f"  control    afterwards a tenth at a time goes back to its earlier prices, until {until}"
+    return [
+        f"{begins} from {f.date(draft['first_day'])} on",
+        *([turns] if draft["control"] else []),
+        f"  waiting    costs {gain if quarter > 0 else 'nothing, as the advice expects no gain'}",
+        f"  receipt    {f'a gain as large as expected shows from about {f.date(shows)} on' if shows else small}",
+    ]
