@@ -75,7 +75,7 @@ MOST_STATEMENTS = {
     "env/stock": 249,
     "evaluation": 451,
     "evaluation/card": 99,
-    "evaluation/stock": 218,
+    "evaluation/stock": 220,
     "experiments": 371,
     "guardrails": 439,
     "market": 380,
