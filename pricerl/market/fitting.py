@@ -190,6 +190,9 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         for item in products
     ]
     values = [np.stack([with_mean(np.exp(part)) for part in parts], axis=-1) for parts in logs]
+    fees = [item.cost.fee_steps for item in products]
+    most = max(map(len, fees))
+    padded = [np.concatenate([steps, np.full((most - len(steps), 3), [NO_EDGE, 0, 0])]) for steps in fees]
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]
     return Market(
@@ -211,4 +214,5 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         size=stack([np.asarray(item.units.size) for item in products]),
         memory_gain=stack([with_mean(memory.gain) for memory in memories]),
         memory_loss=stack([with_mean(memory.loss) for memory in memories]),
+        fee_steps=stack(padded) if most else None,
     )

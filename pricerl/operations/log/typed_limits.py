@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from pricerl.formatting import PLAIN_DIGITS
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits_in_force import HardLimits, least_price, name_limit, refuse_price
+from pricerl.guardrails.fees import UnitCosts, least_price
+from pricerl.guardrails.limits_in_force import HardLimits, name_limit, refuse_price
 from pricerl.guardrails.price_grid import is_multiple, slack
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import LIMITS
@@ -100,7 +101,7 @@ def bounds_on(settings: Mapping[str, Any], advice: Entry) -> Bounds:
     """Return the hard limits that settings of the guardrails put on the product of an advice."""
     own = limits_on(settings, advice["product"])
     share_kept, unit_cost = advice["limits"].get("costs") or (1.0, 0.0)
-    shares = {"min_margin": least_price(share_kept, unit_cost, own["min_margin"])}
+    shares = {"min_margin": least_price(UnitCosts(share_kept, unit_cost, known=True), own["min_margin"])}
     lows = {name: own[name] or 0.0 for name in ("floor", "min_advertised_price", "price_step")} | shares
     lowest = max(lows, key=lambda name: lows[name])
     return Bounds(HardLimits(lows[lowest], own["ceiling"], own["price_step"]), lowest)
