@@ -18,6 +18,7 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from pricerl.data.days import lowest_before
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import ApprovedChange, Order, active_of
 from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
@@ -28,7 +29,7 @@ from pricerl.operations.log.orders import ADVICE, LIMITS, PAUSE, PUBLISHING, jud
 from pricerl.operations.log.typed_limits import beyond_words, limits_of, refuse_change
 from pricerl.terminal import shown
 
-COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
+COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log", "Lowest of 30 Days")
 """First line of ``prices.csv``."""
 
 
@@ -44,6 +45,8 @@ class Row(NamedTuple):
     """Last day on which the price may still be taken over, ISO format."""
     ordered: bool = False
     """Whether a person's order or a price test asks for it."""
+    lowest_30d: float | None = None
+    """Lowest price of the 30 days before the first day, in money, or None if the advice is of an older version."""
 
 
 class Outbox(NamedTuple):
@@ -68,9 +71,13 @@ class Outbox(NamedTuple):
     def table(self) -> list[tuple[str, ...]]:
         """Return the header and one line of texts per price."""
         last = self.head.hash[:FEWEST_DIGITS]
-        lines = [
-            (safe_text(row.product), row.date, f"{row.price:.{self.decimals}f}", self.currency, row.last_day, last)
+        prices = [
+            ["" if price is None else f"{price:.{self.decimals}f}" for price in (row.price, row.lowest_30d)]
             for row in self.rows
+        ]
+        lines = [
+            (safe_text(row.product), row.date, price, self.currency, row.last_day, last, lowest)
+            for row, (price, lowest) in zip(self.rows, prices, strict=True)
         ]
         return [COLUMNS, *lines]
 
@@ -156,9 +163,11 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
         row = f"{refused[-1].refusal} (entry {refused[-1].id})"
     else:
         row = _advised(advice, entries, day, state)
-    if isinstance(row, Row) and (why := refuse_change(row.price, advice, state.typed, row.ordered)):
-        return why
-    return row
+    if isinstance(row, str):
+        return row
+    lows = advice.get("lowest_prices")
+    lowest = lowest_before(row.date, lows, advice["current_price"]) if lows else None
+    return refuse_change(row.price, advice, state.typed, row.ordered) or row._replace(lowest_30d=lowest)
 
 
 def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State) -> Row | str:
