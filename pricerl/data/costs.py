@@ -46,8 +46,10 @@ class CostConfig:
         for rows in self._rows.values():
             ends = [row.get("up_to", np.inf) for row in rows if self.share_kept is None and "share_kept" in row]
             if max(ends, default=np.inf) < np.inf:
-                about = f"{rows[0].get('product', 'product')}: fees end at a price of {max(ends):g}"
-                raise UsageError(f"data.cost.products: {about}; add a row without Up To, for those above")
+                raise UsageError(
+                    f"data.cost.products: {rows[0].get('product', 'product')}: fees end at a price of {max(ends):g}; "
+                    "add a row without Up To, for those above"
+                )
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:

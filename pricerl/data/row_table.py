@@ -112,8 +112,11 @@ class RowTable(NamedTuple):
 
     def written(self, rows: Sequence[Row] = ()) -> dict[str, Column]:
         """Return the columns of a file with ``rows``, or of a new one."""
-        used = {*(key for row in rows for key in row), *(key for key, it in self.columns.items() if not it.seldom)}
-        return {key: column for key, column in self.columns.items() if not column.old and key in used}
+        return {
+            key: column
+            for key, column in self.columns.items()
+            if not column.old and (not column.seldom or any(key in row for row in rows))
+        }
 
     def check(self, rows: Sequence[Row], lines: Sequence[int]) -> list[Problem]:
         """Return unknown keys, wrong values, and costs of the same product and day; ``lines`` are the rows' places."""

@@ -225,8 +225,8 @@ def value_once(
 
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return the profit of a unit at ``prices (G,)`` in every posterior draw, in money ``(K, G)``."""
-    cost = product.cost.unit_cost[:, None] + product.cost.more_fees(prices)
-    return np.asarray(product.cost.price_kept[:, None] * prices - cost)
+    cost = product.cost
+    return np.asarray(cost.price_kept[:, None] * prices - cost.unit_cost[:, None] - cost.more_fees(prices))
 
 
 def gains_over(history: ProductHistory, counted: ProductMarket, day: IntArray, kept: float) -> FloatArray:
@@ -258,8 +258,8 @@ def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
     cost = product.cost
     if not cost.known:
         return None
-    spent = cost.unit_cost + cost.more_fees(price)
-    pays = spent >= break_even_costs(cost.price_kept * price, elasticity_at(product, price))
+    kept = cost.price_kept * price
+    pays = cost.unit_cost + cost.more_fees(price) >= break_even_costs(kept, elasticity_at(product, price))
     margin = cost.mean_margin(price)
     return Raising(float(pays.mean()), cost.means[0] * price / margin if margin > 0 else None)
 

@@ -69,6 +69,6 @@ def fee_gaps(costs: UnitCosts, config: GuardrailConfig, lowest: float) -> list[t
         if lowest <= fees.high < end / (1 + 2 * JUST_ABOVE) and left > least[0]:
             low = config.menu.below(in_steps(fees.high, config.price_step) * (1 + WHOLE))
             high = config.menu.above(in_steps(end, config.price_step) * (1 - WHOLE))
-            joins = gaps and low < gaps[-1][1]
-            gaps.append((gaps[-1][0], max(high, gaps.pop()[1])) if joins else (low, high))
+            before = gaps.pop() if gaps and low < gaps[-1][1] else (low, high)
+            gaps.append((before[0], max(high, before[1])))
     return gaps

@@ -110,11 +110,10 @@ class CostPosterior:
         if self.fixed_known:
             fixed = f"fixed cost per {word} {self.fixed_cost.mean():.2f} (±{self.fixed_cost.std():.2f})"
         fees = 100 * (1 - self.share_kept.mean())
-        words = f"{fees:.0f} % of the price (±{100 * self.share_kept.std():.0f})"
-        for edge, (share, unit_fee) in zip(self.fee_steps[:, 0], self.fee_steps[:, 1:].cumsum(0), strict=True):
-            words += f", {fees + 100 * share:.0f} % + {unit_fee:.2f} above {edge:.2f}"
+        bands = zip(self.fee_steps[:, 0], self.fee_steps[:, 1:].cumsum(0), strict=True)
+        steps = (f"{fees + 100 * share:.0f} % + {fee:.2f} above {edge:.2f}, " for edge, (share, fee) in bands)
         return (
-            f"fees {words}, "
+            f"fees {fees:.0f} % of the price (±{100 * self.share_kept.std():.0f}), {''.join(steps)}"
             f"unit cost {self.unit_cost.mean():.2f} (±{self.unit_cost.std():.2f}), "
             f"{fixed}, from {self.profit_days} {word}s with a profit"
         )

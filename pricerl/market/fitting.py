@@ -190,9 +190,8 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         for item in products
     ]
     values = [np.stack([with_mean(np.exp(part)) for part in parts], axis=-1) for parts in logs]
-    fees = [item.cost.fee_steps for item in products]
-    most = max(map(len, fees))
-    padded = [np.concatenate([steps, np.full((most - len(steps), 3), [NO_EDGE, 0, 0])]) for steps in fees]
+    most = max(len(item.cost.fee_steps) for item in products)
+    padded = [np.pad(item.cost.fee_steps, ((0, most - len(item.cost.fee_steps)), (0, 0))) for item in products]
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]
     return Market(

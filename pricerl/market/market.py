@@ -73,9 +73,8 @@ class MarketRows(NamedTuple):
 
     def profit(self, price: Tensor, units: Tensor) -> Tensor:
         """Return the share kept of sales less unit costs and a day's fixed cost, in money, ``(B,)`` or ``(n, B)``."""
-        sales = units * price * self.share_paid
-        return (
-            self.share_kept * sales - self._with_fees(self.unit_cost, self.fee_steps, price) * units - self.fixed_cost
+        return self.share_kept * (units * price * self.share_paid) - (
+            self._with_fees(self.unit_cost, self.fee_steps, price) * units + self.fixed_cost
         )
 
     def _with_fees(self, cost: Tensor, steps: Tensor | None, price: Tensor) -> Tensor:
@@ -263,8 +262,10 @@ class Market:
     def _constants(self, product: Tensor, draw: Tensor, pick: Callable[[Tensor], Tensor]) -> MarketRows:
         num_draws, grid = self.log_curves.shape[1:3]
         constants = (pick(getattr(self, name)) for name in MarketRows._fields[1:-2])
-        steps = (self.fee_steps, self.counted_fees)
-        fees = (None if step is None else step[product].movedim((-1, -2), (0, 1)) for step in steps)
+        fees = (
+            None if steps is None else steps[product].movedim((-1, -2), (0, 1))
+            for steps in (self.fee_steps, self.counted_fees)
+        )
         return MarketRows((product * num_draws + draw) * grid, *constants, *fees)
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:

@@ -47,6 +47,10 @@ class Row(NamedTuple):
     """Whether a person's order or a price test asks for it."""
     lowest_30d: float | None = None
     """Lowest price of the 30 days before the first day, in money, or None if the advice is of an older version."""
+    now: float = 0.0
+    """Current price, in money."""
+    units: float = 0.0
+    """Units per day over the last four weeks."""
 
 
 class Outbox(NamedTuple):
@@ -63,6 +67,17 @@ class Outbox(NamedTuple):
     def notes(self) -> tuple[str, ...]:
         """One sentence per price that was left out, and why."""
         return tuple(f"{shown(product)}: no price, {why}" for product, why in self.left_out)
+
+    @property
+    def summary(self) -> str:
+        """Number of changes, the largest one with its product, and what they bring if buyers do not react."""
+        if not self.rows:
+            return "no price changes"
+        most = max(self.rows, key=lambda row: abs(row.price / row.now - 1))
+        money = f"{sum((row.price - row.now) * row.units for row in self.rows):+,.2f} {self.currency}".strip()
+        count = "1 price changes" if len(self.rows) == 1 else f"{len(self.rows)} prices change"
+        share = f"none by more than {100 * abs(most.price / most.now - 1):.1f} % ({shown(most.product)})"
+        return f"{count}, {share}; if units stay as they are: {money} of sales per day"
 
     def render(self) -> str:
         """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""
@@ -126,6 +141,8 @@ class State(NamedTuple):
     publishing: Approval | None
     typed: Sequence[Entry]
     """Entries that typed limits."""
+    currency: str
+    """Currency of the newest advice; empty if unknown."""
 
 
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
@@ -136,7 +153,8 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     newest = newest_advice(entries)
     own = by_product(entries)
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
-    state = State(today, generation, shop_publishing(entries), typed)
+    currency = newest[-1]["terms"]["currency"] if newest else ""
+    state = State(today, generation, shop_publishing(entries), typed, currency)
     found = {advice["product"]: _find_row(advice, own[advice["product"]], state) for advice in newest}
     rows = [row for row in found.values() if isinstance(row, Row)]
     left_out = [(product, why) for product, why in found.items() if isinstance(why, str) and why]
@@ -165,9 +183,14 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
         row = _advised(advice, entries, day, state)
     if isinstance(row, str):
         return row
-    lows = advice.get("lowest_prices")
-    lowest = lowest_before(row.date, lows, advice["current_price"]) if lows else None
-    return refuse_change(row.price, advice, state.typed, row.ordered) or row._replace(lowest_30d=lowest)
+    if (own := advice["terms"]["currency"]) != state.currency and own and state.currency:
+        return f"its advice is in {own}, the newest of the shop in {state.currency}"
+    now = advice["current_price"]
+    lowest = lowest_before(row.date, lows, now) if (lows := advice.get("lowest_prices")) else None
+    known = advice.get("known") or {"units": 0.0, "since": advice["history_end"]}
+    days = date.fromisoformat(_row_end(advice["history_end"], advice)) - date.fromisoformat(known["since"])
+    full = row._replace(lowest_30d=lowest, now=now, units=known["units"] / (days.days + 1))
+    return refuse_change(row.price, advice, state.typed, row.ordered) or full
 
 
 def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State) -> Row | str:

@@ -208,14 +208,13 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
 
 def announcing_words(product: Record, day: str, f: Formatter) -> list[str]:
     """Return what the law lets a seller write next to a cut on a day, ISO format; empty for rises and older advice."""
-    new, lows = product["recommended_price"], product.get("lowest_prices")
-    if not lows or new >= product["current_price"]:
+    new, now, lows = product["recommended_price"], product["current_price"], product.get("lowest_prices")
+    if not lows or new >= now:
         return []
-    lowest = lowest_before(day, lows, product["current_price"])
-    law = "In the EU, an announced cut names the lowest price of the 30 days before"
-    if new < lowest:
-        return [f"{law}: write {f.price(lowest)} next to it."]
-    return [f"{law}, {f.price(lowest)}: {f.price(new)} may not be announced as a cut."]
+    lowest = lowest_before(day, lows, now)
+    never = f", {f.price(lowest)}: {f.price(new)} may not be announced as a cut."
+    end = f": write {f.price(lowest)} next to it." if new < lowest else never
+    return [f"In the EU, an announced cut names the lowest price of the 30 days before{end}"]
 
 
 def confirm_steps(product: Record, option: str = "") -> list[Step]:

@@ -187,6 +187,7 @@ class StandingAdvice(TypedDict, total=False):
     tried: list[float]
     grade: str
     days: Annotated[list[StandingDay], msgspec.Meta(min_length=1)]
+    known: dict[str, Any]
     lowest_prices: list[tuple[str, Money]]
     terms: dict[str, Any]
     restarts: str
