@@ -174,6 +174,10 @@ class Facts:
 
     def _find_rows(self, today: str) -> dict[str, tuple[str, float, str, bool]]:
         found = {name: row for name in self.items if (row := self.row(name, today)) is not None}
+        newest = max((item.advice for item in self.items.values()), key=itemgetter("id"), default=None)
+        mine = newest["terms"]["currency"] if newest else ""
+        own = {name: self.items[name].advice["terms"]["currency"] for name in found}
+        found = {name: row for name, row in found.items() if "" in (mine, own[name]) or own[name] == mine}
         relations: list[Entry] = []
         for item in self.items.values():
             relations += [given for given in item.advice["terms"]["relations"] if given not in relations]

@@ -131,7 +131,8 @@ def refuse_change(price: float, advice: Entry, entries: Iterable[Entry], ordered
         if narrower and entry["product"] in ("", advice["product"]):
             named = " and ".join(map(name_limit, sorted(narrower)))
             return f"your {named} became narrower after this advice (entry {entry['id']}); run predict"
-    if not ordered and (settings := advice["terms"].get("guardrails")) is not None:
+    own_price = not (ordered or advice.get("order") or advice.get("test"))
+    if own_price and (settings := advice["terms"].get("guardrails")) is not None:
         own = limits_on(settings, advice["product"])
         drop, rise = (own["max_change"] if own[name] is None else own[name] for name in ("max_drop", "max_rise"))
         lowest, highest = (advice["limits"][end] or now for end in ("lowest", "highest"))
