@@ -19,6 +19,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import DataError, UsageError
+from pricerl.evaluation.forecast import forecast_path
 from pricerl.evaluation.valuation import expect_path, find_break_even, margins_at, value_paths
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import decode_cost
@@ -111,6 +112,11 @@ def test_paths_days_and_the_env_count_the_same_profit(shop: Build) -> None:
     lefts = torch.tensor([left_at(9.8)] * 3 + [left_at(10.4)] * 4)
     assert torch.allclose(days.profit, days.expected_units * lefts, rtol=1e-4)
     assert value.profit == pytest.approx(days.profit.mean(1).numpy(), rel=1e-4)
+    forecast = forecast_path(product, path, 0)
+    units_left = forecast.units[0] * lefts.numpy()
+    assert forecast.profit[0] == pytest.approx(units_left, rel=1e-3)
+    low, high = (forecast.sampled_units.min(0) * lefts.numpy(), forecast.sampled_units.max(0) * lefts.numpy())
+    assert (low - 1e-3 <= forecast.profit[1]).all() and (forecast.profit[2] <= high + 1e-3).all()
     zeros = torch.zeros(1, dtype=torch.long)
     state = dynamics.start(zeros, dynamics.history.num_days[zeros] - 1)
     _, day = dynamics.hold(state, torch.tensor([10.4]), 1, None)
