@@ -46,7 +46,7 @@ def blind_price(shelves: Shelves, product: Tensor) -> Tensor:
     box = price_box(shelves.dynamics.limits.rows(product), shelves.price[product])
     prices = torch.lerp(box.low, box.high, torch.linspace(0, 1, 201)[:, None])
     day = market.average_day_at(prices, market.grid_position(prices, believed), believed)
-    best = believed.contribution(day.sales, day.expected_units).argmax(0, keepdim=True)
+    best = believed.contribution(prices, day.expected_units).argmax(0, keepdim=True)
     return prices.gather(0, best).T
 
 

@@ -163,12 +163,12 @@ def _describe(
         previous=case.standing.previous,
         track_record=case.standing.track_record,
         stock=None if case.stocked is None else case.stocked.look_ahead(course.path.price),
+        lowest_prices=tuple(product.history.lowest_prices),
         claim=claim_of(product, case.keep, case.value(course.path.price) if course.known else case.keep),
     )
     planned = plan_price_test(product, current=current, config=case.config) if model.decision.unsure else None
-    details = gather_details(
-        product, model.path.price.cpu().double().numpy(), None if planned is None else planned.test, current
-    )
+    shown = model.path.price.cpu().double().numpy()
+    details = gather_details(product, shown, None if planned is None else planned.test, current)
     return replace(advice, reason=explain(advice.to_dict(), f), details=details)
 
 

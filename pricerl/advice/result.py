@@ -245,6 +245,8 @@ class ProductAdvice:
     """Past predictions compared with outcomes, or None if there are none."""
     stock: StockOutlook | None = None
     """None where no stock is known."""
+    lowest_prices: tuple[tuple[str, float], ...] = ()
+    """Last day and lowest price, in money, of the last 30 days, then of the days after that one, and so on."""
     details: Details | None = None
     """Data that only the report shows."""
     claim: Claim | None = None

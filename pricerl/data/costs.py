@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
 from pricerl.data.row_table import FIRST_DAY, STRANGE, TABLES, Row
@@ -36,27 +36,53 @@ class CostConfig:
     products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
     """Costs of single products, as ``--costs FILE`` reads them. A row has ``product`` (absent if there is only one),
     ``from``, the first day in ISO format (the first of all if absent), and any of ``unit_cost``, ``fees`` in percent of
-    the price, and ``fixed_cost``."""
+    the price, ``fixed_cost``, and ``unit_fee`` in money. Its fees hold for prices ``up_to`` one, and for all if absent.
+    """
 
     def __post_init__(self) -> None:
         for name in COSTS:
             if fault := TABLE.columns[name].find_fault(getattr(self, name)):
                 raise UsageError(f"data.cost.{name} {fault}")
-        _ = self._rows
+        for rows in self._rows.values():
+            ends = [row.get("up_to", np.inf) for row in rows if self.share_kept is None and "share_kept" in row]
+            if max(ends, default=np.inf) < np.inf:
+                raise UsageError(
+                    f"data.cost.products: {rows[0].get('product', 'product')}: fees end at a price of {max(ends):g}; "
+                    "add a row without Up To, for those above"
+                )
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:
-        """Rows by product, oldest first; the only product may have an empty name."""
+        """Rows by product, oldest first, fees of all prices first; the only product may have an empty name."""
         return TABLE.group("data.cost.products", self.products)
 
     def daily(self, product: ProductHistory) -> FloatArray:
-        """Return the product's own `COSTS` in force on each day ``(D, 3)``, NaN where ``products`` holds none."""
-        found = np.full((len(product.dates), len(COSTS)), np.nan)
-        for row in (*self._rows.get("", ()), *self._rows.get(product.product, ())):
-            since = product.dates >= np.datetime64(row.get("from") or FIRST_DAY)
-            for column, name in enumerate(COSTS):
-                if row.get(name) is not None:
-                    found[since, column] = row[name]
+        """Return the product's own `COSTS` and fee per unit in force on each day ``(D, 4)``, or NaN."""
+        return self._in_force(product.product, product.dates, product.price)
+
+    def fee_steps(self, product: ProductHistory) -> FloatArray:
+        """Return what fees take beyond the share kept at the last price, by price, ``(M, 3)``.
+
+        Above the price of a step, in money, they take this share of the price and this money per unit more.
+        """
+        rows = (*self._rows.get("", ()), *self._rows.get(product.product, ()))
+        edges = sorted({row["up_to"] for row in rows if "up_to" in row})
+        ends = np.array([product.price[-1], *edges, np.inf])
+        _, kept, _, per_unit = self._in_force(product.product, np.full(len(ends), product.dates[-1]), ends).T
+        kept = np.nan_to_num(kept, nan=np.nan if self.share_kept is None else self.share_kept)
+        more = np.nan_to_num([kept[0] - kept[1:], per_unit[1:]])
+        steps = np.column_stack([[0.0, *edges], np.diff(more, prepend=0.0).T])
+        return np.asarray(steps[steps[:, 1:].any(1)])
+
+    def _in_force(self, name: str, dates: DateArray, prices: FloatArray) -> FloatArray:
+        """Return a product's `COSTS` and fee per unit on dates ``(D,)`` at prices ``(D,)``, ``(D, 4)``."""
+        found = np.full((len(dates), len(COSTS) + 1), np.nan)
+        for row in (*self._rows.get("", ()), *self._rows.get(name, ())):
+            since = dates >= np.datetime64(row.get("from") or FIRST_DAY)
+            cheap = prices <= row.get("up_to", np.inf)
+            for column, cost in enumerate((*COSTS, "unit_fee")):
+                if row.get(cost) is not None:
+                    found[since & cheap if cost in ("share_kept", "unit_fee") else since, column] = row[cost]
         return found
 
     def check_products(self, known: Collection[str], count: int) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,20 @@ STEP_WORDS = {1: "day", WEEK: "week"}
 
 RECENT_DAYS = 28
 """Four weeks: long enough to outlast a promotion, short enough to follow the seller."""
+
+
+PRIOR_DAYS = 30
+"""Days whose lowest price an announced cut names (Directive 98/6/EC, Article 6a)."""
+
+
+def lowest_before(day: str, lows: Sequence[Sequence[Any]], current_price: float) -> float:
+    """Return the lowest price, in money, of the 30 days before a day, ISO format.
+
+    ``lows`` are as in ``ProductHistory.lowest_prices``; on later days the current price is charged.
+    """
+    first, yesterday = (str(date.fromisoformat(day) - timedelta(days=back)) for back in (PRIOR_DAYS, 1))
+    later = [current_price] if lows[-1][0] < yesterday else []
+    return min(*later, *(float(price) for last, price in lows if last >= first), float("inf"))
 
 
 def day_texts(dates: Any) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.cleaning.quality import ProductReport
-from pricerl.data.days import DAY, RECENT_DAYS
+from pricerl.data.days import DAY, PRIOR_DAYS, RECENT_DAYS
 from pricerl.data.price_setting import PriceSetting, classify_prices, find_prices_in_force
 from pricerl.data.reading.problems import Problem
 from pricerl.reasons import Reason
@@ -168,6 +168,16 @@ class ProductHistory:
         recent = sold & (self.dates > self.dates[-1] - RECENT_DAYS * DAY)
         counted = recent if recent.any() else sold
         return min(float(self.sales[counted].sum() / (self.price * self.units)[counted].sum()), 1.0)
+
+    @property
+    def lowest_prices(self) -> list[tuple[str, float]]:
+        """Last day and lowest price, in money, of the last `PRIOR_DAYS`, then of the days after that one, and so on."""
+        ends = (self.dates + (self.step_days - 1) * DAY).astype("datetime64[D]")
+        found: list[tuple[str, float]] = []
+        for day, price in zip(ends[::-1], self.price[::-1].round(6).tolist(), strict=True):
+            if day > ends[-1] - PRIOR_DAYS * DAY and (not found or price < found[0][1]):
+                found.insert(0, (str(day), price))
+        return found
 
     @property
     def next_day(self) -> date:

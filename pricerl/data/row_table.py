@@ -81,6 +81,8 @@ class Column(msgspec.Struct, frozen=True):
     """Smallest value but 0; a smaller one was probably meant as a share."""
     old: bool = False
     """Whether it is read, but written no longer."""
+    seldom: bool = False
+    """Whether it is written only where a row has it."""
 
     def find_fault(self, value: Any, row: Row = MappingProxyType({})) -> str:
         """Return what is wrong with a value in its row; empty if it is right or absent."""
@@ -108,15 +110,18 @@ class RowTable(NamedTuple):
         """Return the keys of one kind of column."""
         return [key for key, column in self.columns.items() if column.kind == kind]
 
-    @property
-    def written(self) -> dict[str, Column]:
-        """Columns of a new file."""
-        return {key: column for key, column in self.columns.items() if not column.old}
+    def written(self, rows: Sequence[Row] = ()) -> dict[str, Column]:
+        """Return the columns of a file with ``rows``, or of a new one."""
+        return {
+            key: column
+            for key, column in self.columns.items()
+            if not column.old and (not column.seldom or any(key in row for row in rows))
+        }
 
     def check(self, rows: Sequence[Row], lines: Sequence[int]) -> list[Problem]:
         """Return unknown keys, wrong values, and costs of the same product and day; ``lines`` are the rows' places."""
         problems = []
-        starts = dict[tuple[Any, Any], int]()
+        starts = dict[tuple[Any, ...], int]()
         named = any("product" in row for row in rows)
         for row, line in zip(rows, lines, strict=True):
             for key, value in row.items():
@@ -125,7 +130,7 @@ class RowTable(NamedTuple):
                     column.find_fault(value, row) if column else f"is not known{did_you_mean(str(key), self.columns)}"
                 )
                 problems += [Problem(line, column.name if column else str(key), fault)] if fault else []
-            start = str(row.get("product")), str(row.get("from"))
+            start = str(row.get("product")), str(row.get("from")), row.get("up_to")
             if row and named and row.get("product") is None:
                 problems.append(Problem(line, PRODUCT, "is blank; every row needs a product"))
             elif row and start in starts and "from" in self.columns:
@@ -144,7 +149,7 @@ class RowTable(NamedTuple):
         if problems := self.check(known, range(1, len(known) + 1)):
             raise UsageError(f"{setting}: {'; '.join(map(str, problems))}".replace("line ", "row "))
         found: dict[str, list[Row]] = {}
-        for row in sorted(known, key=lambda row: row.get("from") or FIRST_DAY):
+        for row in sorted(known, key=lambda row: (row.get("from") or FIRST_DAY, -(row.get("up_to") or math.inf))):
             given = {key: value for key, value in row.items() if value is not None}
             if "fees" in given:
                 given["share_kept"] = round(1 - given.pop("fees") / 100, 9)
@@ -230,15 +235,16 @@ class RowTable(NamedTuple):
     def write(self, path: Path, rows: Sequence[Row]) -> None:
         """Write rows; a ``UsageError`` names all wrong values."""
         self.group(path.name, rows)
-        cells = [[_cell(row.get(key)) for key in self.written] for row in map(_with_fees, rows)]
-        names = [column.name for column in self.written.values()]
+        columns = self.written(rows)
+        cells = [[_cell(row.get(key)) for key in columns] for row in map(_with_fees, rows)]
+        names = [column.name for column in columns.values()]
         write_text(path, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
 
     def template(self, products: Mapping[str, float | None]) -> str:
         """Return a file to fill in: a row per product with its first number, blank where it is unknown."""
-        blank = [""] * (len(self.written) - 2)
+        blank = [""] * (len(self.written()) - 2)
         rows = ([safe_text(name), "" if it is None else f"{it:.10g}", *blank] for name, it in products.items())
-        return csv_text([[column.name for column in self.written.values()], *rows])
+        return csv_text([[column.name for column in self.written().values()], *rows])
 
 
 def _with_fees(row: Row) -> dict[str, Any]:

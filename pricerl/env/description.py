@@ -54,11 +54,11 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in (0.9, 1.0, 1.1)])
     strength = -slopes.mean(2)
     below, at_median, above = strength / (strength.clamp(min=0) + 4)
-    draws = slice(0, market.num_draws)
-    kept = market.counted_share[:, draws].mean(1)
-    cost = market.counted_cost[:, draws].mean(1)
+    product = torch.arange(market.num_products, device=market.device)
+    rows = market.rows(product, torch.full_like(product, market.mean_draw))
     paid = market.share_paid * references.price
     units = references.sales[:, market.mean_draw] / paid
+    margin = rows.contribution(references.price, torch.ones_like(paid)) / (rows.counted_share * paid)
     lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
     seasons = [_season(product) for product in market.preprocessor.products]
     columns = [
@@ -66,8 +66,8 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
         at_median,
         above,
         slopes[1].std(1, correction=0) / 2,
-        market.memory_loss[:, draws].mean(1) / 4,
-        1 - cost / (kept * paid),
+        rows.memory_loss / 4,
+        margin,
         (units.clamp(min=1e-6).log10() + 1) / 5,
         0.5 + 0.5 * torch.tensor(seasons, dtype=torch.float32, device=market.device),
         history.gain[:, 0] * references.price + lowest,

@@ -21,7 +21,8 @@ from pricerl.env.noise import Noise, UnitQuantiles, draw_z, tabulate_units
 from pricerl.env.references import References, find_references, find_spans, find_spread
 from pricerl.env.state import Outcome, Rows, State
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, recent_prices, support_box
+from pricerl.guardrails.fees import UnitCosts
+from pricerl.guardrails.limits import GuardedProduct, price_limits, recent_prices, support_box
 from pricerl.guardrails.projection import PriceBand, feasible_band, price_box, project, waits_for_pace
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import GridPosition, Market, ProductMarket, Response
@@ -45,7 +46,7 @@ class Dynamics:
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
         pairs = zip(market.preprocessor.products, market.products, strict=True)
-        self.guarded = [_guard(self.guardrails.of(history.product), history, product) for history, product in pairs]
+        self.guarded = [self._guard(history, product) for history, product in pairs]
         self.limits = price_limits(self.guarded, market.device)
         median = self.history.median_price(not self.reward.rewards_profit)
         self.references = find_references(market, median, self.history.current_price())
@@ -64,6 +65,14 @@ class Dynamics:
             now = self.history.current_price()[:, None]
             objective, _ = self.average_day(now, self.history.latest()[0][:, None], draw)
             self.references = self.references._replace(objective=objective)
+
+    def _guard(self, history: ProductHistory, product: ProductMarket) -> GuardedProduct:
+        """Return a product with its guardrails, the prices that its history supports, and its costs."""
+        rails = self.guardrails.of(history.product)
+        cost = product.cost
+        steps = (cost.fee_steps * [1, cost.share_paid, 1]).tolist()
+        costs = UnitCosts(*cost.means, cost.known, tuple(map(tuple, steps)), self.reward.measure == "profit")
+        return GuardedProduct(rails, support_box(history.price[history.observed], rails), costs)
 
     @torch.no_grad()
     def _best_price(self) -> Tensor:
@@ -194,13 +203,13 @@ class Dynamics:
         ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
         gain = self.evaluate(rows, price, position, day, _week_means(ratios, 1, days))
         reward = weigh_losses(gain, self.reward.loss_weight)
-        profit = rows.market.profit(sales[LOOK_BACK_DAYS:], units)
+        profit = rows.market.profit(price, units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
         features = self.with_description(rows, features, price.expand(days, -1))
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         after = self.charge(state, price, days)._replace(window=window, sales=sales[days:], ratios=ratios[days:])
         expected_sales = day.sales * dates[0]
-        expected_profit = rows.market.profit(expected_sales, expected_units)
+        expected_profit = rows.market.profit(price, expected_units)
         outcome = (reward, expected_units, expected_sales, expected_profit, level.organic, level.ad)
         return after, Outcome(*(value.expand(days, -1).T for value in outcome))
 
@@ -271,7 +280,7 @@ class Dynamics:
         over the last 7 days, the current one included.
         """
         reference = rows.references
-        contribution = rows.market.contribution(level.sales, level.expected_units)
+        contribution = rows.market.contribution(price, level.expected_units)
         left = rows.first_spread + position.left
         spread = self.spread.flatten()
         day = RewardInputs(
@@ -286,12 +295,6 @@ class Dynamics:
         )
         gain = self.reward.evaluate(day) - reference.objective
         return gain if gain.shape == mean_sales_ratio.shape else gain.expand_as(level.sales + mean_sales_ratio)
-
-
-def _guard(rails: GuardrailConfig, history: ProductHistory, product: ProductMarket) -> GuardedProduct:
-    """Return a product with its guardrails, the prices that its history supports, and its costs."""
-    support = support_box(history.price[history.observed], rails)
-    return GuardedProduct(rails, support, UnitCosts(*product.cost.means, product.cost.known))
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:

@@ -45,7 +45,7 @@ def find_references(market: Market, median: Tensor, current: Tensor) -> Referenc
     indices = (torch.arange(count, device=market.device) for count in market.share_kept.shape)
     product, draw = torch.meshgrid(*indices, indexing="ij")
     usual, now = (market.average_day(price[product], product, draw) for price in (median, current))
-    profit = market.rows(product, draw).contribution(now.sales, now.expected_units)
+    profit = market.rows(product, draw).contribution(current[product], now.expected_units)
     earned, sold = (values[:, : market.num_draws].mean(1, keepdim=True) for values in (profit, now.sales))
     profit_unit = torch.maximum(earned, MIN_MARGIN * sold).expand_as(profit)
     none = torch.zeros_like(profit)
@@ -72,11 +72,10 @@ def find_spread(market: Market, reference: References) -> Tensor:
     num_draws = market.num_draws
     log_price = np.stack([product.log_grid for product in market.products])
     price = torch.as_tensor(np.exp(log_price), dtype=market.log_curves.dtype, device=market.device)
+    product = torch.arange(market.num_products, device=market.device)[:, None, None]
+    rows = market.rows(product, torch.arange(num_draws, device=market.device)[:, None])
     units = market.log_curves[:, :num_draws, :, 0].exp()
-    share = market.counted_share[:, :num_draws, None]
-    cost = market.counted_cost[:, :num_draws, None]
-    paid = market.share_paid[:, None, None]
-    contribution = (share * paid * price[:, None] - cost) * units
     sales, unit = (value[:, :num_draws, None] for value in (reference.sales, reference.profit_unit))
-    at_median = (share - cost / (paid * reference.price[:, None, None])) * sales
-    return ((contribution - at_median) / unit).std(1, correction=0)
+    median = reference.price[:, None, None]
+    at_median = rows.contribution(median, sales / (rows.share_paid * median))
+    return ((rows.contribution(price[:, None], units) - at_median) / unit).std(1, correction=0)

@@ -43,7 +43,7 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
     paid = price * market.share_paid[product.index]
     generator = torch.Generator(market.device).manual_seed(seed)
     units = sample_units(mean.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
-    profit = product.draws.profit(units * paid, units)
+    profit = product.draws.profit(price, units)
     units_limits = _with_limits(mean, units.flatten(0, 1))
     return PathForecast(
         units=units_limits,

@@ -58,13 +58,13 @@ def score_episodes(
     state = holdout_states(dynamics, share)
     length = days or dynamics.config.horizon
     price, outcome = roll_out(lambda now: dynamics.decide(now, policy(now.observation)[:, 0]), dynamics, state, length)
-    _, kept = roll_out(lambda now: now.price, dynamics, state, length)
+    kept_price, kept = roll_out(lambda now: now.price, dynamics, state, length)
     settled = price[:, -max(1, WEEK // dynamics.days_per_step) :].mean(1)
     sales = outcome.sales.sum(1)
     kept_sales = kept.sales.sum(1)
-    contribution = state.rows.market.contribution
-    earned = contribution(sales, outcome.expected_units.sum(1))
-    baseline = contribution(kept_sales, kept.expected_units.sum(1))
+    charged = (prices.T.repeat_interleave(dynamics.days_per_step, 0) for prices in (price, kept_price))
+    units = outcome.expected_units.T, kept.expected_units.T
+    earned, baseline = (state.rows.market.contribution(*days).sum(0) for days in zip(charged, units, strict=True))
     best = best_constant_price(dynamics).price[state.product]
     planner_gap, reward_gap = planner_gaps(dynamics, best, state.product, state.draw, settled)
     return EpisodeScores(

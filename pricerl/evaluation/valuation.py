@@ -19,7 +19,7 @@ from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, Share, int
 from pricerl.data.days import day_types, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.env.product import Product
-from pricerl.market.cost import Measure
+from pricerl.market.cost import Measure, add_fees
 from pricerl.market.market import Market, ProductMarket, Response, elasticity_at, log_units_at
 
 
@@ -123,7 +123,7 @@ def expect_days(
     demand = torch.as_tensor(_demand_on(market, product, dates) * lifts, dtype=torch.float32, device=market.device)
     units = units * demand
     sales = sales * demand
-    return Response(units, sales, rows.profit(sales, units), organic, ad)
+    return Response(units, sales, rows.profit(price, units), organic, ad)
 
 
 def expect_path(product: Product, price: Tensor) -> Response:
@@ -175,6 +175,8 @@ def value_paths(
     constants = rows.share_kept, rows.unit_cost, rows.fixed_cost, rows.opportunity
     kept, cost, fixed, opportunity = (_numpy(values)[:, 0] for values in constants)
     profit = kept * sales - cost * units - fixed
+    if rows.fee_steps is not None:
+        profit -= average(_numpy(level * add_fees(rows.fee_steps.unbind(1), rows.share_paid, price))[:, at] * demands)
     elsewhere = -opportunity * units
     worth = elsewhere + (profit if market.measure == "profit" else sales)
     if not product.dynamics.reward.is_measure:
@@ -223,7 +225,8 @@ def value_once(
 
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return the profit of a unit at ``prices (G,)`` in every posterior draw, in money ``(K, G)``."""
-    return np.asarray(product.cost.price_kept[:, None] * prices - product.cost.unit_cost[:, None])
+    cost = product.cost
+    return np.asarray(cost.price_kept[:, None] * prices - cost.unit_cost[:, None] - cost.more_fees(prices))
 
 
 def gains_over(history: ProductHistory, counted: ProductMarket, day: IntArray, kept: float) -> FloatArray:
@@ -255,7 +258,8 @@ def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
     cost = product.cost
     if not cost.known:
         return None
-    pays = cost.unit_cost >= break_even_costs(cost.price_kept * price, elasticity_at(product, price))
+    kept = cost.price_kept * price
+    pays = cost.unit_cost + cost.more_fees(price) >= break_even_costs(kept, elasticity_at(product, price))
     margin = cost.mean_margin(price)
     return Raising(float(pays.mean()), cost.means[0] * price / margin if margin > 0 else None)
 
@@ -289,5 +293,6 @@ def find_break_even(product: ProductMarket, price: float) -> BreakEven:
     elasticity = elasticity_at(product, price)
     known = product.cost.fees_known
     share = product.cost.price_kept if known else np.full_like(elasticity, product.cost.share_paid)
-    cost = break_even_costs(share * price, elasticity)
-    return BreakEven(interval_of(cost), interval_of(share - cost / price), known, float((elasticity > -1).mean()))
+    spent = break_even_costs(share * price, elasticity)
+    cost = np.maximum(spent - product.cost.more_fees(price), 0)
+    return BreakEven(interval_of(cost), interval_of(share - spent / price), known, float((elasticity > -1).mean()))

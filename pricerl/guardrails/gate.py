@@ -14,7 +14,7 @@ from typing import TypeGuard
 import numpy as np
 
 from pricerl.errors import NonFiniteError
-from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today
+from pricerl.guardrails.today import PAUSED, Edit, PriceLog, Today
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def apply_rules(today: Today, proposed: float) -> Gated:
         return _keep(today, edits, price, "conflict", why)
     allowed = min(max(today.on_grid(price), today.band.low), today.band.high)
     if not today.same(allowed, price):
-        edits = (*edits, Edit(today.grid_setting, price, allowed, NEAREST))
+        edits = (*edits, today.grid_edit(price, allowed))
     if why := today.too_small(allowed):
         return _keep(today, edits, allowed, "min_change", why)
     return Gated(allowed, edits)

@@ -18,20 +18,11 @@ from torch import Tensor
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits_in_force import least_price
+from pricerl.guardrails.fees import UnitCosts, fee_gaps, least_price
 from pricerl.guardrails.price_grid import EVERY_STEP
 
 Value = float | Tensor
 """A number if it is equal for all products, else ``(B,)``."""
-
-
-class UnitCosts(NamedTuple):
-    """Share of a price kept after fees, and the cost of a unit."""
-
-    share_kept: float
-    unit_cost: float
-    """Money."""
-    known: bool
 
 
 class GuardedProduct(NamedTuple):
@@ -63,6 +54,13 @@ class MenuRows(NamedTuple):
     """``(B,)`` whole numbers; 0 for a ladder, which does not repeat."""
 
 
+class PriceGaps(NamedTuple):
+    """Allowed prices around gaps, in price steps ``(M, B)``, ascending; see ``fee_gaps``."""
+
+    low: Tensor
+    high: Tensor
+
+
 class PriceLimits(NamedTuple):
     """Limits of each row's product: the fixed rules' bounds, ``(B,)`` money, and the settings of the moving rules."""
 
@@ -83,12 +81,25 @@ class PriceLimits(NamedTuple):
     price_step: float
     reachable: Tensor
     """Bool ``(B,)``; whether a price satisfies all hard limits. A current price beyond them then walks there."""
+    gaps: PriceGaps | None = None
+    """None if no product has any."""
+
+    @property
+    def skips(self) -> bool:
+        """Whether some multiples of the price step are not allowed."""
+        return self.menu is not None or self.gaps is not None
+
+    @property
+    def gaps_by_row(self) -> Sequence[tuple[Tensor, Tensor]]:
+        """Prices around each gap, in price steps ``(B,)`` each."""
+        return () if self.gaps is None else [*zip(*self.gaps, strict=True)]
 
     def rows(self, product: Tensor) -> PriceLimits:
         """Pick the limits of each row's product ``(B,)``, once per episode."""
         menu = None if self.menu is None else MenuRows(*(values[product] for values in self.menu))
         own: dict[str, Any] = {name: item[product] for name, item in self._asdict().items() if isinstance(item, Tensor)}
-        return self._replace(**own, menu=menu)
+        gaps = None if self.gaps is None else PriceGaps(*(values[:, product] for values in self.gaps))
+        return self._replace(**own, menu=menu, gaps=gaps)
 
     def change(self, action: Tensor) -> Tensor:
         """Return the relative price change of an action ``(B,)``: -1 is the largest drop, 1 the largest rise."""
@@ -135,7 +146,7 @@ def _support_margin(product: GuardedProduct) -> Fixed:
 def _min_margin(product: GuardedProduct) -> Fixed:
     if not product.costs.known:
         return None, None
-    return least_price(product.costs.share_kept, product.costs.unit_cost, product.config.min_margin), None
+    return least_price(product.costs, product.config.min_margin), None
 
 
 @_rule(FIXED, "a price is at least one price step")
@@ -232,6 +243,7 @@ def price_limits(
         menu=_menu_rows(configs, column),
         price_step=configs[0].price_step,
         reachable=torch.tensor(list(reachable), device=device),
+        gaps=_stack_gaps(products, list(map(max, floor, support_low)), column),
     )
 
 
@@ -252,6 +264,16 @@ def intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float
     floor, ceiling = fold(soft=False)
     low, high = fold(soft=True)
     return floor, ceiling, min(low, ceiling), max(high, floor)
+
+
+def _stack_gaps(
+    products: Sequence[GuardedProduct], lowest: Sequence[float], column: Callable[[Any], Tensor]
+) -> PriceGaps | None:
+    """Return the products' gaps; where a product has fewer, the others lie beyond all prices."""
+    found = [fee_gaps(item.costs, item.config, low) for item, low in zip(products, lowest, strict=True)]
+    most = max(map(len, found))
+    padded = [gaps + [(math.inf, math.inf)] * (most - len(gaps)) for gaps in found]
+    return PriceGaps(*column(padded).movedim((2, 1), (0, 1))) if most else None
 
 
 def _menu_rows(configs: Sequence[GuardrailConfig], column: Callable[[Any], Tensor]) -> MenuRows | None:

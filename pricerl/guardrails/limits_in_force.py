@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from pricerl.guardrails.price_grid import from_steps, in_steps, slack
@@ -59,11 +58,6 @@ def refuse_price(price: float, limits: HardLimits, what: str = "override") -> st
     if what in ("override", "price") and abs(price - nearest) > tolerance:
         return f"the {what} of {price:g} is not a multiple of the price step of {limits.price_step:g}"
     return ""
-
-
-def least_price(share_kept: float, unit_cost: float, min_margin: float) -> float:
-    """Return the lowest price that leaves a margin, in money: ``k p - c >= m p``; infinite if none does."""
-    return unit_cost / (share_kept - min_margin) if share_kept > min_margin else math.inf
 
 
 def name_limit(setting: str) -> str:

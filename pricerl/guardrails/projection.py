@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.guardrails.limits import MOVING, MenuRows, PriceLimits, RecentPrices, is_small
+from pricerl.guardrails.limits import MOVING, MenuRows, PriceGaps, PriceLimits, RecentPrices, is_small
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK, from_steps, in_steps, slack
 
 
@@ -77,10 +77,15 @@ def nearest_allowed(price: Tensor, band: PriceBand) -> Tensor:
 
 
 def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
-    """Return the price on the grid or menu that is nearest to ``price (B,)``, in money; ties go to the lower one."""
+    """Return the price on the grid or menu that is nearest to ``price (B,)``, in money; ties go to the lower one.
+
+    Of a price in a gap it is the one below, which earns more than any inside and than the one above.
+    """
     nearest = steps = in_steps(price, limits.price_step)
-    if limits.menu is not None:
-        below, above = _neighbours(steps, steps, limits.menu)
+    if limits.skips:
+        for low, high in limits.gaps_by_row:
+            steps = torch.where((steps > low) & (steps < high), low, steps)
+        below, above = _neighbours(steps, steps, limits)
         nearest = torch.where(steps - below <= above - steps, below, above)
     return from_steps(torch.round(nearest), limits.price_step)
 
@@ -103,17 +108,29 @@ def spread_prices(band: PriceBand, count: int) -> Tensor:
     """Return ``(count,)`` ascending prices in money of one product's band; the nearest ones of a ladder or endings."""
     shares = torch.linspace(0, 1, count, dtype=band.low.dtype, device=band.low.device)
     prices = torch.lerp(band.low, band.high, shares)
-    return nearest_allowed(prices, band) if band.limits.menu is not None and bool(band.feasible) else prices
+    return nearest_allowed(prices, band) if band.limits.skips and bool(band.feasible) else prices
 
 
 def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits, walks: bool = False) -> PriceBand:
-    """Round limits inward to grid or menu; without any, hold the current price or, if it ``walks``, step inward."""
+    """Round limits inward to grid or menu; without any, hold the current price or, if it ``walks``, step inward.
+
+    A current price inside a gap must leave it, by the largest steps down if one does not reach the lower end. A price
+    may cross a gap downwards.
+    """
     step = limits.price_step
     low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
     high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
     now = in_steps(current_price, step)
     keep = (now >= low) & (now <= high)
-    last, first = (torch.floor(high), torch.ceil(low)) if limits.menu is None else _neighbours(high, low, limits.menu)
+    gaps = limits.gaps
+    if gaps is not None:
+        shut = gaps.low >= low
+        limits = limits._replace(gaps=PriceGaps(*(torch.where(shut, price, torch.inf) for price in gaps)))
+    last, first = _neighbours(high, low, limits)
+    if gaps is not None:
+        inside = (now > gaps.low + ROUNDING_SLACK) & (now < gaps.high - ROUNDING_SLACK) & (first < now - ROUNDING_SLACK)
+        keep = keep & ~inside.any(0)
+        last = torch.where((inside & ~shut).any(0), first.minimum(last), last)
     feasible = torch.isfinite(first) & (last >= first)
     if walks:
         stuck = limits.reachable & ~feasible
@@ -128,8 +145,17 @@ def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimi
     )
 
 
-def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
+def _neighbours(high: Tensor, low: Tensor, limits: PriceLimits) -> tuple[Tensor, Tensor]:
     """Return the last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
+    last, first = (torch.floor(high), torch.ceil(low)) if limits.menu is None else _on_menu(high, low, limits.menu)
+    for below, above in limits.gaps_by_row:
+        first = torch.where((first > below) & (first < above), above, first)
+        last = torch.where((last > below) & (last < above), below, last)
+    return last, first
+
+
+def _on_menu(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
+    """Return the same on a menu without gaps."""
     below = _candidates(high, menu)
     above = _candidates(low, menu)
     last = torch.where(below <= high[..., None], below, -torch.inf).amax(-1)

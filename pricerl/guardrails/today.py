@@ -15,27 +15,29 @@ from torch import Tensor
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import DAY, RECENT_DAYS, steps_in
 from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
+from pricerl.guardrails.fees import UnitCosts
 from pricerl.guardrails.limits import (
     FIXED,
     MOVING,
     GuardedProduct,
     PriceLimits,
     RecentPrices,
-    UnitCosts,
     days_held,
     intersect_fixed,
     price_limits,
     recent_prices,
 )
 from pricerl.guardrails.limits_in_force import LimitsInForce
-from pricerl.guardrails.price_grid import slack
-from pricerl.guardrails.projection import feasible_band, nearest_on_grid, price_box, waits_for_pace
+from pricerl.guardrails.price_grid import in_steps, slack
+from pricerl.guardrails.projection import PriceBand, feasible_band, nearest_on_grid, price_box, waits_for_pace
 
 DIGITS = 4
 """Decimal places of reported prices: a hundredth of a cent."""
 
 PAUSED = "the product is paused"
 NEAREST = "the nearest price that may be charged"
+FEES = "fees"
+"""Name of the rule that no price lies in a gap; the costs have it, not the guardrails."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Today:
             yield Edit("min_hold_days", price, self.now, why)
         allowed = self.on_grid(price)
         if moves and not self.same(allowed, price):
-            yield Edit(self.grid_setting, price, allowed, NEAREST)
+            yield self.grid_edit(price, allowed)
         if moves and (why := self.too_small(price)):
             yield Edit("min_change", price, self.now, why)
 
@@ -162,10 +164,14 @@ class Today:
     @cached_property
     def band(self) -> Band:
         """Prices allowed on the next day."""
-        now = self._tensor(self.now)
-        batch = feasible_band(self._limits, self._recent) if self.log.moves_in_steps else price_box(self._limits, now)
-        low, high, feasible, keep, _ = batch
+        low, high, feasible, keep, _ = self._band
         return Band(low.item(), high.item(), bool(feasible), bool(keep))
+
+    @cached_property
+    def _band(self) -> PriceBand:
+        """The same as a batch of one."""
+        now = self._tensor(self.now)
+        return feasible_band(self._limits, self._recent) if self.log.moves_in_steps else price_box(self._limits, now)
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
@@ -247,6 +253,13 @@ class Today:
         """Setting that defines the prices that may be charged."""
         return next((name for name in LISTS if getattr(self.config, name) is not None), "price_step")
 
+    def grid_edit(self, price: float, allowed: float) -> Edit:
+        """Return the edit of a price that may not be charged to the nearest one that may."""
+        steps = in_steps(price, self.config.price_step)
+        if any(low < steps < high for low, high in self._band.limits.gaps_by_row):
+            return Edit(FEES, price, allowed, f"after fees it leaves less than {allowed:g}")
+        return Edit(self.grid_setting, price, allowed, NEAREST)
+
     def too_young(self) -> str:
         """Return why the current price must stay, empty if its minimum hold is over."""
         hold = self.min_hold_days
@@ -273,7 +286,7 @@ class Today:
 
     def on_grid(self, price: float) -> float:
         """Return the price on the grid or menu nearest to one, in money; ties go to the lower one of a menu."""
-        return float(nearest_on_grid(self._tensor(price), self._limits))
+        return float(nearest_on_grid(self._tensor(price), self._band.limits))
 
     @cached_property
     def _limits(self) -> PriceLimits:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from pricerl.arrays import FloatArray
 from pricerl.data.costs import TABLE, CostConfig
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import ProductHistory
+from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 Price = TypeVar("Price", float, FloatArray)
+Amount = TypeVar("Amount", bound=Any)
 
 Measure = Literal["profit", "sales"]
 """Measure of a gain: profit, or revenue, which needs no costs."""
@@ -53,6 +56,8 @@ class CostPosterior:
     """Whether the file or the seller determines the fixed cost; otherwise it is zero, and profits are before it."""
     share_paid: float = 1.0
     """Share of the posted price that buyers pay after coupons."""
+    fee_steps: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
+    """Fees beyond the share kept, by price ``(M, 3)``; see ``CostConfig.fee_steps``."""
 
     @property
     def price_kept(self) -> FloatArray:
@@ -64,10 +69,14 @@ class CostPosterior:
         """Mean share of the posted price kept after coupons and fees, and mean cost of a unit, in money."""
         return float(self.price_kept.mean()), float(self.unit_cost.mean())
 
+    def more_fees(self, price: Price) -> Price:
+        """Return what fees take of a unit at a price, or at each of several, beyond the share kept, in money."""
+        return add_fees(self.fee_steps, self.share_paid, price)
+
     def mean_margin(self, price: Price) -> Price:
         """Return the profit of a unit at a price, or at each of several, at the mean costs, in money."""
         share, cost = self.means
-        return share * price - cost
+        return share * price - cost - self.more_fees(price)
 
     def counted(self, measure: Measure) -> CostPosterior:
         """Return the costs that count: these or, if revenue is the measure, none."""
@@ -82,6 +91,7 @@ class CostPosterior:
             known=True,
             fees_known=True,
             fixed_known=True,
+            fee_steps=self.fee_steps[:0],
         )
 
     def at_unit_cost(self, unit_cost: float) -> CostPosterior:
@@ -99,11 +109,20 @@ class CostPosterior:
         fixed = "no fixed cost is known, so profits are before fixed costs"
         if self.fixed_known:
             fixed = f"fixed cost per {word} {self.fixed_cost.mean():.2f} (±{self.fixed_cost.std():.2f})"
+        fees = 100 * (1 - self.share_kept.mean())
+        bands = zip(self.fee_steps[:, 0], self.fee_steps[:, 1:].cumsum(0), strict=True)
+        steps = (f"{fees + 100 * share:.0f} % + {fee:.2f} above {edge:.2f}, " for edge, (share, fee) in bands)
         return (
-            f"fees {100 * (1 - self.share_kept.mean()):.0f} % of the price (±{100 * self.share_kept.std():.0f}), "
+            f"fees {fees:.0f} % of the price (±{100 * self.share_kept.std():.0f}), {''.join(steps)}"
             f"unit cost {self.unit_cost.mean():.2f} (±{self.unit_cost.std():.2f}), "
             f"{fixed}, from {self.profit_days} {word}s with a profit"
         )
+
+
+def add_fees(steps: Iterable[Any], share_paid: Any, price: Amount) -> Amount:
+    """Return what fees take of a unit beyond the share kept, in money; steps are as in ``CostConfig.fee_steps``."""
+    taken = ((price > edge) * (share * share_paid * price + unit_fee) for edge, share, unit_fee in steps)
+    return cast("Amount", sum(taken, start=0.0 * price))
 
 
 def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng: np.random.Generator) -> CostPosterior:
@@ -120,12 +139,14 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     scale = [mean_sales, 1.0, price]
     mean, sd = np.array([PRIOR_FIXED_TO_SALES, PRIOR_SHARE, PRIOR_COST_TO_PRICE]).T * scale
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
-    own = config.daily(product) * [product.step_days, 1, 1]
+    daily = config.daily(product)
+    own = daily[:, :-1] * [product.step_days, 1, 1]
     if identified:
         sales = product.sales[used]
         given = own[used]
         design = np.column_stack([-np.ones(used.sum()), sales, -product.units[used]])
         profit = product.profit[used] - np.nansum(design * given, axis=1)
+        profit = profit + np.nan_to_num(daily[used, -1]) * product.units[used]
         design = np.where(np.isnan(given), design, 0.0)
         normals = rng.standard_normal((NUM_PROPOSALS, 3))
         draws = _truncated_draws(*_linear_posterior(design, profit, mean, sd), num_draws, normals)
@@ -151,6 +172,7 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
         fees_known,
         fixed_known,
         product.share_paid,
+        config.fee_steps(product) * [1 + FLOAT32_SLACK, 1, 1],
     )
 
 

@@ -190,6 +190,8 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         for item in products
     ]
     values = [np.stack([with_mean(np.exp(part)) for part in parts], axis=-1) for parts in logs]
+    most = max(len(item.cost.fee_steps) for item in products)
+    padded = [np.pad(item.cost.fee_steps, ((0, most - len(item.cost.fee_steps)), (0, 0))) for item in products]
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]
     return Market(
@@ -211,4 +213,5 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         size=stack([np.asarray(item.units.size) for item in products]),
         memory_gain=stack([with_mean(memory.gain) for memory in memories]),
         memory_loss=stack([with_mean(memory.loss) for memory in memories]),
+        fee_steps=stack(padded) if most else None,
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stock
-from pricerl.market.cost import CostPosterior, Measure
+from pricerl.market.cost import CostPosterior, Measure, add_fees
 from pricerl.market.cross_effects import Diversion
 from pricerl.market.demand.curves import DemandPosterior
 
@@ -62,14 +62,23 @@ class MarketRows(NamedTuple):
     memory_loss: Tensor
     counted_share: Tensor
     counted_cost: Tensor
+    fee_steps: Tensor | None
+    """``(3, M, B)``: see ``Market``."""
+    counted_fees: Tensor | None
 
-    def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the share that counts of sales less unit costs that count, in money, ``(B,)`` or ``(n, B)``."""
-        return self.counted_share * sales - self.counted_cost * units
+    def contribution(self, price: Tensor, units: Tensor) -> Tensor:
+        """Return the share of sales that counts less unit costs that count, in money, ``(B,)`` or ``(n, B)``."""
+        sales = units * price * self.share_paid
+        return self.counted_share * sales - self._with_fees(self.counted_cost, self.counted_fees, price) * units
 
-    def profit(self, sales: Tensor, units: Tensor) -> Tensor:
+    def profit(self, price: Tensor, units: Tensor) -> Tensor:
         """Return the share kept of sales less unit costs and a day's fixed cost, in money, ``(B,)`` or ``(n, B)``."""
-        return self.share_kept * sales - self.unit_cost * units - self.fixed_cost
+        return self.share_kept * (units * price * self.share_paid) - (
+            self._with_fees(self.unit_cost, self.fee_steps, price) * units + self.fixed_cost
+        )
+
+    def _with_fees(self, cost: Tensor, steps: Tensor | None, price: Tensor) -> Tensor:
+        return cost if steps is None else cost + add_fees(steps.unbind(1), self.share_paid, price)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +158,8 @@ class Market:
     """``(P, K + 1)`` log units gained per log price below the reference price."""
     memory_loss: Tensor
     """``(P, K + 1)`` log units lost per log price above it."""
+    fee_steps: Tensor | None = None
+    """``(P, M, 3)`` what fees take beyond the share kept, by price; see ``CostConfig.fee_steps``. None without any."""
     measure: Measure = "profit"
     """Measure of a gain, as in the reward."""
     fall_width: float = 0.0
@@ -193,6 +204,11 @@ class Market:
     def counted_cost(self) -> Tensor:
         """``(P, K + 1)`` cost of a unit that counts, in money: none of its own if revenue is the measure."""
         return self.opportunity + (self.unit_cost if self.measure == "profit" else 0.0)
+
+    @property
+    def counted_fees(self) -> Tensor | None:
+        """``(P, M, 3)`` steps of fees that count: none if revenue is the measure."""
+        return self.fee_steps if self.measure == "profit" else None
 
     def counted(self, product: int) -> ProductMarket:
         """Return a product's market with the costs that count."""
@@ -240,12 +256,17 @@ class Market:
     def draws(self, product: int) -> MarketRows:
         """Return the constants of a product in all posterior draws, ``(K, 1)`` or ``(1, 1)`` each."""
         draw = torch.arange(self.num_draws, device=self.device)[:, None]
-        return self._constants(product, draw, lambda value: value[product].view(-1, 1)[: self.num_draws])
+        own = torch.full_like(draw[:1], product)
+        return self._constants(own, draw, lambda value: value[product].view(-1, 1)[: self.num_draws])
 
-    def _constants(self, product: Tensor | int, draw: Tensor, pick: Callable[[Tensor], Tensor]) -> MarketRows:
+    def _constants(self, product: Tensor, draw: Tensor, pick: Callable[[Tensor], Tensor]) -> MarketRows:
         num_draws, grid = self.log_curves.shape[1:3]
-        constants = (pick(getattr(self, name)) for name in MarketRows._fields[1:])
-        return MarketRows((product * num_draws + draw) * grid, *constants)
+        constants = (pick(getattr(self, name)) for name in MarketRows._fields[1:-2])
+        fees = (
+            None if steps is None else steps[product].movedim((-1, -2), (0, 1))
+            for steps in (self.fee_steps, self.counted_fees)
+        )
+        return MarketRows((product * num_draws + draw) * grid, *constants, *fees)
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""
@@ -265,7 +286,7 @@ class Market:
         units = values[0]
         sales = units * price * rows.share_paid
         organic, ad = values[1:].clamp(max=MAX_CONVERSION)
-        return Response(units, sales, rows.profit(sales, units), organic, ad)
+        return Response(units, sales, rows.profit(price, units), organic, ad)
 
     def values_at(self, position: GridPosition, rows: MarketRows, count: int = 3) -> Tensor:
         """Return the first ``count`` of expected units, organic and ad conversion at a position, ``(count, B)``."""

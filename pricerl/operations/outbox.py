@@ -18,6 +18,7 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from pricerl.data.days import lowest_before
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import ApprovedChange, Order, active_of
 from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
@@ -28,7 +29,7 @@ from pricerl.operations.log.orders import ADVICE, LIMITS, PAUSE, PUBLISHING, RES
 from pricerl.operations.log.typed_limits import beyond_words, limits_of, refuse_change
 from pricerl.terminal import shown
 
-COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
+COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log", "Lowest of 30 Days")
 """First line of ``prices.csv``."""
 
 
@@ -48,6 +49,12 @@ class Row(NamedTuple):
     """Last day on which the price may still be taken over, ISO format."""
     ordered: bool = False
     """Whether a person's order or a price test asks for it."""
+    lowest_30d: float | None = None
+    """Lowest price of the 30 days before the first day, in money, or None if the advice is of an older version."""
+    now: float = 0.0
+    """Current price, in money."""
+    units: float = 0.0
+    """Units per day over the last four weeks."""
 
 
 class Outbox(NamedTuple):
@@ -65,6 +72,17 @@ class Outbox(NamedTuple):
         """One sentence per price that was left out, and why."""
         return tuple(f"{shown(product)}: no price, {why}" for product, why in self.left_out)
 
+    @property
+    def summary(self) -> str:
+        """Number of changes, the largest one with its product, and what they bring if buyers do not react."""
+        if not self.rows:
+            return "no price changes"
+        most = max(self.rows, key=lambda row: abs(row.price / row.now - 1))
+        money = f"{sum((row.price - row.now) * row.units for row in self.rows):+,.2f} {self.currency}".strip()
+        count = "1 price changes" if len(self.rows) == 1 else f"{len(self.rows)} prices change"
+        share = f"none by more than {100 * abs(most.price / most.now - 1):.1f} % ({shown(most.product)})"
+        return f"{count}, {share}; if units stay as they are: {money} of sales per day"
+
     def render(self) -> str:
         """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""
         return csv_text(self.table(), "\r\n")
@@ -72,9 +90,13 @@ class Outbox(NamedTuple):
     def table(self) -> list[tuple[str, ...]]:
         """Return the header and one line of texts per price."""
         last = self.head.hash[:FEWEST_DIGITS]
-        lines = [
-            (safe_text(row.product), row.date, f"{row.price:.{self.decimals}f}", self.currency, row.last_day, last)
+        prices = [
+            ["" if price is None else f"{price:.{self.decimals}f}" for price in (row.price, row.lowest_30d)]
             for row in self.rows
+        ]
+        lines = [
+            (safe_text(row.product), row.date, price, self.currency, row.last_day, last, lowest)
+            for row, (price, lowest) in zip(self.rows, prices, strict=True)
         ]
         return [COLUMNS, *lines]
 
@@ -123,6 +145,8 @@ class State(NamedTuple):
     publishing: Approval | None
     typed: Sequence[Entry]
     """Entries that typed limits."""
+    currency: str
+    """Currency of the newest advice; empty if unknown."""
 
 
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
@@ -133,7 +157,8 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     newest = newest_advice(entries)
     own = by_product(entries)
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
-    state = State(today, generation, shop_publishing(entries), typed)
+    currency = newest[-1]["terms"]["currency"] if newest else ""
+    state = State(today, generation, shop_publishing(entries), typed, currency)
     shared = [entry for entry in own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
     found = {advice["product"]: _find_row(advice, [*own[advice["product"]], *shared], state) for advice in newest}
     rows = [row for row in found.values() if isinstance(row, Row)]
@@ -161,9 +186,16 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
         row = f"{refused[-1].refusal} (entry {refused[-1].id})"
     else:
         row = _advised(advice, entries, day, state)
-    if isinstance(row, Row) and (why := refuse_change(row.price, advice, state.typed, row.ordered)):
-        return why
-    return row
+    if isinstance(row, str):
+        return row
+    if (own := advice["terms"]["currency"]) != state.currency and own and state.currency:
+        return f"its advice is in {own}, the newest of the shop in {state.currency}"
+    now = advice["current_price"]
+    lowest = lowest_before(row.date, lows, now) if (lows := advice.get("lowest_prices")) else None
+    known = advice.get("known") or {"units": 0.0, "since": advice["history_end"]}
+    days = date.fromisoformat(_row_end(advice["history_end"], advice)) - date.fromisoformat(known["since"])
+    full = row._replace(lowest_30d=lowest, now=now, units=known["units"] / (days.days + 1))
+    return refuse_change(row.price, advice, state.typed, row.ordered) or full
 
 
 def _held(order: Order, advice: Entry, day: str) -> Row | str:

@@ -51,5 +51,6 @@ def planner_gaps(
     rows = dynamics.market.rows(product, draw)
     reward, response = dynamics.constant_price(price, product, draw)
     best_reward, best_response = dynamics.constant_price(best, product, draw)
-    earned, best_earned = (rows.contribution(day.sales, day.expected_units) for day in (response, best_response))
+    earned = rows.contribution(price, response.expected_units)
+    best_earned = rows.contribution(best, best_response.expected_units)
     return (best_earned - earned) / best_earned.abs().clamp(min=1e-9), best_reward - reward

@@ -19,7 +19,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
 from pricerl.guardrails.limits import GuardedProduct, is_small
-from pricerl.guardrails.projection import project
+from pricerl.guardrails.projection import nearest_on_grid, project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.planner.constant_price import best_constant_price, candidate_prices, value_average_day
 
@@ -79,7 +79,7 @@ class DynamicPlan:
         edges = torch.cat([now, low, high], 1)
         prices = torch.cat([edges, grid], 1)
         worth = torch.cat([self._interpolate(state, values, edges), values], 1)
-        if band.limits.menu is not None:  # few prices are allowed, and the grid's are others
+        if band.limits.skips:  # few prices are allowed, and the grid's are others
             prices = torch.stack([project(price, state.price, band) for price in prices.T], 1)
             worth = self._interpolate(state, values, prices)
         small = is_small(prices.T, state.price, band.limits).T  # such a change is none
@@ -173,6 +173,8 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     market = dynamics.market
     gain, loss = (values[product, : market.num_draws] for values in (market.memory_gain, market.memory_loss))
     prices = log_price.exp().to(gain.dtype)
+    if dynamics.limits.gaps is not None:  # no price lies in them
+        prices = nearest_on_grid(prices, dynamics.limits.rows(prices.new_full(prices.shape, product, dtype=torch.long)))
     level = value_average_day(Product(dynamics, product), prices)[0].double()
     left = fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days)
     farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))

@@ -100,7 +100,7 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
         "reading": reading,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
-        "columns": TABLES["costs"].written,
+        "columns": TABLES["costs"].written(costs),
         "costs": costs,
         "shop": reading.shop if reading.shop in place.shops() else "",
         "limits": limit_rows(limits, TYPED, reading.currency),

@@ -260,7 +260,8 @@ def ask(place: Place, shop: Opened, product: str, price: float, unit_cost: float
 def show_outbox(shop: Opened) -> dict[str, Any]:
     """Return the prices that are charged next, and why others are not."""
     box = shop.outbox
-    return {"rows": [row._asdict() for row in box.rows], "notes": box.notes, "currency": box.currency}
+    about = {"notes": box.notes, "currency": box.currency, "summary": box.summary}
+    return {"rows": [row._asdict() for row in box.rows], **about}
 
 
 @router.get("/shops/{name}/history")

@@ -8,7 +8,7 @@ import numpy as np
 
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import UnitCosts
+from pricerl.guardrails.fees import UnitCosts
 from pricerl.guardrails.today import PriceLog
 
 DAYS = 40

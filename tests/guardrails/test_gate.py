@@ -12,8 +12,8 @@ from guardrail_cases import FIRST_DAY, RUBBISH, draw_case, draw_config, faults
 from pricerl.errors import NonFiniteError
 from pricerl.guardrails import gate
 from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.fees import UnitCosts
 from pricerl.guardrails.gate import Gated, is_price, pass_gate
-from pricerl.guardrails.limits import UnitCosts
 from pricerl.guardrails.limits_in_force import LimitsInForce
 from pricerl.guardrails.today import Edit, PriceLog, Today
 

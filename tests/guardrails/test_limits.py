@@ -8,8 +8,9 @@ import torch
 from guardrail_cases import draw_case, draw_config, faults
 
 from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.fees import UnitCosts
 from pricerl.guardrails.gate import pass_gate
-from pricerl.guardrails.limits import GuardedProduct, RecentPrices, UnitCosts, price_limits, support_box
+from pricerl.guardrails.limits import GuardedProduct, RecentPrices, price_limits, support_box
 from pricerl.guardrails.projection import feasible_band, lasting_band, price_box, project, spread_prices, waits_for_pace
 from pricerl.guardrails.today import Today
 
@@ -188,9 +189,9 @@ def test_settings_that_all_products_share_stay_plain_numbers():
     products = [GuardedProduct(config, WIDE, NO_COSTS) for config in (GuardrailConfig(), GuardrailConfig(floor=5.0))]
     table = price_limits(products)
     assert table.floor.tolist() == pytest.approx([0.01, 5.0])
-    assert table[4:-1] == (0.05, 0.05, 0.1, None, 0.01, None, 0.01)
+    assert table[4:-2] == (0.05, 0.05, 0.1, None, 0.01, None, 0.01)
     rows = table.rows(torch.tensor([0, 1, 1]))
-    assert rows[4:-1] == table[4:-1] and rows.floor.tolist() == pytest.approx([0.01, 5.0, 5.0])
+    assert rows[4:-2] == table[4:-2] and rows.floor.tolist() == pytest.approx([0.01, 5.0, 5.0])
 
 
 @pytest.mark.parametrize(

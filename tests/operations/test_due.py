@@ -55,7 +55,8 @@ def content(folder: Path) -> tuple[list[Any], list[str]]:
     """Advice and charged prices, without what names log entries."""
     published = folder / "checkpoints/shop"
     products = json.loads((published / "advice.json").read_text(encoding="utf-8"))["products"]
-    rows = [line.rpartition(",")[0] for line in (published / "prices.csv").read_text().splitlines()]
+    lines = (published / "prices.csv").read_text().splitlines()
+    rows = [",".join(line.split(",")[:5]) for line in lines]
     return [{**product, "previous": None} for product in products], rows
 
 

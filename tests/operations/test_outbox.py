@@ -282,7 +282,7 @@ def test_a_week_keeps_its_price_until_its_last_day() -> None:
 def test_a_name_that_a_spreadsheet_would_compute_is_escaped(start: str) -> None:
     row = Row(f"{start}1+1", "2026-01-01", 9.5, "2026-01-14")
     text = Outbox((row,), (), HEAD, "EUR", 2).render()
-    escaped = [f"'{start}1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "ab" * 6]
+    escaped = [f"'{start}1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "ab" * 6, ""]
     assert list(csv.reader(io.StringIO(text, newline=""))) == [list(COLUMNS), escaped]
     assert safe_text(f"a{start}") == f"a{start}"
 

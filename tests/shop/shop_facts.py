@@ -174,6 +174,10 @@ class Facts:
 
     def _find_rows(self, today: str) -> dict[str, tuple[str, float, str, bool]]:
         found = {name: row for name in self.items if (row := self.row(name, today)) is not None}
+        newest = max((item.advice for item in self.items.values()), key=itemgetter("id"), default=None)
+        mine = newest["terms"]["currency"] if newest else ""
+        own = {name: self.items[name].advice["terms"]["currency"] for name in found}
+        found = {name: row for name, row in found.items() if "" in (mine, own[name]) or own[name] == mine}
         relations: list[Entry] = []
         for item in self.items.values():
             relations += [given for given in item.advice["terms"]["relations"] if given not in relations]
@@ -213,12 +217,12 @@ class Facts:
         """Return what prices.csv must be, byte for byte."""
         text = io.StringIO(newline="")
         write = csv.writer(text, lineterminator="\r\n").writerow
-        write(("Product", "Date", "Price", "Currency", "Last Day", "Decision Log"))
+        write(("Product", "Date", "Price", "Currency", "Last Day", "Decision Log", "Lowest of 30 Days"))
         newest = sorted((item.advice for item in self.items.values()), key=itemgetter("id"))
         currency = newest[-1]["terms"]["currency"]
         mark = self.entries[-1]["hash"][:12]
         rows = self.rows(today)
         for name in (advice["product"] for advice in newest if advice["product"] in rows):
             day, price, last, _ = rows[name]
-            write((f"'{name}" if name.startswith("=") else name, day, f"{price:.2f}", currency, last, mark))
+            write((f"'{name}" if name.startswith("=") else name, day, f"{price:.2f}", currency, last, mark, ""))
         return text.getvalue()

@@ -171,6 +171,7 @@ def _steps(view: View) -> list[Step]:
     return [
         *doubts,
         (change, f"pricerl approve{view.place.options}"),
+        *((line, "") for line in next_steps.announcing_words(product, view.change_day, f)),
         *group_steps(product, f, view.place),
         (f"Leave it {hold} or more. {again}", predict),
         (last, ""),

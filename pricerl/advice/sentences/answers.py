@@ -130,8 +130,8 @@ LIMITS: dict[Code, Words] = {
         "step"
     ),
     "keep_not_allowed": lambda n, f: (
-        "floor, ceiling or minimum margin do not allow the current price; it moves to the nearest one they allow, as "
-        "fast as the limits on changes let it"
+        "floor, ceiling, minimum margin or fees do not allow the current price; it moves to the nearest one they "
+        "allow, as fast as limits on changes let it"
     ),
     "limit": lambda n, f: n["why"],
     "limits_undo_change": lambda n, f: "the guardrails leave no other price",

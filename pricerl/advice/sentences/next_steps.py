@@ -11,6 +11,7 @@ import numpy as np
 
 from pricerl.advice.sentences.grounds import season_words
 from pricerl.advice.sentences.verdict import MEASURED, Record, codes_of, find_decided, gain_of, outcome_words
+from pricerl.data.days import lowest_before
 from pricerl.formatting import MEASURES, PLAIN, Formatter, plural, sentence
 from pricerl.terminal import shown
 
@@ -203,6 +204,17 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     if quality["distinct_prices"] < 2:
         return [*helps, "Charge another price for two weeks."]
     return [*helps, *(price_test_words(test, f, product["measure"]) if test else [])]
+
+
+def announcing_words(product: Record, day: str, f: Formatter) -> list[str]:
+    """Return what the law lets a seller write next to a cut on a day, ISO format; empty for rises and older advice."""
+    new, now, lows = product["recommended_price"], product["current_price"], product.get("lowest_prices")
+    if not lows or new >= now:
+        return []
+    lowest = lowest_before(day, lows, now)
+    never = f", {f.price(lowest)}: {f.price(new)} may not be announced as a cut."
+    end = f": write {f.price(lowest)} next to it." if new < lowest else never
+    return [f"In the EU, an announced cut names the lowest price of the 30 days before{end}"]
 
 
 def confirm_steps(product: Record, option: str = "") -> list[Step]:

@@ -212,7 +212,8 @@ def outbox_lines(shop: Shop) -> list[str]:
     for name, why in box.left_out:
         left.setdefault(why, []).append(shown(name))
     reasons = [f"{_first_three(products)}: no price, {why}" for why, products in left.items()]
-    return [f"{shop.folder.path / PRICES}: {_first_three(rows) or 'no price to change'}", *reasons]
+    total = [box.summary] if rows else []
+    return [f"{shop.folder.path / PRICES}: {_first_three(rows) or 'no price to change'}", *total, *reasons]
 
 
 def receipt_lines(shop: Shop) -> list[str]:
@@ -262,7 +263,8 @@ def prices(words: Sequence[str]) -> int:
         raise UsageError(f"--fill: name your export of products with --as {filled}, and with no other platform")
     shop = shop_of(options)
     box = shop.outbox
-    write_lines([*([*table(box.table()), *box.notes] if box.rows else outbox_lines(shop)), *receipt_lines(shop)])
+    shown = [*table(box.table()), box.summary, *box.notes] if box.rows else outbox_lines(shop)
+    write_lines([*shown, *receipt_lines(shop)])
     if options.form is not None:
         form = forms[options.form]
         for name, text in shop.import_files(form, options.fill).items():

@@ -70,9 +70,9 @@ class CategoryRows(NamedTuple):
     scale: Tensor
     """``(B,)`` money per week that counts as a reward of 1."""
 
-    def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
+    def contribution(self, price: Tensor, units: Tensor) -> Tensor:
         """Return sales after fees less unit costs, in money ``(B, K)``."""
-        return sales - self.counted_cost * units
+        return units * price * self.share_paid - self.counted_cost * units
 
 
 class CategoryState(NamedTuple):

@@ -47,15 +47,11 @@ class Earnings(Protocol):
     """Earnings of a unit, as in a `MarketRows`."""
 
     @property
-    def share_paid(self) -> Tensor:
-        """Share of the price that buyers pay."""
-
-    @property
     def counted_cost(self) -> Tensor:
         """Cost of a unit that counts, in money."""
 
-    def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return what counts of sales less unit costs, in money."""
+    def contribution(self, price: Tensor, units: Tensor) -> Tensor:
+        """Return what counts of the sales of units at a price less their costs, in money."""
 
 
 def count_profit(
@@ -69,4 +65,4 @@ def count_profit(
     cost = rows.counted_cost
     kept = stock.storage_fee + cost * stock.spoilage
     loss = torch.where(stock.season_end == week + 1, stock.write_off(cost) * held, 0.0)
-    return rows.contribution(sold * price * rows.share_paid, sold) - kept * left - loss
+    return rows.contribution(price, sold) - kept * left - loss

@@ -162,7 +162,7 @@ class HalfYear:
 
         needed = torch.where(late, ask(2), ask(1)).sort(1).values
         at_arrival = weeks.gather(0, arrival.clamp(max=len(weeks) - 1)[:, None].expand_as(weeks))
-        margin = believed.contribution(believed.share_paid * at_arrival, torch.ones_like(at_arrival)).clamp(min=0)
+        margin = believed.contribution(at_arrival, torch.ones_like(at_arrival)).clamp(min=0)
         last = (arrival + 1 >= stock.season_end)[:, None]
         over = stock.storage_fee + stock.spoilage * believed.unit_cost + last * stock.write_off(believed.unit_cost)
         ratio = (margin / (margin + over).clamp(min=1e-9)).clamp(max=MOST_SERVICE)

@@ -153,7 +153,7 @@ def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float
     if product.setting.promoted:
         log_price = regular_prices(log_price, deal_windows(product.step_days)[-1])
     price = float(np.exp(log_price[-1]))
-    margin = 1 - cost.unit_cost / (cost.price_kept * price)
+    margin = 1 - (cost.unit_cost + cost.more_fees(price)) / (cost.price_kept * price)
     if np.median(margin) <= SMALLEST_MARGIN:
         return None
     best = -np.log(np.maximum(margin, SMALLEST_MARGIN))

@@ -77,6 +77,7 @@ def _given(entry: Entry) -> Row:
 def _merge(known: Sequence[Row], product: str, given: Row, only: bool) -> list[Row]:
     """Return rows of costs with the cost of a unit; a row of the same day keeps its other values."""
     rows = [{"product": product, **row} if only else row for row in known]
-    same = [row for row in rows if (row.get("product"), row.get("from")) == (product, given.get("from"))]
+    place = product, given.get("from"), None
+    same = [row for row in rows if (row.get("product"), row.get("from"), row.get("up_to")) == place]
     others = [row for row in rows if row not in same]
     return [*others, {"product": product, **(same[0] if same else {}), **given}]

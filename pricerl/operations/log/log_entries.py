@@ -142,6 +142,8 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Believed price elasticity at the current price, mean and 90 % limits."""
     random_prices: list[Any] = []  # noqa: RUF012  # msgspec copies it
     """In advice of older versions: distributions of prices with a random part, known before their days."""
+    lowest_prices: list[tuple[str, Money]] = []  # noqa: RUF012  # msgspec copies it
+    """``ProductHistory.lowest_prices``; entries of older versions have none."""
     account: AccountPlan | None = None
     """Account of the quarter; absent in the advice that opens it."""
     terms: Terms
@@ -186,6 +188,8 @@ class StandingAdvice(TypedDict, total=False):
     tried: list[float]
     grade: str
     days: Annotated[list[StandingDay], msgspec.Meta(min_length=1)]
+    known: dict[str, Any]
+    lowest_prices: list[tuple[str, Money]]
     terms: dict[str, Any]
     restarts: str
     order: Count

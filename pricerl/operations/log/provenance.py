@@ -129,6 +129,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "known": describe_history(history),
         "terms": terms,
         "tried": [round(price, 6) for price in history.tried_prices],
+        "lowest_prices": item.lowest_prices,
         "grade": decision.grade,
         "source": decision.source,
         "follow": decision.follow,

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from pricerl.formatting import PLAIN_DIGITS
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits_in_force import HardLimits, least_price, name_limit, refuse_price
-from pricerl.guardrails.price_grid import is_multiple, slack
+from pricerl.guardrails.fees import UnitCosts, least_price
+from pricerl.guardrails.limits_in_force import HardLimits, name_limit, refuse_price
+from pricerl.guardrails.price_grid import is_multiple, is_outside, slack
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import LIMITS
 
@@ -100,7 +101,7 @@ def bounds_on(settings: Mapping[str, Any], advice: Entry) -> Bounds:
     """Return the hard limits that settings of the guardrails put on the product of an advice."""
     own = limits_on(settings, advice["product"])
     share_kept, unit_cost = advice["limits"].get("costs") or (1.0, 0.0)
-    shares = {"min_margin": least_price(share_kept, unit_cost, own["min_margin"])}
+    shares = {"min_margin": least_price(UnitCosts(share_kept, unit_cost, known=True), own["min_margin"])}
     lows = {name: own[name] or 0.0 for name in ("floor", "min_advertised_price", "price_step")} | shares
     lowest = max(lows, key=lambda name: lows[name])
     return Bounds(HardLimits(lows[lowest], own["ceiling"], own["price_step"]), lowest)
@@ -130,6 +131,13 @@ def refuse_change(price: float, advice: Entry, entries: Iterable[Entry], ordered
         if narrower and entry["product"] in ("", advice["product"]):
             named = " and ".join(map(name_limit, sorted(narrower)))
             return f"your {named} became narrower after this advice (entry {entry['id']}); run predict"
+    own_price = not (ordered or advice.get("order") or advice.get("test"))
+    if own_price and (settings := advice["terms"].get("guardrails")) is not None:
+        own = limits_on(settings, advice["product"])
+        drop, rise = (own["max_change"] if own[name] is None else own[name] for name in ("max_drop", "max_rise"))
+        lowest, highest = (advice["limits"][end] or now for end in ("lowest", "highest"))
+        if is_outside(price, min(lowest, now * (1 - drop)), max(highest, now * (1 + rise))):
+            return f"{price:g} lies further from the current price {now:g} than your largest change allows"
     # a current price beyond a limit walks there in steps: the prices on its way are no breach
     walks = now < price < limits.floor or (limits.ceiling is not None and limits.ceiling < price < now)
     return "" if walks else refuse_price(price, limits, "ordered price" if ordered else "price")
