@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 395,
     "market/demand": 876,
     "mcp": 141,
-    "operations": 883,
+    "operations": 884,
     "operations/log": 567,
     "operations/watching": 313,
     "planner": 241,

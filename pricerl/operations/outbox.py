@@ -78,7 +78,8 @@ class Outbox(NamedTuple):
         if not self.rows:
             return "no price changes"
         most = max(self.rows, key=lambda row: abs(row.price / row.now - 1))
-        money = f"{sum((row.price - row.now) * row.units for row in self.rows):+,.2f} {self.currency}".strip()
+        change = sum((row.price - row.now) * row.units for row in self.rows)
+        money = f"{change:+,.2f} {self.currency}".strip().replace("-", "−")
         count = "1 price changes" if len(self.rows) == 1 else f"{len(self.rows)} prices change"
         share = f"none by more than {100 * abs(most.price / most.now - 1):.1f} % ({shown(most.product)})"
         return f"{count}, {share}; if units stay as they are: {money} of sales per day"
