@@ -75,7 +75,7 @@ MOST_STATEMENTS = {
     "env/stock": 249,
     "evaluation": 456,
     "evaluation/card": 99,
-    "evaluation/stock": 220,
+    "evaluation/stock": 221,
     "experiments": 371,
     "guardrails": 487,
     "market": 395,

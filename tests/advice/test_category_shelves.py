@@ -40,9 +40,9 @@ def category(market, stocks, share):
         replace(item, stock=stock, diversion=lost if share else None)
         for item, stock in zip(market.products, stocks, strict=True)
     )
-    return Dynamics(
-        replace(market, preprocessor=replace(prepared, products=grouped), products=products), RewardConfig("profit")
-    )
+    earned = torch.full_like(market.opportunity, float(share > 0))
+    whole = replace(market, preprocessor=replace(prepared, products=grouped), products=products, opportunity=earned)
+    return Dynamics(whole, RewardConfig("profit"))
 
 
 def kept(stocked):
@@ -63,6 +63,14 @@ def test_products_share_a_half_year_where_they_replace_each_other_and_one_has_st
         assert list(find_categories(dynamics.market)) == expected
         found = plan_half_years(dynamics, act_on_shelves)
         assert sorted(found) == [row for row, stock in enumerate(stocks) if stock is not None]
+
+
+def test_a_large_category_is_planned_product_by_product(pair, monkeypatch):
+    monkeypatch.setattr("pricerl.evaluation.stock.plan.LARGEST", 1)
+    dynamics = category(pair, (SCARCE, AMPLE), 0.5)
+    assert list(find_categories(dynamics.market)) == [(0,), (1,)]
+    (value,) = plan_half_years(dynamics, act_on_shelves)[0].value(torch.full((1, 14), 30.0))
+    assert (value.elsewhere < 0).all()  # what the other one would earn by its buyers
 
 
 def test_buyers_of_an_empty_shelf_buy_next_door(pair):

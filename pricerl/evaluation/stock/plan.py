@@ -27,6 +27,8 @@ STEPS = (0.06, 0.06, 0.03, 0.03, 0.015)
 """Log price by which each round of the search moves the best prices so far."""
 SEARCHED = 32
 """Posterior draws by which the search values prices."""
+LARGEST = 12
+"""Most products of a category that share a half-year; in a larger one each is planned alone."""
 
 
 def find_categories(market: Market) -> Iterator[tuple[int, ...]]:
@@ -34,11 +36,12 @@ def find_categories(market: Market) -> Iterator[tuple[int, ...]]:
     groups: dict[str | int, list[int]] = {}
     for row, item in enumerate(market.products):
         if item.cost.known:
-            group = market.preprocessor.products[row].group if item.diversion is not None else row
-            groups.setdefault(group, []).append(row)
-    for rows in groups.values():
-        if any(market.products[row].stock is not None for row in rows):
-            yield tuple(rows)
+            name = market.preprocessor.products[row].group if item.diversion is not None else row
+            groups.setdefault(name, []).append(row)
+    for group in groups.values():
+        for rows in [group] if len(group) <= LARGEST else [[row] for row in group]:
+            if any(market.products[row].stock is not None for row in rows):
+                yield tuple(rows)
 
 
 def find_inside(market: Market, rows: Sequence[int]) -> FloatArray:
@@ -137,8 +140,8 @@ def plan_half_years(dynamics: Dynamics, policy: Policy) -> dict[int, StockedProd
         return {}
     shelves = Shelves(dynamics)
     found = {}
-    for size in {len(rows) for rows in categories}:
-        chosen = [rows for rows in categories if len(rows) == size]
+    single = [rows for rows in categories if len(rows) == 1]
+    for chosen in ([single] if single else []) + [[rows] for rows in categories if len(rows) > 1]:
         inside = market.size.new_tensor(np.stack([find_inside(market, rows) for rows in chosen], 1))
         half_year = HalfYear(shelves, torch.tensor(chosen, device=market.device), inside, market.num_draws)
         state = shelves.open(half_year.index, inside[-1])
