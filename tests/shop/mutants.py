@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(OUTBOX, 'if state.publishing == "manual" or why:', 'if state.publishing == "manual":'),
     Mutant(OUTBOX, 'if state.publishing == "manual" or why:', "if why:"),
     Mutant(OUTBOX, "return next(chain(decided, advised), None)", "return next(chain(advised, decided), None)"),
-    Mutant(OUTBOX, "if isinstance(row, Row) and (why := refuse", "if False and (why := refuse"),
+    Mutant(OUTBOX, "return refuse_change(row.price, advice, state.typed, row.ordered) or full", "return full"),
     Mutant(OUTBOX, "if same_price(limit, _forcing(entry))}", "}"),
     Mutant(OUTBOX, 'if terms.get("waits") else ""', 'if False else ""'),
     Mutant(OUTBOX, '[entry["id"] not in ended for', "[True for"),
