@@ -219,9 +219,9 @@ def allow(state: CategoryState, price: Tensor, order: Tensor) -> tuple[Tensor, T
 def decide(state: CategoryState, action: Tensor) -> tuple[Tensor, Tensor]:
     """Return allowed prices and orders ``(B, K)`` of an action in [-1, 1], ``(B, K)`` or ``(B, K, 2)``.
 
-    The first number is a price: -1 the lowest and 1 the highest that the fixed guardrails allow, 0 the first one. The
-    second fills the shelf: -1 orders nothing, 0 up to what buyers want during the lead time and `COVER_WEEKS` more, 1
-    to twice that. Without it an order is as if it were 0.
+    The first number is a price: -1 the lowest and 1 the highest that the fixed guardrails allow within a log distance
+    of `FARTHEST`, 0 the first one. The second fills the shelf: -1 orders nothing, 0 up to what buyers want during the
+    lead time and `COVER_WEEKS` more, 1 to twice that. Without it an order is as if it were 0.
     """
     rows = state.rows
     limits = rows.limits

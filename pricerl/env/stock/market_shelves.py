@@ -71,7 +71,8 @@ class Shelves:
         bought = inside.clamp(min=ALONE)
         share = bought[:, None] * weekly / weekly.sum(1, keepdim=True)
         stock = self.stock.rows(products)._replace(season=self.season[:, products])
-        margin = believed.share_paid * believed.counted_share * price - believed.unit_cost
+        kept = believed.share_paid * believed.counted_share
+        margin = kept * price - believed.unit_cost
         rows = CategoryRows(
             price=price,
             appeal=share.log(),
@@ -80,7 +81,7 @@ class Shelves:
             buyers=weekly.sum(1) / bought,
             common_sd=torch.where(inside > 0, COMMON_SD, 0.0),
             level_sd=level.std(-1),
-            share_paid=believed.share_paid * believed.counted_share,
+            share_paid=kept,
             counted_cost=believed.unit_cost,
             limits=self.dynamics.limits.rows(products),
             stock=stock,

@@ -152,7 +152,8 @@ class HalfYear:
 
     def _base_stock(self, weeks: Tensor, demand: Tensor, late: Tensor) -> Tensor:
         """Return base stocks ``(T, 1, R, B, K)`` for ``demand (T, M, R, B, K)`` at level 1."""
-        stock, believed = self.stock, self.believed
+        stock = self.stock
+        believed = self.believed
         arrival = torch.arange(len(weeks), device=weeks.device).view(-1, 1, 1) + stock.lead_weeks.long()
         total = torch.cat([torch.zeros_like(demand[:1]), demand.cumsum(0)])
 

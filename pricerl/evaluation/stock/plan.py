@@ -1,4 +1,4 @@
-"""Planned half-years: the policy of categories proposes prices, and a search over all posterior draws improves them."""
+"""Planned half-years: the policy of categories proposes prices, and a search over posterior draws improves them."""
 
 from __future__ import annotations
 

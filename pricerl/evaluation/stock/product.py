@@ -121,7 +121,8 @@ class StockedProduct:
         alone = self.charged.shape[1] == 1
         kept = torch.full_like(weeks[:, : not alone], self.product.current_price)
         played = self.half_year.play(self.among(torch.cat([weeks, kept], 1)))
-        sold, profit = played.sold[..., 0, self.place], played.profit[..., 0, self.place]
+        sold = played.sold[..., 0, self.place]
+        profit = played.profit[..., 0, self.place]
         sales = sold[..., :count] * weeks[: len(sold), None] * market.share_paid[self.product.index]
         others = played.profit.sum((-1, -2)) - profit
         sums = [sold[..., :count], sales, profit[..., :count], (others - others[..., -1:])[..., :count]]
