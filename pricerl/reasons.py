@@ -37,6 +37,7 @@ Code = Literal[
     "prior_alone",
     # why a change is advised
     "untested",
+    "tested",
     "one_step",
     "one_step_back",
     "unchecked",

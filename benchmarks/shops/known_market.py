@@ -10,10 +10,11 @@ from pricerl.arrays import FloatArray
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.market.cost import CostPosterior
+from pricerl.market.demand.config import GRID_MARGIN
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE
-from pricerl.market.fitting import GRID_MARGIN, assemble
+from pricerl.market.fitting import assemble
 from pricerl.market.market import Market, ProductMarket
 
 KNOWN_GRID = 257

@@ -43,6 +43,7 @@ COMMANDS = {
     "export": "commands.export:export",
     "price-test": "commands.decisions:price_test",
     "roll-out": "experiments.roll_out:begin_or_read",
+    "add-test": "experiments.made_elsewhere:add_test",
     "history": "commands.decisions:history",
     "prices": "commands.decisions:prices",
     "rollback": "commands.decisions:rollback",
@@ -82,6 +83,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
                                                plan, start and read randomised tests of two prices
   roll-out [--weeks 6] [--keep-control] [--stop]
                                                follow the advice in a random order, and say what that has earned
+  add-test FILE                                count a test of prices that you made elsewhere as evidence
   report [--product P]                         make the page of a product from the last advice
   watch [--data.path FILE]                     check new days, send alerts, exit code by severity
   retrain [--data.path FILE]                   train on a newer file with the settings that the shop keeps

@@ -17,7 +17,7 @@ import numpy as np
 from pricerl.arrays import is_number
 from pricerl.data.naming import describe_strangers
 from pricerl.data.reading.columns import FIRST_YEAR, PRODUCT, UNIT_COST, fold
-from pricerl.data.reading.currencies import check_currencies, split_currency
+from pricerl.data.reading.currencies import check_currencies, find_currency, split_currency
 from pricerl.data.reading.dates import read_dates
 from pricerl.data.reading.header import ALIASES, VAGUE_COSTS
 from pricerl.data.reading.numbers import is_blank, read_number_columns
@@ -83,6 +83,10 @@ class Column(msgspec.Struct, frozen=True):
     """Whether it is read, but written no longer."""
     seldom: bool = False
     """Whether it is written only where a row has it."""
+    needed: bool = False
+    """Whether every row has it."""
+    most: str = ""
+    """Key of a number that it may not exceed."""
 
     def find_fault(self, value: Any, row: Row = MappingProxyType({})) -> str:
         """Return what is wrong with a value in its row; empty if it is right or absent."""
@@ -94,10 +98,22 @@ class Column(msgspec.Struct, frozen=True):
         if self.kind != "number":
             early = self.after in row and value <= str(row[self.after])
             return f"{value} is not after {row[self.after]}, the day of the count; correct or clear it" if early else ""
-        span = f"be {self.low:g} or more" if self.high == math.inf else f"lie between {self.low:g} and {self.high:g}"
-        span = f"be 0 or lie between {self.least:g} and {self.high:g}" if self.least else span
-        right = self.low <= value <= self.high and not 0 < value < self.least
+        high = min(self.high, row.get(self.most, math.inf))
+        span = f"be {self.low:g} or more" if high == math.inf else f"lie between {self.low:g} and {high:g}"
+        span = f"be 0 or lie between {self.least:g} and {high:g}" if self.least else span
+        right = self.low <= value <= high and not 0 < value < self.least
         return "" if right else f"must {span}, found {value}{self.remedy}"
+
+
+class RowsRead(NamedTuple):
+    """Rows of a file that have a number."""
+
+    rows: list[dict[str, Any]]
+    notes: list[str]
+    """Remarks on columns and products that were ignored."""
+    lines: list[int]
+    currency: str
+    """ISO 4217 code that the file names; empty if it names none."""
 
 
 class RowTable(NamedTuple):
@@ -130,6 +146,11 @@ class RowTable(NamedTuple):
                     column.find_fault(value, row) if column else f"is not known{did_you_mean(str(key), self.columns)}"
                 )
                 problems += [Problem(line, column.name if column else str(key), fault)] if fault else []
+            problems += [
+                Problem(line, column.name, "is blank; every row needs one")
+                for key, column in self.columns.items()
+                if column.needed and row.get(key) is None
+            ]
             start = str(row.get("product")), str(row.get("from")), row.get("up_to")
             if row and named and row.get("product") is None:
                 problems.append(Problem(line, PRODUCT, "is blank; every row needs a product"))
@@ -169,7 +190,11 @@ class RowTable(NamedTuple):
         return strangers
 
     def read(self, path: str, usual: Row) -> tuple[list[dict[str, Any]], list[str]]:
-        """Return the rows with a number of a file in any format of a history, and notes on what was ignored.
+        """Return the rows of a file that have a number, and notes on what was ignored, as `read_lines` does."""
+        return self.read_lines(path, usual)[:2]
+
+    def read_lines(self, path: str, usual: Row) -> RowsRead:
+        """Return the rows with a number of a file in any format of a history.
 
         A row has the ``usual`` values where it lacks them. A ``DataError`` lists every problem with its line.
         """
@@ -202,11 +227,13 @@ class RowTable(NamedTuple):
         if problems:
             remedy = "write it like 2025-03-01 or 1234.50"
             raise DataError(path, [_SETTING.sub(remedy, str(problem)) for problem in sorted(problems)])
-        given = [row for row in rows if not row.keys().isdisjoint(self.keys())]
+        numbered = [pair for pair in zip(rows, lines, strict=True) if not pair[0].keys().isdisjoint(self.keys())]
+        given = [row for row, _ in numbered]
         named = {row.get("product") for row in given}
         empty = [row["product"] for row in rows if "product" in row and row["product"] not in named]
         notes += [f"nothing is given for {list_names(empty)}."] if empty else []
-        return given, [f"{path}: {note}" for note in notes]
+        known = find_currency(texts, names)
+        return RowsRead(given, [f"{path}: {note}" for note in notes], [line for _, line in numbered], known)
 
     def _match(self, header: Sequence[str], line: int) -> tuple[dict[str, int], list[str], list[Problem]]:
         """Return the place of each column by key, a note on those ignored, and the problems of the header."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pricerl.data.price_setting import Kind
 
 Grade = Literal["A", "B", "B-", "C", "D"]
-"""Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
+"""Grade of the evidence. A: measured in a randomised test of these prices; B: clear and inside tried prices,
 but not tested; B-: enough for a cautious step; C: not enough for a change; D: no estimate is possible."""
 
 Reasons = tuple[Reason, ...]
@@ -142,7 +142,9 @@ class Evidence:
     """How the last row's price differs from the current one; None once the seller has confirmed one."""
     measured: Literal["", "better", "worse"]
     """Result of a decided price test: the path leads to the better price of the pair, or towards the worse one, or
-    stays at the better one; empty without such a test. Only this earns grade A."""
+    stays at the better one; empty without such a test."""
+    tested: bool
+    """Whether a test made elsewhere proves how buyers respond between the current price and all of the path."""
     prior_alone: bool
     """Whether the history adds almost nothing to the prior of the elasticity."""
     proposes_change: bool
@@ -227,16 +229,17 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and (settled := _settle(evidence)) is not None:
         return settled
     by = evidence.aimed_by
+    tested = (Reason("tested"),) if evidence.tested else ()
     if not evidence.proposes_change:
         return Decision("hold", "C", by, False, (Reason("no_better_price", {"by": by}),), gated=gated)
     known = not evidence.set_by or evidence.rule_known
-    unbiased = known and not evidence.price_doubt and evidence.inside_tried_prices
+    unbiased = evidence.tested or (known and not evidence.price_doubt and evidence.inside_tried_prices)
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     claimed = clear and not evidence.doubt
     if not gated:
         return Decision("path", "B" if claimed else "C", by, False, (Reason("unchecked"),), gated=gated)
     if claimed:
-        return Decision("path", "B", by, False, (Reason("untested"),))
+        return Decision("path", "A" if tested else "B", by, False, tested or (Reason("untested"),))
     objections: Sequence[Reasons] = (
         () if evidence.is_step else (Reason("too_far"),),
         _object_to_gain(evidence, config),
@@ -244,7 +247,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     )
     if objection := next(filter(None, objections), ()):
         return replace(_hold("C", *objection), unsure=True)
-    return Decision("step", "B-", by, False, (Reason("one_step_back" if evidence.leads_back else "one_step"),))
+    return Decision("step", "B-", by, False, (Reason("one_step_back" if evidence.leads_back else "one_step"), *tested))
 
 
 def _missing(evidence: Evidence, config: DecisionConfig) -> Reason | None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray
+from pricerl.data.history import ProductHistory
 from pricerl.decide.account import plan_quarter
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, Reasons, decide
 from pricerl.decide.price_path import PricePath, approach_path
-from pricerl.decide.standing import MeasuredPair
+from pricerl.decide.standing import MEASURED_DAYS, MeasuredPair
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.round_prices import charms_between
 from pricerl.market.market import ProductMarket, elasticity_at
+from pricerl.market.visitor_tests import VisitorTest
 from pricerl.planner.rollout import approach_prices
 from pricerl.reasons import Reason
 
@@ -149,7 +153,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     now = product.current_price
     failed = [line for line in case.card if line.verdict == "FAIL" and (not line.spread or case.stocked)]
     kept = case.quarter.account.price
-    trusted = shows_response(history, market.units.size)
+    trusted = shows_response(history, market)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
         proposed_by=course.proposed.by,
@@ -164,7 +168,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         suspect=market.price_setting in SET_BY and not market.follows and history.step_days == 1 and not trusted,
         inside_tried_prices=not any(is_outside(price, *history.tried_prices) for price in path),
         usable_days=int(history.observed.sum()),
-        distinct_prices=len(np.unique(history.price[history.observed])),
+        distinct_prices=len({*history.price[history.observed], *chain(*(test.prices for test in market.tests))}),
         costs_known=market.cost.known,
         objective=product.dynamics.reward.objective,
         limits=proposed.limits,
@@ -174,12 +178,22 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         entangled_with=case.entangled_with,
         unlikely_zeros=case.zeros,
         measured=_find_measured(case.standing.measured, now, path[-1]),
+        tested=any(_shows_way(test, history, [now, *path]) for test in market.tests),
         target=path[-1],
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=history.price_doubt if history.asks else None,
         is_step=_is_step(path, now),
         doubt=None if trusted or not failed else Reason("card_doubt", {"finding": failed[0].finding}),
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
+    )
+
+
+def _shows_way(test: VisitorTest, history: ProductHistory, prices: Sequence[float]) -> bool:
+    """Return whether a test made elsewhere proves that buyers respond between some prices, in money."""
+    return (
+        test.proven
+        and (history.last_day - date.fromisoformat(test.last_day)).days <= MEASURED_DAYS
+        and not any(is_outside(price, test.prices[0], test.prices[-1]) for price in prices)
     )
 
 

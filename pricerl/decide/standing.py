@@ -13,6 +13,9 @@ from pricerl.arrays import Day, FloatArray, Interval
 from pricerl.entry_parts import Count, Money
 from pricerl.guardrails.relations import Bound
 
+MEASURED_DAYS = 182
+"""Days for which the result of a test stands for demand; later it may have changed."""
+
 
 class MeasuredPair(NamedTuple):
     """Two prices of which a price test proved the better one, in money."""

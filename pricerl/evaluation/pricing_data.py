@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
 from pricerl.market.fitting import Spread, find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.market.visitor_tests import VisitorTest
 from pricerl.planner.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.progress import stage
@@ -71,6 +73,8 @@ class PricingData:
     """Names of all products of the shop and the file; without any, the history's."""
     concerned: Collection[str] | None = None
     """Products about which something is new, or None for all."""
+    visitor_tests: Mapping[str, Sequence[VisitorTest]] = MappingProxyType({})
+    """Tests of prices that the shop made elsewhere, by product."""
     known_problems: Sequence[Problem] = ()
     """Problems of the files that were read for the newest advice, which stay as long as no file is read."""
 
@@ -155,7 +159,15 @@ class PricingData:
         with stage(f"fitting the market{part}"):
             priors = [None if self.pool is None else self.pool.prior(name) for name in prepared.names]
             settings = self.market_config, self.cost, self.seed
-            market = fit_market(prepared, *settings, True, priors, self.stocks, self.spread, self.cross(prepared.names))
+            market = fit_market(
+                prepared,
+                *settings,
+                priors=priors,
+                stocks=self.stocks,
+                spread=self.spread,
+                cross=self.cross(prepared.names),
+                tests=self.visitor_tests,
+            )
         if lost := {*prepared.names} - {*market.preprocessor.names}:
             self.leave_out(dict.fromkeys(lost, "its market cannot be fitted"))
             rows = [row for row, name in enumerate(self.preprocessor.names) if name not in lost]

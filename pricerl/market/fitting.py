@@ -21,16 +21,15 @@ from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import decode_cost
 from pricerl.market.cross_effects import CrossEffect
-from pricerl.market.demand.config import GRID_SIZE, DemandConfig
+from pricerl.market.demand.config import GRID_MARGIN, GRID_SIZE, DemandConfig
 from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import CrossPrior, Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
 from pricerl.market.similar_prices import DailyValues, fit_curves
+from pricerl.market.visitor_tests import VisitorTest
 
-GRID_MARGIN = 1.35
-"""The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
 EDGE_GAP = 1e-9
 """Log distance between the two points of a price grid at a price at which demand may fall at once."""
 MIN_VALUE = 1e-12
@@ -52,6 +51,7 @@ def fit_market(
     stocks: Stocks = MappingProxyType({}),
     spread: Spread = map,
     cross: Mapping[str, CrossEffect] = MappingProxyType({}),
+    tests: Mapping[str, Sequence[VisitorTest]] = MappingProxyType({}),
 ) -> Market:
     """Fit every product's market to its whole history.
 
@@ -65,11 +65,12 @@ def fit_market(
         stocks: stock known to the seller; it counts where the unit cost is known, too.
         spread: makes the calls; products for which it returns exceptions are left out, unless all are.
         cross: effects of products on the rest of their categories, by product.
+        tests: tests of prices that the seller made elsewhere, by product.
     """
     config = demand or DemandConfig()
     cost = cost or CostConfig()
     pooled = find_priors(preprocessor.products, config) if priors is None else priors
-    fit = partial(_fit_product, config=config, cost=cost, seed=seed, conversions=conversions)
+    fit = partial(_fit_product, config=config, cost=cost, seed=seed, conversions=conversions, tests=tests)
     effects = [cross.get(name) for name in preprocessor.names]
     terms = [None if effect is None else effect.prior for effect in effects]
     found = list(spread(fit, list(zip(preprocessor.products, preprocessor.numbers, pooled, terms, strict=True))))
@@ -118,6 +119,7 @@ def _fit_product(
     cost: CostConfig,
     seed: int,
     conversions: bool,
+    tests: Mapping[str, Sequence[VisitorTest]],
 ) -> ProductMarket:
     product, number, prior, cross = given
     rng = np.random.default_rng([seed, number])
@@ -126,7 +128,7 @@ def _fit_product(
     span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
     settings = replace(config.resolved(product.step_days, product.setting.kind), cross=cross)
     if config.model is None:
-        settings = replace(settings, rounds=find_round_prices(product))
+        settings = replace(settings, rounds=find_round_prices(product), tests=tests.get(product.product, ()))
     edges, even, log_grid = _price_grids(*span, GRID_SIZE, settings.rounds.around(product.current_price))
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
@@ -151,6 +153,7 @@ def _fit_product(
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=costs,
         edges=edges,
+        tests=settings.tests,
     )
 
 

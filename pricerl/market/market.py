@@ -17,6 +17,7 @@ from pricerl.data.stock import Stock
 from pricerl.market.cost import CostPosterior, Measure, add_fees
 from pricerl.market.cross_effects import Diversion
 from pricerl.market.demand.curves import DemandPosterior
+from pricerl.market.visitor_tests import VisitorTest
 
 NO_EDGE = 1e30
 """Money above any price, in place of an edge that a product lacks."""
@@ -99,6 +100,8 @@ class ProductMarket(DemandPosterior):
     """Buyers whom a higher price loses to the rest of the category, if that shows any."""
     stock: Stock | None = None
     """Stock and terms of supply as the seller knows them, or None if nothing about them is known."""
+    tests: Sequence[VisitorTest] = ()
+    """Tests made elsewhere, from which the curves follow, too."""
 
 
 def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:

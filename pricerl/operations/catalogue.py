@@ -43,7 +43,7 @@ from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.provenance import draft_advice
 from pricerl.operations.shop import day_of
-from pricerl.operations.standings import find_standings
+from pricerl.operations.standings import find_standings, find_visitor_tests
 from pricerl.planner.dynamic_planner import plan_dynamically
 from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.planner.rollout import Policy
@@ -148,7 +148,14 @@ class Chunk(NamedTuple):
         if backtests is None:
             backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool)
         priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-        market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks, cross=self.cross)
+        market = fit_market(
+            self.preprocessor,
+            *settings,
+            priors=priors,
+            stocks=advisor.stocks,
+            cross=self.cross,
+            tests=find_visitor_tests(self.entries),
+        )
         dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
         benchmark = None
         if (discount := advisor.step_discount) is not None:

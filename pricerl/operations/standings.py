@@ -6,21 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import MappingProxyType
 
+import msgspec
 import numpy as np
 
 from pricerl.data.history import ProductHistory
 from pricerl.decide.account import days_left
-from pricerl.decide.standing import Account, EndedTest, MeasuredPair, Standing
+from pricerl.decide.standing import MEASURED_DAYS, Account, EndedTest, MeasuredPair, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.relations import Bound
+from pricerl.market.visitor_tests import VisitorTest
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import ADVICE, TEST_RESULT, judged_orders
+from pricerl.operations.log.orders import ADVICE, TEST_RESULT, VISITOR_TEST, judged_orders
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
-
-MEASURED_DAYS = 182
-"""Days for which the result of a test stands for demand; later it may have changed."""
 
 
 def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date | None = None) -> Account | None:
@@ -68,6 +67,20 @@ def find_tests(entries: Iterable[Entry], product: str, account: Account | None) 
         for entry in _results(entries, product)
         if account is not None and entry["last_day"] > account.opened
     )
+
+
+def find_visitor_tests(entries: Iterable[Entry]) -> dict[str, list[VisitorTest]]:
+    """Return the tests made elsewhere by product, oldest first; one that was added again counts once."""
+    given = [entry for entry in entries if entry["kind"] == VISITOR_TEST]
+    tests = [(entry["product"], msgspec.convert(entry["test"], VisitorTest)) for entry in given]
+    again = [
+        any(own == name and later.replaces(test) for own, later in tests[at + 1 :])
+        for at, (name, test) in enumerate(tests)
+    ]
+    return {
+        name: [test for (own, test), old in zip(tests, again, strict=True) if own == name and not old]
+        for name, _ in tests
+    }
 
 
 def _results(entries: Iterable[Entry], product: str) -> list[Entry]:

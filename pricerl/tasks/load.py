@@ -27,6 +27,7 @@ from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.due import find_due
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
+from pricerl.operations.standings import find_visitor_tests
 from pricerl.operations.track_record import find_own_prices
 from pricerl.progress import stage
 from pricerl.runs.checkpoint import Checkpoint, lasting_settings, without_query
@@ -225,6 +226,7 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
     if entries:
         data.find_own_prices = partial(find_own_prices, by_product(entries))
+        data.visitor_tests = find_visitor_tests(entries)
 
 
 def files_read(run: Run) -> FilesRead | None:

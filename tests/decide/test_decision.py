@@ -34,6 +34,7 @@ CLEAR = Evidence(
     costs_known=True,
     price_doubt=None,
     measured="",
+    tested=False,
     prior_alone=False,
     proposes_change=True,
     probability_better=0.99,
@@ -69,6 +70,18 @@ def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
     assert (decision.follow, decision.grade, decision.source) == ("path", "B", "policy")
     assert codes(decision) == ["untested"] and not decision.lacks_evidence
     assert decided(limits=FORBIDDEN).follow == "path", "from a forbidden price too"
+
+
+def test_a_test_made_elsewhere_is_grade_a_for_a_claim_and_stated_at_a_step() -> None:
+    decision = decided(tested=True)
+    assert (decision.follow, decision.grade, codes(decision)) == ("path", "A", ["tested"])
+    biased = decided(tested=True, set_by=CAUSES["averages"], inside_tried_prices=False)
+    assert (biased.follow, biased.grade) == ("path", "A"), "who set earlier prices does not matter for a test"
+    step = decided(tested=True, probability_better=0.8)
+    assert (step.follow, step.grade, codes(step)) == ("step", "B-", ["one_step", "tested"])
+    doubted = decided(tested=True, doubt=CARD_DOUBT)
+    assert doubted.grade == "B-", "a finding against the history still counts"
+    assert decided(tested=True, costs_known=False).follow == "hold"
 
 
 @pytest.mark.parametrize(

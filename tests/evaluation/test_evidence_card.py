@@ -1,6 +1,7 @@
 """The card of evidence and the regression that it refits nothing with, on histories whose faults were put there."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,10 +173,11 @@ def test_only_own_prices_that_vary_inform_about_the_elasticity(make_product):
     price, own = np.repeat([10.0, 11.0, 10.0], [60, 28, 28]), np.arange(116) >= 60
     kept = make_product(np.full(116, 10.0), np.full(116, 20.0), own_price=own)
     varied = make_product(price, np.full(116, 20.0), own_price=own)
-    assert own_precision(kept, 5.0) == pytest.approx(0, abs=1e-20)
-    assert own_precision(make_product(price, np.full(116, 20.0)), 5.0) == 0
+    fitted = SimpleNamespace(units=SimpleNamespace(size=5.0), tests=())
+    assert own_precision(kept, fitted) == pytest.approx(0, abs=1e-20)
+    assert own_precision(make_product(price, np.full(116, 20.0)), fitted) == 0
     by_hand = 56 * (np.log(1.1) / 2) ** 2 * 20 / (1 + 20 / 5)  # variance of log units: 1 / mean + 1 / size
-    assert own_precision(varied, 5.0) == pytest.approx(by_hand)
+    assert own_precision(varied, fitted) == pytest.approx(by_hand)
 
 
 def history_of(make_product, season=0.0, noise=0.06):

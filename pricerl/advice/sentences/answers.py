@@ -73,6 +73,7 @@ ESTIMATE: dict[Code, Words] = {
 
 CHANGE: dict[Code, Words] = {
     "untested": lambda n, f: UNTESTED,
+    "tested": lambda n, f: "your own test showed how buyers respond between these prices",
     "one_step": lambda n, f: "one careful step, then look again",
     "one_step_back": lambda n, f: "sales speak against the last change: one step back, then look again",
     "unchecked": lambda n, f: "the objective is followed without a check on profit",

@@ -109,7 +109,9 @@ def explain(product: Record, f: Formatter) -> str:
         sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect"),
         sentence(found) if (found := substitution_words(product, f)) else "",
         *([*costs, f"{WRITE_COSTS}."] if costs else []),
-        sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
+        sentence(UNTESTED)
+        if decision["grade"] in ("B", "B-") and "tested" not in codes_of(decision["reasons"])
+        else "",
     ]
     return " ".join(filter(None, sentences))
 
@@ -222,7 +224,7 @@ def is_before_fixed(product: Record) -> bool:
 
 def tested_words(product: Record, f: Formatter) -> str:
     """Return whether the shop has tested the advice, as a clause."""
-    if product["decision"]["grade"] == "A":
+    if product["decision"]["grade"] == "A" or "tested" in codes_of(product["decision"]["reasons"]):
         return "measured in a price test in your shop"
     tested = (product["track_record"] or {"inside": {}})["inside"].values()
     found = (f"{inside} of {plural(days, f.period)} inside its 90 % interval" for inside, days in tested if days > 0)

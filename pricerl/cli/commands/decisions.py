@@ -39,6 +39,7 @@ FOLLOWS = {
     orders.OVERRIDE: "change it in your shop; later advice keeps to it",
     orders.PAUSE: "later advice keeps to it",
     orders.RESUME: "the next advice follows the model again",
+    orders.VISITOR_TEST: "the next advice counts it",
     orders.COSTS: f"the next advice takes it, and {COSTS_FILE} has it",
     orders.PRICE_TEST: "later advice follows the schedule; override, pause and the kill switch take precedence",
 }
@@ -54,7 +55,7 @@ PRICE_TESTS = {
 
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
-    parser = _author_parser(orders.OVERRIDE, override.__doc__, ordered=True)
+    parser = author_parser(orders.OVERRIDE, override.__doc__, ordered=True)
     parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
     _add_doubts(parser)
     options = parser.parse_args(with_first(words, "--price"))
@@ -64,21 +65,21 @@ def override(words: Sequence[str]) -> int:
 
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
-    options = _author_parser(orders.PAUSE, pause.__doc__, ordered=True).parse_args(words)
+    options = author_parser(orders.PAUSE, pause.__doc__, ordered=True).parse_args(words)
     said = (options.product, options.until, options.by, options.reason)
     return record(options, lambda shop: [drafts.draft_pause(shop, *said)])
 
 
 def resume(words: Sequence[str]) -> int:
     """End the override, pause or price test of a product before its last day, else take back the approval."""
-    options = _author_parser("resume", resume.__doc__).parse_args(words)
+    options = author_parser("resume", resume.__doc__).parse_args(words)
     said = (options.product, options.by, options.reason)
     return record(options, lambda shop: [drafts.draft_resumption(shop, *said)])
 
 
 def approve(words: Sequence[str]) -> int:
     """Record the approval of a recommended change, or of a decision that an agent prepared."""
-    parser = _author_parser("approve", approve.__doc__)
+    parser = author_parser("approve", approve.__doc__)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
     parser.add_argument("--yes", action="store_true", help="approve what an agent prepared without being asked")
     parser.add_argument("--group", help="approve all changes that wait in a group of products, or none of them")
@@ -118,7 +119,7 @@ def price_test(words: Sequence[str]) -> int:
 
 def start(words: Sequence[str]) -> int:
     """Start the planned price tests: predict and prices.csv follow their schedules."""
-    parser = _author_parser("price-test start", start.__doc__)
+    parser = author_parser("price-test start", start.__doc__)
     _add_doubts(parser)
     options = parser.parse_args(words)
     plans = read_plans(shop_of(options).folder.path)
@@ -129,7 +130,7 @@ def start(words: Sequence[str]) -> int:
     return record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
 
 
-def _author_parser(command: str, purpose: str | None, ordered: bool = False) -> Parser:
+def author_parser(command: str, purpose: str | None, ordered: bool = False) -> Parser:
     """Return a parser of the options of a decision: run, product, reason, author, and the last day of an order."""
     parser = Parser(prog=f"pricerl {command}", description=purpose)
     add_run(parser)

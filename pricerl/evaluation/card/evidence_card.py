@@ -81,12 +81,13 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
     """Return the card of one product from its demand regression and its market; ``tested`` by a price test or not."""
     share = _judge_share(find_prior_share(fit, history, fitted), fitted.prior)
     placebos = None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)
+    level, words, remedy = EXPERIMENT if tested or shows_response(history, fitted) else NO_EXPERIMENT
     found = {
         **_judge_placebos(placebos),
         PRIOR_QUESTION: share,
         "published elasticities": _judge_place(fit, fitted),
         "who set the prices": _judge_setting(fitted),
-        "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
+        "experiment": (level, fitted.tests[-1].words if fitted.tests else words, remedy),
     }
     if rule := describe_rule(fitted.follows):
         found["next price"] = 1, f"{rule}, so that the price that came next explains sales before it", BE_CERTAIN

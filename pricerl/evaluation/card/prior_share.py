@@ -59,23 +59,24 @@ def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMa
     steepness = -float(elasticity_at(fitted, history.current_price).mean())
     own = 1 / (sd * max(steepness, float(np.exp(centre)))) ** 2
     error = np.hypot(fit.error, 0.0 if fitted.bias is None else fitted.bias[1])
-    known = max(error**-2.0, own_precision(history, fitted.units.size))
+    known = max(error**-2.0, own_precision(history, fitted))
     return float(own / (own + known))
 
 
-def own_precision(history: ProductHistory, size: float) -> float:
-    """Return the precision of the elasticity from days at advised prices, given the size of daily units."""
+def own_precision(history: ProductHistory, fitted: ProductMarket) -> float:
+    """Return the precision of the elasticity from days at advised prices, and from tests made elsewhere."""
     own = history.own_days
+    tested = sum(test.precision for test in fitted.tests)
     if not own.any():
-        return 0.0
+        return tested
     log_price = np.log(history.price[own])
     units = float(history.units[own].mean())
-    return float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / size))
+    return tested + float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / fitted.units.size))
 
 
-def shows_response(history: ProductHistory, size: float) -> bool:
-    """Return whether days at advised prices alone show how buyers react; ``size`` is as in `own_precision`."""
-    return own_precision(history, size) >= ENOUGH_PRECISION
+def shows_response(history: ProductHistory, fitted: ProductMarket) -> bool:
+    """Return whether days at advised prices, and tests made elsewhere, alone show how buyers react."""
+    return own_precision(history, fitted) >= ENOUGH_PRECISION
 
 
 def redraw(prior: StatedPrior, elasticity: FloatArray) -> list[IntArray]:

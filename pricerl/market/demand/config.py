@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,9 +19,12 @@ from pricerl.market.demand.priors import (
     Tabulated,
     usual_elasticity,
 )
+from pricerl.market.visitor_tests import VisitorTest
 
 GRID_SIZE = 97
 """Number of prices at which a curve is stored; between them it is interpolated in logs."""
+GRID_MARGIN = 1.35
+"""The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
 MOST_DRAWS = 100_000
 """40 MB per product."""
 POSITIVE = ("outlier_sds", "prior_elasticity_sd")
@@ -60,6 +63,8 @@ class DemandSettings(CommonSettings):
     """Round prices at which demand may fall at once."""
     cross: CrossPrior | None = None
     """Prior of the cross effect, or None where the category shows none."""
+    tests: Sequence[VisitorTest] = ()
+    """Tests of the product's price that the seller made elsewhere."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pricerl.market.demand.priors import (
     OwnPrice,
     RoundPrices,
 )
+from pricerl.market.visitor_tests import VisitorTest
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)``, never rising, at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus
@@ -193,6 +194,7 @@ class PriceBins:
     """``(S,)`` log ratio of the prior density with that evidence over the one without it at each `STEEPNESS`."""
     rounds: RoundPrices = NO_ROUND_PRICES
     """Prices at which demand may fall at once."""
+    tests: Sequence[VisitorTest] = ()
 
     def log_likelihood(self, curves: CurveSet, part: IntArray, current_price: float) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves, each by its regression, the level of demand profiled out."""
@@ -207,6 +209,10 @@ class PriceBins:
             slope = (smooth[:, -1] - smooth[:, -2]) / np.ptp(SLOPE_ENDS)
             steepness = np.log(-np.minimum(slope, FLATTEST))
             fit += np.interp(steepness, STEEPNESS, self.own_ratio)
+        fit += sum(
+            test.log_likelihood(curves.at(np.log(np.array(test.prices) / current_price), current_price))
+            for test in self.tests
+        )
         return np.asarray(fit)
 
     def slope_information(self, elasticity: FloatArray) -> FloatArray:

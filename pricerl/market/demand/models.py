@@ -170,6 +170,7 @@ def _draw_log_units(
         elasticity=(known * slope - alone * free_slope) / np.maximum(from_deals, NEGLIGIBLE),
         precision=from_deals,
         rounds=settings.rounds,
+        tests=settings.tests,
     )
     if (own := stated.own_price) is not None:
         ratio = own_price_log_ratio(own.log_elasticity, STEEPNESS, stated.others, own.sd, own.informed)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
+
 from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import blocking_of
@@ -16,6 +18,7 @@ from pricerl.formatting import plural
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import name_limit, refuse_price
 from pricerl.guardrails.price_grid import same_price
+from pricerl.market.visitor_tests import VisitorTest
 from pricerl.operations.log import orders
 from pricerl.operations.log.decision_log import Entry, stamp
 from pricerl.operations.log.typed_limits import (
@@ -45,6 +48,7 @@ CONTENT = {
     orders.TEST_RESULT: "{question} {verdict} at {test_price} (test of entry {test})",
     orders.RESUME: "the {what} of entry {ends} has ended",
     orders.ROLL_OUT: "roll-out of {count} over {weeks} weeks from {first_day} on, planned until {until}",
+    orders.VISITOR_TEST: "{said}",
     orders.APPROVAL: "{price} on {date} approved (entry {approves})",
     orders.STAGED: "{asks} prepared by an agent, {given}",
     orders.REJECTION: "the decision prepared in entry {staged} is rejected",
@@ -337,6 +341,8 @@ def content_words(entry: Entry, shop: Shop) -> str:
             f"{name_limit(name)} {_limit(value)} instead of {_limit(entry['instead_of'][name])}"
             for name, value in entry["limits"].items()
         )
+    if kind == orders.VISITOR_TEST:
+        found["said"] = msgspec.convert(entry["test"], VisitorTest).words
     if kind == orders.RESUME:
         ends = [item["kind"] for item in shop.log.entries if item["id"] == entry["ends"]]
         found["what"] = {orders.APPROVAL: "approval", orders.ROLL_OUT: "roll-out"}.get("".join(ends), "order")

@@ -16,6 +16,7 @@ from pricerl.decide.standing import AccountPlan
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.roll_out import RollOutEntry
 from pricerl.experiments.schedule import PriceTestEntry, Question
+from pricerl.market.visitor_tests import VisitorTest
 from pricerl.reasons import Reason
 
 Forecast = tuple[float, float, float] | None
@@ -300,6 +301,15 @@ class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
     """Whether the limits exclude that there is no difference; only entries of older versions are a verdict without."""
 
 
+class VisitorTestEntry(LogEntry, tag="visitor_test", kw_only=True):
+    """Test of a product's prices that the shop made elsewhere."""
+
+    product: str
+    file: Hash
+    """Hash of its file, which counts once."""
+    test: VisitorTest
+
+
 class RepairEntry(LogEntry, tag="repair", kw_only=True):
     """Remains of an interrupted write."""
 
@@ -341,6 +351,7 @@ AnyEntry = (
     | PriceTestEntry
     | PriceTestResultEntry
     | RollOutEntry
+    | VisitorTestEntry
     | RepairEntry
     | RollbackEntry
     | RetrainEntry
