@@ -46,6 +46,7 @@ COMMANDS = {
     "add-test": "experiments.made_elsewhere:add_test",
     "history": "commands.decisions:history",
     "prices": "commands.decisions:prices",
+    "reconcile": "commands.reconcile:reconcile",
     "rollback": "commands.decisions:rollback",
     "add": "commands.shop:add",
     "shop": "commands.shop:show",
@@ -79,6 +80,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   approve [ID] | reject ID | history           approve the newest advice, or decide on what an agent prepared; print
                                                decisions with author and reason
   prices [--as PLATFORM]                       print the prices to charge; write them in the import form of a platform
+  reconcile EXPORT                             compare the platform's own prices with those that you decided
   price-test plan|start|read RUN [--data.path FILE]
                                                plan, start and read randomised tests of two prices
   roll-out [--weeks 6] [--keep-control] [--stop]

@@ -25,7 +25,16 @@ from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
-from pricerl.operations.log.orders import ADVICE, LIMITS, PAUSE, PUBLISHING, RESUME, ROLL_OUT, judged_orders
+from pricerl.operations.log.orders import (
+    ADVICE,
+    LIMITS,
+    PAUSE,
+    PUBLISHING,
+    RESUME,
+    ROLL_OUT,
+    judged_orders,
+    open_edit,
+)
 from pricerl.operations.log.typed_limits import beyond_words, limits_of, refuse_change
 from pricerl.terminal import shown
 
@@ -189,6 +198,8 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
         row = _advised(advice, entries, day, state)
     if isinstance(row, str):
         return row
+    if edit := open_edit(advice, entries):
+        return f"somebody else set {edit['price']:g} (entry {edit['id']}); override it, to that or {row.price:g}"
     if (own := advice["terms"]["currency"]) != state.currency and own and state.currency:
         return f"its advice is in {own}, the newest of the shop in {state.currency}"
     now = advice["current_price"]

@@ -49,6 +49,7 @@ CONTENT = {
     orders.RESUME: "the {what} of entry {ends} has ended",
     orders.ROLL_OUT: "roll-out of {count} over {weeks} weeks from {first_day} on, planned until {until}",
     orders.VISITOR_TEST: "{said}",
+    orders.PLATFORM_PRICE: "{price} on the platform, {due:g} decided, {before:g} before",
     orders.APPROVAL: "{price} on {date} approved (entry {approves})",
     orders.STAGED: "{asks} prepared by an agent, {given}",
     orders.REJECTION: "the decision prepared in entry {staged} is rejected",

@@ -310,6 +310,19 @@ class VisitorTestEntry(LogEntry, tag="visitor_test", kw_only=True):
     test: VisitorTest
 
 
+class PlatformPriceEntry(LogEntry, tag="platform_price", kw_only=True):
+    """Price of a product on the platform, as its own export shows it."""
+
+    product: str
+    price: Money
+    due: Money
+    """Price that the shop had decided."""
+    before: Money
+    """Current price of the shop's days."""
+    foreign: bool
+    """Whether somebody else set it, so that nothing overwrites it before a person decides."""
+
+
 class RepairEntry(LogEntry, tag="repair", kw_only=True):
     """Remains of an interrupted write."""
 
@@ -352,6 +365,7 @@ AnyEntry = (
     | PriceTestResultEntry
     | RollOutEntry
     | VisitorTestEntry
+    | PlatformPriceEntry
     | RepairEntry
     | RollbackEntry
     | RetrainEntry

@@ -25,6 +25,7 @@ PRICE_TEST = "price_test"
 TEST_RESULT = "price_test_result"
 ROLL_OUT = "roll_out"
 VISITOR_TEST = "visitor_test"
+PLATFORM_PRICE = "platform_price"
 STAGED = "staged"
 REJECTION = "rejection"
 COSTS = "costs"
@@ -32,6 +33,9 @@ PUBLISHING = "publishing"
 LIMITS = "limits"
 REPAIR = "repair"
 """Kinds of entries."""
+
+DECIDING = (OVERRIDE, APPROVAL, PRICE_TEST)
+"""Kinds of entries by which a person decides on a price."""
 
 TOLERANCE = 0.20
 """Largest difference between an ordered price and the current one that needs no ``--force``, as a share: four of the
@@ -80,10 +84,10 @@ def _returns(test: Order, own: Sequence[Entry], current_price: float, history_en
     advised = [entry for entry in own if entry["kind"] == ADVICE]
     results = [entry for entry in own if entry["kind"] == TEST_RESULT and entry["test"] == test.id]
     ends = [entry for entry in own if entry.get("ends") == test.id or entry in results]
-    over = min([test.until, *map(_day_of, ends[:1])])
+    over = min([test.until, *map(day_of, ends[:1])])
     for entry in ends:
         opened = [item["days"][0]["date"] for item in advised if item["id"] < entry["id"]][-1:]
-        is_over = entry is not ends[0] or max([_day_of(entry), *opened]) > test.until
+        is_over = entry is not ends[0] or max([day_of(entry), *opened]) > test.until
         if entry.get("verdict") == "higher" or (entry["kind"] == RESUME and is_over):
             return False
     ended = _ended(own)
@@ -97,7 +101,8 @@ def _returns(test: Order, own: Sequence[Entry], current_price: float, history_en
     return all(any(same_price(price, other) for other in others) for price in shown)
 
 
-def _day_of(entry: Entry) -> str:
+def day_of(entry: Entry) -> str:
+    """Return the day on which an entry was made, ISO format."""
     return str(entry.get("today") or entry["time"][:10])
 
 
@@ -150,7 +155,7 @@ def last_roll_out(entries: Sequence[Entry]) -> tuple[Entry | None, str]:
     found = next((entry for entry in reversed(entries) if entry["kind"] == ROLL_OUT), None)
     if found is None:
         return None, ""
-    ends = (_day_of(entry) for entry in entries if entry.get("ends") == found["id"] and entry["product"] is None)
+    ends = (day_of(entry) for entry in entries if entry.get("ends") == found["id"] and entry["product"] is None)
     return found, next(ends, (date.fromisoformat(found["until"]) + timedelta(days=1)).isoformat())
 
 
@@ -166,6 +171,17 @@ def _hold(entries: Sequence[Entry], own: Sequence[Entry], product: str, day: str
         return []
     price, why = (None, "waits") if hold.waits else (plan["products"][product]["price"], "is a control")
     return [Order(plan["id"], "roll_out", price, hold.until, plan["actor"], f"{why} in the roll-out", "active")]
+
+
+def open_edit(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """Return the price that somebody else has set on the platform, unless a person decided since or a file shows it.
+
+    ``entries`` are the product's, oldest first.
+    """
+    seen = next((entry for entry in reversed(entries) if entry["kind"] in (PLATFORM_PRICE, *DECIDING)), None)
+    if seen is None or not seen.get("foreign") or same_price(seen["price"], advice["current_price"]):
+        return None
+    return seen
 
 
 def doubt_price(price: float, current_price: float, tried: Sequence[float], tolerance: float = TOLERANCE) -> str:
