@@ -180,6 +180,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         is_step=_is_step(path, now),
         doubt=None if trusted or not failed else Reason("card_doubt", {"finding": failed[0].finding}),
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
+        clears_by=case.standing.clears_by if case.stocked else "",
     )
 
 

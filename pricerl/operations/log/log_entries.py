@@ -217,6 +217,13 @@ class PauseEntry(LogEntry, tag="pause", kw_only=True):
     until: date
 
 
+class ClearEntry(LogEntry, tag="clear", kw_only=True):
+    """Clearance of a product's stock: prices are planned until its last day, and nothing is ordered."""
+
+    product: str
+    until: date
+
+
 class ResumeEntry(LogEntry, tag="resume", kw_only=True):
     """End of an order, given by its number, before its last day."""
 
@@ -331,6 +338,7 @@ AnyEntry = (
     AdviceEntry
     | OverrideEntry
     | PauseEntry
+    | ClearEntry
     | ResumeEntry
     | ApprovalEntry
     | PublishingEntry
