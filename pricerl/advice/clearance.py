@@ -82,12 +82,13 @@ class Clearance(NamedTuple):
         prices = [self.product.current_price, *self.prices[:, 0].tolist()]
         today = self.product.today.charge(*[min(prices)] * (4 * WEEK // self.product.history.step_days))
         steep = [after < before * (1 - 0.99 * today.config.drop) for before, after in pairwise(prices)]
-        why = "lower prices would sell more of them, but bring less"
         if limit := next(today.objections(today.on_grid(min(prices) * (1 - 2 * today.config.min_change))), None):
-            why = f"no price is below {f.price(limit.after)} (guardrails.{limit.rule}, {limit.why})"
-        elif 2 * sum(steep) > len(steep):
-            why = f"a change is at most {f.percent(today.config.drop)} (guardrails.{today.config.in_force('max_drop')})"
-        return why
+            return f"no price is below {f.price(limit.after)} (guardrails.{limit.rule}, {limit.why})"
+        if 2 * sum(steep) > len(steep):
+            return (
+                f"a change is at most {f.percent(today.config.drop)} (guardrails.{today.config.in_force('max_drop')})"
+            )
+        return "lower prices would sell more of them, but bring less"
 
 
 @torch.inference_mode()
