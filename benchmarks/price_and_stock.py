@@ -36,6 +36,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.category import CategoryState, allow, settle
 from pricerl.env.stock.market_shelves import Shelves
 from pricerl.evaluation.stock.plan import plan_half_years
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
@@ -104,8 +105,10 @@ class FittedShelf:
         market: Market,
         futures: Futures,
         count: int,
+        guardrails: GuardrailConfig | None = None,
     ) -> None:
         self._choose = choose
+        self._guardrails = guardrails
         self._sellers = [seller for seller in sellers for _ in range(count)]
         self._market = market
         self._histories = [item for item in market.preprocessor.products for _ in range(count)]
@@ -144,7 +147,8 @@ class FittedShelf:
         data = DataPreprocessor.fit(History("seller", (history,), (report,)), DataConfig())
         costs = CostConfig(**{name: seller.truth[name] for name in ("unit_cost", "share_kept", "fixed_cost")})
         market = fit_market(data, DemandConfig(num_draws=64), costs, conversions=False)
-        return self._choose(Dynamics(replace(market, products=(replace(market.products[0], stock=stock),))))
+        stocked = replace(market, products=(replace(market.products[0], stock=stock),))
+        return self._choose(Dynamics(stocked, guardrails=self._guardrails))
 
 
 def _without_season(history: ProductHistory, season: FloatArray) -> ProductHistory:

@@ -26,7 +26,7 @@ MOST_STEPS = 100_000
 def main(folder: Path = DOCS / "images") -> None:
     """Draw every figure."""
     with matplotlib.rc_context({**STYLE, **SAME_BYTES}):
-        for draw in (pricebench, returns, ablation):
+        for draw in (pricebench, returns):
             figure = draw(pd.read_csv(DOCS / f"{draw.__name__}.csv"))
             figure.savefig(folder / f"{draw.__name__}.svg", metadata={"Date": None})
 
@@ -63,22 +63,6 @@ def returns(rows: pd.DataFrame) -> Figure:
 def _band(axes: Axes, lines: pd.DataFrame, label: str) -> None:
     axes.fill_between(lines.index / 1000, lines["min"], lines["max"], alpha=0.2, lw=0)
     axes.plot(lines.index / 1000, lines["mean"], label=label)
-
-
-def ablation(rows: pd.DataFrame) -> Figure:
-    """Draw the error of the settled price by changed setting, one dot per seed, a market per panel."""
-    figure = Figure((7.5, 5.6), layout="constrained")
-    names = list(dict.fromkeys(rows["setting"]))
-    for axes, (market, group) in zip(figure.subplots(1, 2, sharey=True), rows.groupby("market"), strict=True):
-        for label, color in (("within 0.1 % of profit", "C0"), ("never within 0.1 %", "C3")):
-            dots = group[np.isfinite(group["updates_to_0.1pct"]) == (color == "C0")]
-            places = [names.index(name) for name in dots["setting"]]
-            axes.plot(100 * dots["price_error"].abs(), places, "o", color=color, ms=3, label=label)
-        axes.set(title=market, xlabel="error of the settled price, %", xlim=(0, None))
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.legend(fontsize=7)
-    return figure
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ Code = Literal[
     "one_step",
     "one_step_back",
     "unchecked",
+    "clears",
     "measured_better",
     "proposed",
     # why the price is kept, or not changed more

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from pricerl.advice.clearance import find_clearance
 from pricerl.advice.what_if import answer_lines
 from pricerl.cli.answer import print_answer, score_lines
+from pricerl.cli.commands.decisions import record, shop_of
 from pricerl.cli.loading import given_settings, load_words, long_words
 from pricerl.cli.usage import file_parser, with_files, with_first
 from pricerl.data.naming import choose_product, list_sources
@@ -17,8 +19,9 @@ from pricerl.operations.log.decision_log import read_log
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.tasks.advise import deliver, make_advice
-from pricerl.tasks.ask import check_question, load_questions
+from pricerl.tasks.ask import check_question, draft_clearance, load_questions
 from pricerl.tasks.configs import Nested, Placed
+from pricerl.tasks.load import load_run
 from pricerl.tasks.standing import keep_standing
 from pricerl.terminal import write_lines
 
@@ -77,6 +80,22 @@ def what_if(words: Sequence[str]) -> int:
     name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")
     write_lines(answer_lines(questions.ask(name, price, options.unit_cost), questions.run.formatter))
     return EXIT_OK
+
+
+def clear(words: Sequence[str]) -> int:
+    """Clear the stock of PRODUCT by a day along a path of weekly prices; all options of predict apply as well."""
+    parser = file_parser("clear", clear.__doc__)
+    parser.add_argument("--product", help="product, if the run has several")
+    parser.add_argument("--by", required=True, help="last day of sale, such as 2026-08-31")
+    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
+    parser.add_argument("--author", help="person who decides; your user name if absent")
+    options, rest = parser.parse_known_args(with_first(words, "--product"))
+    said = (options.product, options.by, options.author, options.reason)
+    entry = draft_clearance(shop_of(options), *said)
+    run = load_run(*given_settings("clear", rest, options))
+    found = find_clearance(run.pricing, entry["product"], entry["until"])
+    write_lines(found.lines(run.formatter))
+    return record(options, lambda shop: [draft_clearance(shop, *said)]) if found.is_needed else EXIT_OK
 
 
 def run_lightning(

@@ -51,7 +51,7 @@ def given_settings(
     A wrong one is a ``UsageError``.
     """
     parser = advice_parser()
-    typed, packages = long_words(words)
+    typed, packages = long_words([*words, *option_words({"today": getattr(options, "today", None)})])
     with explained(parser, hint=f" (see {command} --help)"):
         given: dict[str, Any] = parser.parse_args(typed, defaults=False).as_dict()
     given.pop("config", None)

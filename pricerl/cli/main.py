@@ -33,6 +33,7 @@ COMMANDS = {
     "what-if": "advise:what_if",
     "override": "commands.decisions:override",
     "pause": "commands.decisions:pause",
+    "clear": "advise:clear",
     "resume": "commands.decisions:resume",
     "approve": "commands.decisions:approve",
     "reject": "commands.decisions:reject",
@@ -76,7 +77,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   what-if PRICE [--data.path FILE]             compare a price with keeping the current one
   override PRICE --until DAY --reason WHY      charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
-  resume                                       end an override, pause or test; undo an approval
+  clear PRODUCT --by DAY                       plan the prices that sell its stock by a day, which predict then follows
+  resume                                       end an override, pause, test or clearance; undo an approval
   approve [ID] | reject ID | history           approve the newest advice, or decide on what an agent prepared; print
                                                decisions with author and reason
   prices [--as PLATFORM]                       print the prices to charge; write them in the import form of a platform
@@ -117,6 +119,9 @@ SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "export", "history"}
 RUN_FIRST |= {"prices", "pause", "resume", "roll-out", "rollback", "shop"}
 """Commands whose first word may be the run, as ``--run_name``."""
+
+OWN_HELP = {"what-if", "clear"}
+"""Commands that run a policy but list no other options than their own."""
 
 NUMBER_FIRST = {"what-if", "override", "approve", "reject"}
 """Commands whose first word is a number, before which the run may stand; one that starts with a letter."""
@@ -176,7 +181,7 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
-    if module in ("advise", "standing") and name != "what-if" and (topics := settings_help.topics_in(rest)):
+    if module in ("advise", "standing") and name not in OWN_HELP and (topics := settings_help.topics_in(rest)):
         write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK
     if name in RUN_FIRST:

@@ -57,6 +57,24 @@ class Stock:
     budget: float | None = None
     """Most money, at unit cost, in units on hand and on the way; an order beyond it is cut."""
 
+    @property
+    def is_cleared(self) -> bool:
+        """Whether nothing more is ordered."""
+        return self.largest_order == 0
+
+
+def clear_by(stocks: Stocks, days: Mapping[str, str]) -> Stocks:
+    """Return stocks in which products sell until their last ``days``, ISO format, and nothing more is ordered.
+
+    What is left then is worth nothing, unless a leftover value is known.
+    """
+    found: dict[str, Sequence[Row]] = dict(stocks)
+    for product, day in days.items():
+        rows = [*found.pop("", ()), *found.pop(product, ())] or [{}]
+        worth = {} if any("leftover_value" in row for row in rows) else {"leftover_value": 0.0}
+        found[product] = [{**row, **worth, "season_end": day, "largest_order": 0.0} for row in rows]
+    return found
+
 
 def find_notes(stocks: Stocks, histories: Sequence[ProductHistory], known: Iterable[str] = ()) -> list[str]:
     """Return what is assumed about stock, and what is left out; stock of none of the products is a ``UsageError``.

@@ -165,6 +165,8 @@ class Evidence:
     """Expected utility of the path over keeping the price, as a share of what a quarter earns; losses weigh more."""
     leads_back: bool
     """Whether it leads back towards the price at which the quarter's account began."""
+    clears_by: str = ""
+    """Day by which a person clears the stock along the path, ISO format, whatever the gain; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
         (evidence.hold_lasts, keep_price(Reason("hold_outlasts"))),
         (not evidence.limits.movable, keep_price(Reason("no_other_price"))),
     )
+    config = replace(config, min_chance=0.0) if evidence.clears_by else config
     decision = next((found for applies, found in rules if applies), None) or _weigh_inside(evidence, config)
     return replace(decision, proposed_by=evidence.proposed_by)
 
@@ -237,7 +240,8 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     claimed = clear and not evidence.doubt
     if not gated:
-        return Decision("path", "B" if claimed else "C", by, False, (Reason("unchecked"),), gated=gated)
+        why = Reason("clears", {"until": evidence.clears_by}) if evidence.clears_by else Reason("unchecked")
+        return Decision("path", "B" if claimed else "C", by, False, (why,), gated=gated)
     if claimed:
         return Decision("path", "A" if tested else "B", by, False, tested or (Reason("untested"),))
     objections: Sequence[Reasons] = (

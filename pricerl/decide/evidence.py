@@ -153,6 +153,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     now = product.current_price
     failed = [line for line in case.card if line.verdict == "FAIL" and (not line.spread or case.stocked)]
     kept = case.quarter.account.price
+    doubt = history.price_doubt if history.asks else None
     trusted = shows_response(history, market)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
@@ -181,10 +182,11 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         tested=any(_shows_way(test, history, [now, *path]) for test in market.tests),
         target=path[-1],
         sold_days=int((history.units[history.observed] > 0).sum()),
-        price_doubt=history.price_doubt if history.asks else None,
+        price_doubt=doubt,
         is_step=_is_step(path, now),
         doubt=None if trusted or not failed else Reason("card_doubt", {"finding": failed[0].finding}),
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
+        clears_by=case.standing.clears_by if case.stocked and not doubt else "",
     )
 
 

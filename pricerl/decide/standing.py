@@ -281,6 +281,8 @@ class Standing(NamedTuple):
     """Orders, oldest first, with their status; one that breaks a hard limit is refused."""
     bound: Bound | None = None
     """Prices that relations to other products leave."""
+    clears_by: str = ""
+    """Last day of the clearance of its stock, ISO format; empty without one."""
     track_record: TrackRecord | None = None
     previous: PreviousAdvice | None = None
 

@@ -21,6 +21,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.reader import read_rows
 from pricerl.data.row_table import TABLES
+from pricerl.data.stock import Stocks
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
@@ -98,7 +99,7 @@ class PricingData:
         self.seller = seller
         self.market_config = market
         self.cost = cost
-        self.stocks = TABLES["stock"].group("data.stock", stock)
+        self.stocks: Stocks = TABLES["stock"].group("data.stock", stock)
         self._stock = stock
         if self.stocks:
             check_stocked(reward.resolved(), guardrails.min_hold_days)

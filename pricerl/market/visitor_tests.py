@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from pricerl.arrays import Day, FloatArray
-from pricerl.entry_parts import Money, Part
+from pricerl.entry_parts import Hash, LogEntry, Money, Part
 
 Number = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -72,3 +72,12 @@ class VisitorTest(Part):
             f"your test of {' and '.join(f'{price:.10g}' for price in self.prices)} with {sum(self.visitors):,.0f} "
             f"visitors says {says} {likeliest} % of orders (95 %: {high} to {low})"
         )
+
+
+class VisitorTestEntry(LogEntry, tag="visitor_test", kw_only=True):
+    """Test of a product's prices that the shop made elsewhere."""
+
+    product: str
+    file: Hash
+    """Hash of its file, which counts once."""
+    test: VisitorTest

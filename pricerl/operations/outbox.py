@@ -27,6 +27,7 @@ from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
 from pricerl.operations.log.orders import (
     ADVICE,
+    CLEAR,
     LIMITS,
     PAUSE,
     PUBLISHING,
@@ -226,6 +227,9 @@ def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State) ->
     """
     if followed := advice.get("order") or advice.get("test"):
         return f"the order of entry {followed} has ended; run predict, and the model decides again"
+    ends = {item.get("ends") for item in entries if item["id"] > advice["id"]}
+    if any(item["kind"] == CLEAR and item["id"] in ends for item in entries):
+        return "its clearance has ended; run predict, and the model decides again"
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
         return f"{ended}; export a fresh file and run predict"

@@ -18,7 +18,7 @@ from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.relations import Bound
 from pricerl.market.visitor_tests import VisitorTest
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import ADVICE, TEST_RESULT, VISITOR_TEST, judged_orders
+from pricerl.operations.log.orders import ADVICE, TEST_RESULT, VISITOR_TEST, clearances_on, judged_orders
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
 
 
@@ -101,6 +101,7 @@ def find_standings(
     """
     histories = dynamics.market.preprocessor.products
     found = {}
+    clearing = clearances_on(entries, today or date.min)
     for product in (Product(dynamics, index) for index in range(len(histories))):
         history = product.history
         name = history.product
@@ -119,6 +120,7 @@ def find_standings(
             advised_low=advised_low(predictions, history),
             orders=tuple(judged_orders(entries, name, *about)),
             bound=bound.get(name),
+            clears_by=clearing.get(name, {}).get("until", ""),
             track_record=keep_record(predictions, history),
             previous=previous,
         )

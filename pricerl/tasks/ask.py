@@ -1,16 +1,22 @@
-"""Questions to the market of a shop: what would another price earn?"""
+"""Questions to the market of a shop: what would another price earn, and which prices sell a stock by a day?"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
 from pricerl.advice.what_if import Answer, Questions
+from pricerl.data.days import WEEK, read_day
 from pricerl.data.row_table import TABLES
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.orders import ADVICE, LIMITS, positive_price
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.drafts import refuse, typed_stamp
+from pricerl.operations.log.orders import ADVICE, CLEAR, LIMITS, positive_price
+from pricerl.operations.outbox import open_day
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.tasks.configs import Nested
@@ -23,6 +29,17 @@ def check_question(price: float, unit_cost: float | None) -> None:
     positive_price(price)
     if fault := TABLES["costs"].columns["unit_cost"].find_fault(unit_cost):
         raise UsageError(f"--unit_cost {fault}")
+
+
+def draft_clearance(shop: Shop, product: str | None, until: str, by: str | None, reason: str) -> Entry:
+    """Draft the clearance of a product's stock by a day; one that no plan reaches is a ``UsageError``."""
+    advice = shop.advice_on(product)
+    last = read_day(until, "--by").isoformat()
+    day = date.fromisoformat(open_day(advice, shop.today))
+    ends = [(day + timedelta(days=WEEK * weeks - 1)).isoformat() for weeks in (1, MOST_WEEKS)]
+    wrong = f"--by: must be a day from {ends[0]} to {ends[1]}, a week to half a year ahead, found {last}"
+    refuse({wrong: not ends[0] <= last <= ends[1]})
+    return typed_stamp(CLEAR, by, reason) | {"product": advice["product"], "until": last}
 
 
 def ask_shop(shop: Shop, product: str, price: float, unit_cost: float | None = None) -> Answer:

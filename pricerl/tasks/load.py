@@ -17,7 +17,7 @@ from pricerl.advice.files import check_folder
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.naming import list_sources
-from pricerl.data.stock import find_notes
+from pricerl.data.stock import clear_by, find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine
@@ -25,6 +25,7 @@ from pricerl.operations.exports import read_publication
 from pricerl.operations.log.approved_costs import with_approved
 from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.due import find_due
+from pricerl.operations.log.orders import clearances_on
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.operations.standings import find_visitor_tests
@@ -189,6 +190,9 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     unusable ones is no error.
     """
     data = run.pricing
+    data.stocks = clear_by(
+        data.stocks, {name: item["until"] for name, item in clearances_on(shop.log.entries, shop.today).items()}
+    )
     if is_first_process():
         data.engine = engine = Engine.of(run)
         data.spread = partial(engine.map, size=CHUNK)

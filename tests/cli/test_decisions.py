@@ -125,7 +125,7 @@ def test_a_pause_keeps_the_price_with_the_source_manual_until_resume_ends_it_ear
     assert result.code == 0 and "aused by ben until 30 Apr 2025" in product["reason"]
     assert all((row["Source"], row["Recommended Price"]) == ("manual", row["Current Price"]) for row in rows)
     says(shop, "resume --by anna --reason 'supplier found'", "the order of entry 2 has ended (entry 4 of", code=0)
-    says(shop, "resume", "no override, pause, price test or approval of seller is in force", code=2)
+    says(shop, "resume", "no override, pause, price test, clearance or approval of seller is in force", code=2)
     product = _predict(shop).product
     assert [order["status"] for order in product["orders"]] == ["ended"] and product["decision"]["source"] != "manual"
     says(shop, "history", "10.00 kept until 2025-04-30, ended", "the order of entry 2 has ended")
@@ -175,7 +175,7 @@ WRONG = {
     "approve 1": "nothing to approve",
     "approve 9": "entry 9 does not exist; the log holds 1 entries",
     "approve nobody": "checkpoints/nobody is not a folder of a run",
-    "resume": "no override, pause, price test or approval of seller is in force",
+    "resume": "no override, pause, price test, clearance or approval of seller is in force",
     "report --product sellr": "did you mean 'seller'?",
     "report --out checkpoints": "advice.json is missing or of another version",
     "prices --as etsy": "amazon",

@@ -14,7 +14,7 @@ import pytest
 from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.row_table import TABLES
-from pricerl.data.stock import Stock, find_notes, find_stock
+from pricerl.data.stock import Stock, clear_by, find_notes, find_stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import DataError, UsageError
 from pricerl.evaluation.stock.plan import plan_half_years
@@ -233,3 +233,29 @@ def test_a_fitted_market_carries_stock_that_counts_with_unit_costs(
 def test_rows_of_a_configuration_are_checked(row: Row) -> None:
     with pytest.raises(UsageError, match=r"data\.stock: row 1, "):
         STOCK.group("data.stock", [row])
+
+
+def test_a_cleared_stock_sells_until_its_day_without_orders_and_other_products_keep_theirs(
+    history: ProductHistory,
+) -> None:
+    earlier = {"product": "Mug", "in_stock": 100.0, "as_of": day(-10), "lead_days": 21}
+    coming = {"product": "Mug", "inbound": 30.0, "arrives": day(9), "as_of": day(-10)}
+    other = {"product": "Bowl", "in_stock": 9.0}
+    usual = grouped(earlier, coming, other)
+    cleared = clear_by(usual, {"Mug": day(28)})
+    assert cleared["Bowl"] == usual["Bowl"] and usual == grouped(earlier, coming, other)
+    stock, before = (find_stock(found, history)[0] for found in (cleared, usual))
+    terms = {"season_end": 4, "largest_order": 0.0, "leftover_value": 0.0}
+    assert before is not None and before.on_hand == 100 - 10 * 5 and not before.is_cleared
+    assert stock == replace(before, **terms) and stock.is_cleared  # type: ignore[arg-type]  # values of several types
+
+
+def test_a_cleared_product_keeps_what_its_leftovers_are_worth_and_needs_no_row_of_its_own(
+    history: ProductHistory,
+) -> None:
+    valued = clear_by(grouped({"in_stock": 100.0, "leftover_value": 4.0}), {"Mug": day(28)})
+    found, _ = find_stock(valued, history)
+    assert found is not None and (found.on_hand, found.leftover_value) == (100.0, 4.0)
+    counted = replace(history, stock_units=np.append(np.full(54, np.nan), 80.0))
+    (own,) = (find_stock(clear_by({}, {"Mug": day(28)}), counted)[0],)
+    assert own is not None and (own.on_hand, own.season_end, own.is_cleared) == (80.0, 4, True)

@@ -57,6 +57,7 @@ VALID: dict[str, Entry] = {
     "advice": parse_entry((Path(__file__).parent / "decisions.jsonl").read_text(encoding="utf-8").splitlines()[0]),
     "override": {**stamp("override", "anna", "x"), **ORDER, "price": 9.5, "currency": ""},
     "pause": {**stamp("pause", "anna", "x"), **ORDER},
+    "clear": {**stamp("clear", "anna", ""), **ORDER},
     "approval": {**stamp("approval", "anna", ""), "product": "Mug", "approves": 1, "date": "2025-04-01", "price": 9.5},
     "repair": {**stamp("repair", "pricerl", "x"), "torn": "{"},
 }

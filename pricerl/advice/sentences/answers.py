@@ -77,6 +77,7 @@ CHANGE: dict[Code, Words] = {
     "one_step": lambda n, f: "one careful step, then look again",
     "one_step_back": lambda n, f: "sales speak against the last change: one step back, then look again",
     "unchecked": lambda n, f: "the objective is followed without a check on profit",
+    "clears": lambda n, f: f"you clear the stock by {f.date(n['until'])}",
     "measured_better": lambda n, f: (
         "a price test in your shop measured that this price earns more than the current one"
     ),

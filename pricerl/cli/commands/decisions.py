@@ -38,6 +38,7 @@ from pricerl.writing import write_text
 FOLLOWS = {
     orders.OVERRIDE: "change it in your shop; later advice keeps to it",
     orders.PAUSE: "later advice keeps to it",
+    orders.CLEAR: "run predict: it plans these prices anew from what is left, until then or until resume",
     orders.RESUME: "the next advice follows the model again",
     orders.VISITOR_TEST: "the next advice counts it",
     orders.COSTS: f"the next advice takes it, and {COSTS_FILE} has it",
@@ -71,7 +72,7 @@ def pause(words: Sequence[str]) -> int:
 
 
 def resume(words: Sequence[str]) -> int:
-    """End the override, pause or price test of a product before its last day, else take back the approval."""
+    """End the override, pause, price test or clearance of a product early, else take back the approval."""
     options = author_parser("resume", resume.__doc__).parse_args(words)
     said = (options.product, options.by, options.reason)
     return record(options, lambda shop: [drafts.draft_resumption(shop, *said)])

@@ -177,7 +177,8 @@ class StockedProduct:
         drawn = project_order(missing, missing.new_tensor(before), unit_cost, rows, rows.season_end > lead)
         held = [before + orders[0], *plan.held[:weeks, :-1, 0].mean(1).tolist()]
         wants = float(plan.target[0, -1, 0]) - held[0] >= max(stock.smallest_order, stock.pack_size) / 2
-        why = "your largest order or your budget leaves no room" if wants else "a later order is early enough"
+        room = "the stock is cleared" if stock.is_cleared else "your largest order or your budget leaves no room"
+        why = room if wants or stock.is_cleared else "a later order is early enough"
         return StockOutlook(
             on_hand=stock.on_hand,
             inbound=stock.due or tuple((day(week), units) for week, units in inbound),
@@ -186,7 +187,7 @@ class StockedProduct:
             order=Interval(orders[0], *limits_of(drawn[:-1].cpu().numpy()).tolist()),
             no_order="" if orders[0] else "it would arrive after the season ends" if lead >= weeks else why,
             orders=tuple((day(week), units, day(week + lead)) for week, units in enumerate(orders) if units),
-            order_by=day(likely - lead) if likely >= lead else None,
+            order_by=day(likely - lead) if likely >= lead and not stock.is_cleared else None,
             stock_out=float(empty[min(lead, weeks) - 1].mean()),
             lost=(float(plan.lost[:, :-1, 0].sum(0).mean()), float(plan.lost[:, :-1, 1].sum(0).mean())),
             cash=(cost * float(np.mean(held[1:])), cost * max(held)),

@@ -46,6 +46,7 @@ CONTENT = {
     orders.PAUSE: "{price} kept until {until}, {status}{prepared}",
     orders.PRICE_TEST: "{test_price} until {until}, {status}{prepared}",
     orders.TEST_RESULT: "{question} {verdict} at {test_price} (test of entry {test})",
+    orders.CLEAR: "the stock is cleared by {until}",
     orders.RESUME: "the {what} of entry {ends} has ended",
     orders.ROLL_OUT: "roll-out of {count} over {weeks} weeks from {first_day} on, planned until {until}",
     orders.VISITOR_TEST: "{said}",
@@ -61,6 +62,8 @@ CONTENT = {
     orders.REPAIR: "",
 }
 """Content of an entry in words, by its kind."""
+ENDED = {orders.APPROVAL: "approval", orders.ROLL_OUT: "roll-out", orders.CLEAR: "clearance"}
+"""Names of what an entry can end but an order, by kind."""
 
 
 def typed_stamp(kind: str, by: str | None, reason: str) -> Entry:
@@ -125,16 +128,20 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
 
 
 def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: str) -> Entry:
-    """Draft the end of the order in force on a product, else of the approval; with neither it is a ``UsageError``."""
+    """Draft the end of the order in force on a product, else of its clearance, else of the approval.
+
+    Without any of them it is a ``UsageError``.
+    """
     advice = shop.advice_on(product)
     given = reversed(shop.orders_on(advice["product"]))
     order = next((order for order in given if order.is_open or order.status == "suspended"), None)
     approval = approval_of(advice, shop.log.entries)
-    ends = order.id if order is not None else approval and approval["id"]
-    if ends is None:
+    clearing = orders.clearances_on(shop.log.entries, shop.today).get(advice["product"])
+    ends = [found for found in (order and order.id, clearing and clearing["id"], approval and approval["id"]) if found]
+    if not ends:
         name = shown(advice["product"])
-        raise UsageError(f"no override, pause, price test or approval of {name} is in force (see history)")
-    return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends}
+        raise UsageError(f"no override, pause, price test, clearance or approval of {name} is in force (see history)")
+    return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends[0]}
 
 
 def draft_price_test(
@@ -346,7 +353,7 @@ def content_words(entry: Entry, shop: Shop) -> str:
         found["said"] = msgspec.convert(entry["test"], VisitorTest).words
     if kind == orders.RESUME:
         ends = [item["kind"] for item in shop.log.entries if item["id"] == entry["ends"]]
-        found["what"] = {orders.APPROVAL: "approval", orders.ROLL_OUT: "roll-out"}.get("".join(ends), "order")
+        found["what"] = ENDED.get("".join(ends), "order")
     if kind == orders.ADVICE:
         change = first_change(entry)
         to = change and f"{found['current_price']} to {price_words(change['price'], shop)} on {change['date']}"

@@ -16,7 +16,7 @@ from pricerl.decide.standing import AccountPlan
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.roll_out import RollOutEntry
 from pricerl.experiments.schedule import PriceTestEntry, Question
-from pricerl.market.visitor_tests import VisitorTest
+from pricerl.market.visitor_tests import VisitorTestEntry
 from pricerl.reasons import Reason
 
 Forecast = tuple[float, float, float] | None
@@ -218,6 +218,13 @@ class PauseEntry(LogEntry, tag="pause", kw_only=True):
     until: date
 
 
+class ClearEntry(LogEntry, tag="clear", kw_only=True):
+    """Clearance of a product's stock: prices are planned until its last day, and nothing is ordered."""
+
+    product: str
+    until: date
+
+
 class ResumeEntry(LogEntry, tag="resume", kw_only=True):
     """End of an order, given by its number, before its last day."""
 
@@ -301,15 +308,6 @@ class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
     """Whether the limits exclude that there is no difference; only entries of older versions are a verdict without."""
 
 
-class VisitorTestEntry(LogEntry, tag="visitor_test", kw_only=True):
-    """Test of a product's prices that the shop made elsewhere."""
-
-    product: str
-    file: Hash
-    """Hash of its file, which counts once."""
-    test: VisitorTest
-
-
 class PlatformPriceEntry(LogEntry, tag="platform_price", kw_only=True):
     """Price of a product on the platform, as its own export shows it."""
 
@@ -354,6 +352,7 @@ AnyEntry = (
     AdviceEntry
     | OverrideEntry
     | PauseEntry
+    | ClearEntry
     | ResumeEntry
     | ApprovalEntry
     | PublishingEntry

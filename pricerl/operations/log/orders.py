@@ -16,6 +16,7 @@ from pricerl.operations.log.decision_log import Entry
 
 OVERRIDE = "override"
 PAUSE = "pause"
+CLEAR = "clear"
 RESUME = "resume"
 APPROVAL = "approval"
 ADVICE = "advice"
@@ -73,6 +74,16 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
 def _ended(entries: Iterable[Entry]) -> set[int]:
     """Return the numbers of the orders that a person has ended."""
     return {entry["ends"] for entry in entries if entry["kind"] == RESUME}
+
+
+def clearances_on(entries: Sequence[Entry], day: date) -> dict[str, Entry]:
+    """Return the newest clearance of each product that neither a person nor its last day has ended."""
+    newest = {entry["product"]: entry for entry in entries if entry["kind"] == CLEAR}
+    return {
+        name: item
+        for name, item in newest.items()
+        if item["id"] not in _ended(entries) and item["until"] >= day.isoformat()
+    }
 
 
 def _returns(test: Order, own: Sequence[Entry], current_price: float, history_end: str) -> bool:
