@@ -113,7 +113,7 @@ def _fitted(cli: PricingCLI) -> Iterator[Run]:
 def _check_data(run: Run) -> None:
     """Refuse data that cannot be trained on, or that differ from the resumed run's."""
     if run.advises:
-        run.pricing.check_products(run.pricing.preprocessor.names)
+        run.pricing.check_products(run.pricing.preprocessor.names, run.pricing.preprocessor)
         print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
     if run.checkpoint is not None:
         run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)

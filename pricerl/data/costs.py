@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,9 +34,10 @@ class CostConfig:
     fixed_cost: float | None = None
     """Ad spend and other cost per day that does not depend on units, in money; zero unless profits show it."""
     products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
-    """Costs of single products, as ``--costs FILE`` reads them. A row has ``product`` (absent if there is only one),
-    ``from``, the first day in ISO format (the first of all if absent), and any of ``unit_cost``, ``fees`` in percent of
-    the price, ``fixed_cost``, and ``unit_fee`` in money. Its fees hold for prices ``up_to`` one, and for all if absent.
+    """Costs of single products or of groups, as ``--costs FILE`` reads them. A row has ``product`` (the name of one or
+    of a group; absent if there is only one), ``from``, the first day in ISO format (the first of all if absent), and
+    any of ``unit_cost``, ``fees`` in percent of the price, ``fixed_cost``, and ``unit_fee`` in money. Its fees hold for
+    prices ``up_to`` one, and for all if absent.
     """
 
     def __post_init__(self) -> None:
@@ -58,26 +59,30 @@ class CostConfig:
 
     def daily(self, product: ProductHistory) -> FloatArray:
         """Return the product's own `COSTS` and fee per unit in force on each day ``(D, 4)``, or NaN."""
-        return self._in_force(product.product, product.dates, product.price)
+        return self._in_force(product, product.dates, product.price)
 
     def fee_steps(self, product: ProductHistory) -> FloatArray:
         """Return what fees take beyond the share kept at the last price, by price, ``(M, 3)``.
 
         Above the price of a step, in money, they take this share of the price and this money per unit more.
         """
-        rows = (*self._rows.get("", ()), *self._rows.get(product.product, ()))
-        edges = sorted({row["up_to"] for row in rows if "up_to" in row})
+        edges = sorted({row["up_to"] for row in self._rows_of(product) if "up_to" in row})
         ends = np.array([product.price[-1], *edges, np.inf])
-        _, kept, _, per_unit = self._in_force(product.product, np.full(len(ends), product.dates[-1]), ends).T
+        _, kept, _, per_unit = self._in_force(product, np.full(len(ends), product.dates[-1]), ends).T
         kept = np.nan_to_num(kept, nan=np.nan if self.share_kept is None else self.share_kept)
         more = np.nan_to_num([kept[0] - kept[1:], per_unit[1:]])
         steps = np.column_stack([[0.0, *edges], np.diff(more, prepend=0.0).T])
         return np.asarray(steps[steps[:, 1:].any(1)])
 
-    def _in_force(self, name: str, dates: DateArray, prices: FloatArray) -> FloatArray:
+    def _rows_of(self, product: ProductHistory) -> Iterator[Row]:
+        """Yield the rows of all products, of its group and of its own, so that the last one that fits is in force."""
+        for name in dict.fromkeys(("", product.group, product.product)):
+            yield from self._rows.get(name, ())
+
+    def _in_force(self, product: ProductHistory, dates: DateArray, prices: FloatArray) -> FloatArray:
         """Return a product's `COSTS` and fee per unit on dates ``(D,)`` at prices ``(D,)``, ``(D, 4)``."""
         found = np.full((len(dates), len(COSTS) + 1), np.nan)
-        for row in (*self._rows.get("", ()), *self._rows.get(name, ())):
+        for row in self._rows_of(product):
             since = dates >= np.datetime64(row.get("from") or FIRST_DAY)
             cheap = prices <= row.get("up_to", np.inf)
             for column, cost in enumerate((*COSTS, "unit_fee")):

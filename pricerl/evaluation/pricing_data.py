@@ -267,7 +267,7 @@ class PricingData:
         else:
             self._check_currency("the checkpoint's history")
             fitted = DataPreprocessor.from_state_dict(trained)
-        self.check_products(trained["names"], fitted.names)
+        self.check_products(trained["names"], fitted)
         self.preprocessor = self._marked(fitted)
         self.evidence = {}
         if keep_evidence and (kept := stored.get("evidence")):
@@ -282,14 +282,15 @@ class PricingData:
             self.__dict__.pop(name, None)
         self.release()
 
-    def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:
+    def check_products(self, trained: Sequence[str], fitted: DataPreprocessor) -> None:
         """Note costs of products that neither training nor file has; refuse limits, or nothing but costs, of such.
 
         Limits stay of products that the shop knows.
         """
-        self.guardrails.check_products({*trained, *present, *self.known_products})
-        known = {*trained, *present, *self.catalogue, *(problem.product for problem in self.problems)} - {""}
-        print_notes(self.cost.check_products(known, len(self.catalogue or present or trained)))
+        self.guardrails.check_products({*trained, *fitted.names, *self.known_products})
+        known = {*trained, *fitted.names, *self.catalogue, *(problem.product for problem in self.problems)}
+        known |= {product.group for product in fitted.products}
+        print_notes(self.cost.check_products(known - {""}, len(self.catalogue or fitted.names)))
 
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self.find_own_prices is None else fitted.mark_own_prices(self.find_own_prices)

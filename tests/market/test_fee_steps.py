@@ -135,6 +135,21 @@ def test_past_profits_are_read_with_the_fees_of_their_prices(make_product: Calla
     assert abs(plain.unit_cost.mean() - COST) > 0.2
 
 
+def test_fees_of_a_group_hold_for_its_products_unless_they_have_their_own(
+    make_product: Callable[..., ProductHistory],
+) -> None:
+    rows = [{"product": "Cups", **BANDS[0]}, {"product": "Cups", **BANDS[1]}, {"product": "Mug", "fees": 12.0}]
+    config = CostConfig(products=rows)
+    cup, mug, bowl = (
+        replace(make_product(np.full(40, 9.0), np.full(40, 5.0)), product=name, group=group)
+        for name, group in (("Cup", "Cups"), ("Mug", "Cups"), ("Bowl", ""))
+    )
+    assert config.fee_steps(cup) == pytest.approx(np.array([[10.0, 0.07, 0.0]]))
+    assert len(config.fee_steps(mug)) == 0 and (config.daily(mug)[:, [1, 2]] == [0.88, COST]).all()
+    assert np.isnan(config.daily(bowl)).all()
+    assert config.check_products(["Cup", "Mug", "Cups"], 3) == []
+
+
 def test_a_later_row_replaces_the_fees_of_its_band_from_its_day_on(make_product: Callable[..., ProductHistory]) -> None:
     rows = [*BANDS[:2], {"fees": 10.0, "up_to": 10.0, "from": "2025-01-20"}]
     mug = make_product(np.full(40, 9.0), np.full(40, 5.0))
