@@ -15,6 +15,7 @@ and Turnbull 1989, "Interim analyses: the repeated confidence interval approach"
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
@@ -31,6 +32,10 @@ WALKS = 10_000
 """Brownian motions of which the level of one look is taken."""
 MOST_LASTING = 0.9
 """Largest share of a week's shock that is taken to last to the next week."""
+REMEMBERED = 2
+"""Weeks after a start in which buyers may still compare with the old price."""
+CARRIED = 0.01
+"""Probability of a carry-over below which it is named: it is tested every week."""
 TIE = 1e-9
 """Relative difference up to which two scores count as equal."""
 
@@ -79,18 +84,7 @@ def read_effect(panel: Panel, seed: int) -> Effect:
     """Return what the new prices have earned in money over all weeks that have passed."""
     passed = panel.followed.shape[1]
     lasting = _lasting(panel)
-    kinds, kind = np.unique(panel.plan[:, :passed], axis=0, return_inverse=True)
-    wanted = _fresh(_after(kinds, panel), lasting)
-    orders = np.tile(kind.astype(np.uint8), (ORDERS + 1, 1))
-    np.random.default_rng([seed, 1]).permuted(orders[1:], axis=1, out=orders[1:])
-
-    def scores(values: FloatArray) -> FloatArray:
-        """Return the score of each order, the real one first."""
-        left = panel.scale[:, None] * _centred(_fresh(values, lasting), panel.scale)
-        together = np.zeros((len(panel.plan), left.shape[1]))
-        np.add.at(together, panel.clusters, left)
-        return np.asarray((together @ wanted.T)[np.arange(len(kind)), orders].sum(axis=1))
-
+    scores = _scoring(panel, panel.plan[:, :passed], lasting, seed)
     due = panel.assigned[:, :passed]
     earned, moved, followed = (
         scores(item) for item in (panel.share, _after(due, panel), _after(panel.followed, panel))
@@ -103,6 +97,41 @@ def read_effect(panel: Panel, seed: int) -> Effect:
         high=reach * high,
         followers=float(earned[0] / followed[0]) if followed[0] > TIE * moved[0] else np.nan,
     )
+
+
+def carry_over(panel: Panel, effect: Effect, seed: int) -> float:
+    """Return how probable so large a difference of the first weeks after a start from later ones is by chance.
+
+    An effect that is the same in all weeks is taken out; every other order may have happened (Fisher 1935). It is small
+    where buyers remember the old price, so that the first weeks say little about later ones.
+    """
+    passed = panel.followed.shape[1]
+    lasting = _lasting(panel)
+    plan = panel.plan[:, :passed]
+    begun = plan * (1 - np.pad(plan, ((0, 0), (REMEMBERED, 0)))[:, :passed])
+    first, all_weeks = (_centred(_fresh(_after(item, panel), lasting), np.ones(len(plan))) for item in (begun, plan))
+    along = (first * all_weeks).sum() / max((all_weeks**2).sum(), TIE)
+    due = panel.assigned[:, :passed]
+    constant = effect.mean / (panel.scale @ due).sum()
+    scores = _scoring(panel, begun - along * plan, lasting, seed)(panel.share - constant * _after(due, panel))
+    return float((np.abs(scores) >= abs(scores[0]) * (1 - TIE)).mean())
+
+
+def _scoring(panel: Panel, exposure: FloatArray, lasting: float, seed: int) -> Callable[[FloatArray], FloatArray]:
+    """Return a function of values ``(N, B + W)`` that scores each order of the clusters' exposure ``(C, W)``."""
+    kinds, kind = np.unique(exposure, axis=0, return_inverse=True)
+    wanted = _fresh(_after(kinds, panel), lasting)
+    orders = np.tile(kind.astype(np.uint8), (ORDERS + 1, 1))
+    np.random.default_rng([seed, 1]).permuted(orders[1:], axis=1, out=orders[1:])
+
+    def scores(values: FloatArray) -> FloatArray:
+        """Return the score of each order, the real one first."""
+        left = panel.scale[:, None] * _centred(_fresh(values, lasting), panel.scale)
+        together = np.zeros((len(panel.plan), left.shape[1]))
+        np.add.at(together, panel.clusters, left)
+        return np.asarray((together @ wanted.T)[np.arange(len(kind)), orders].sum(axis=1))
+
+    return scores
 
 
 def foresee_limits(panel: Panel) -> FloatArray:
@@ -181,3 +210,5 @@ class Receipt(NamedTuple):
     claim: float
     """Gain in money that the advice had expected of the same products and weeks."""
     measure: str
+    carried: float = 1.0
+    """Probability by chance of so large a carry-over; see `carry_over`."""

@@ -15,7 +15,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY, WEEK
 from pricerl.data.history import LARGEST_CATEGORY, ProductHistory
-from pricerl.experiments.receipt import Panel, Receipt, foresee_limits, read_effect
+from pricerl.experiments.receipt import Panel, Receipt, carry_over, foresee_limits, read_effect
 from pricerl.experiments.roll_out import (
     FEWEST,
     FEWEST_EARLIER,
@@ -142,10 +142,11 @@ def read_receipt(shop: Shop) -> Receipt | None:
     if (weeks := (date.fromisoformat(min(end, known)) - date.fromisoformat(entry["first_day"])).days // WEEK) < 1:
         return None
     panel = lay_out(entry, histories, weeks, by_product(shop.entries()))
+    effect = read_effect(panel, entry["seed"])
     return Receipt(
         first=entry["first_day"],
         last=_last_of(entry, weeks) if known >= end else "",
-        effect=read_effect(panel, entry["seed"]),
+        effect=effect,
         following=int((panel.followed[:, -1] > 1 / 2).sum()),
         products=len(histories),
         claim=sum(
@@ -153,6 +154,7 @@ def read_receipt(shop: Shop) -> Receipt | None:
             for item, due in zip(histories, panel.assigned, strict=True)
         ),
         measure=entry["measure"],
+        carried=carry_over(panel, effect, entry["seed"]),
     )
 
 

@@ -10,9 +10,11 @@ import pytest
 from pricerl.advice.sentences.verdict import receipt_words
 from pricerl.arrays import FloatArray
 from pricerl.experiments.receipt import (
+    CARRIED,
     Effect,
     Panel,
     Receipt,
+    carry_over,
     find_limits,
     foresee_limits,
     nominal_level,
@@ -160,6 +162,23 @@ def test_the_limits_that_are_foreseen_are_about_those_that_come() -> None:
     assert len(half) == 13
     widths = [read_effect(panel_of(clusters=100, seed=seed), 1) for seed in range(12)]
     assert half[-1] == pytest.approx(np.mean([found.high - found.low for found in widths]) / 2, rel=0.3)
+
+
+def test_buyers_who_remember_the_old_price_are_found_and_others_are_not() -> None:
+    chances = []
+    for seed in range(40):
+        panel = panel_of(clusters=30, seed=seed, effect=0.04)
+        chances.append(carry_over(panel, read_effect(panel, 1), 1))
+    assert np.mean(np.array(chances) < 0.1) < 0.25 and min(chances) > 0.001
+    found = []
+    for seed in range(10):
+        panel = panel_of(sd=0.05, seed=seed)
+        fresh = panel.plan * (1 - np.pad(panel.plan, ((0, 0), (2, 0)))[:, :13])
+        gained = panel.scale[:, None] * np.pad(0.04 * panel.plan - 0.06 * fresh, ((0, 0), (BEFORE, 0)))
+        panel = panel._replace(outcome=panel.outcome + gained)
+        found.append(carry_over(panel, read_effect(panel, 1), 1))
+    assert np.mean(np.array(found) < CARRIED) >= 0.8
+    assert receipt_words(EARNED._replace(carried=0.004), PLAIN).endswith("buyers remember the old price.")
 
 
 EARNED = Receipt("2026-03-03", "", Effect(412.0, 120.0, 700.0, 0.021), 61, 80, 500.0, "profit")

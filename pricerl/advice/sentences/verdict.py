@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pricerl.advice.sentences.answers import UNTESTED
 from pricerl.decide.standing import IN_FORCE, scheduled_price
-from pricerl.experiments.receipt import Receipt
+from pricerl.experiments.receipt import CARRIED, Receipt
 from pricerl.formatting import MEASURES, Formatter, better_words, counted, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
@@ -314,6 +314,9 @@ def since_words(product: Record, f: Formatter) -> str:
     return words if last["grade"] == product["decision"]["grade"] else f"{words}; grade {last['grade']} before"
 
 
+CARRY_OVER = " The first two weeks after a start differ from later ones: buyers remember the old price."
+
+
 def receipt_words(receipt: Receipt, f: Formatter) -> str:
     """Return what the new prices of a roll-out have earned, as one sentence."""
     mean, low, high, own = receipt.effect
@@ -329,6 +332,7 @@ def receipt_words(receipt: Receipt, f: Formatter) -> str:
     return (
         f"{time} {found}; {receipt.following} of {plural(receipt.products, 'product')} follow"
         f"{'' if chance or not math.isfinite(own) else gain}; the claim by the advice was {f.money(receipt.claim)}."
+        f"{CARRY_OVER if receipt.carried < CARRIED else ''}"
     )
 
 
