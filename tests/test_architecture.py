@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 241,
     "runs": 264,
     "sac": 434,
-    "serve": 490,
+    "serve": 502,
     "shop": 386,
     "simulation": 117,
     "tasks": 389,
