@@ -162,10 +162,10 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
     work = WorkList(found)
     f = formatter_of(document)
-    links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in enumerate(found)}
+    links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in work.listed}
     (_, _, tasks), _ = work.orders(links, f, document["today"])
-    states = {link: shop.state_of(found[at]["product"]) for at, link in links.items()}
-    waiting = [found[at] for at, link in links.items() if states[link][0] == "waiting"]
+    states = {item["product"]: shop.state_of(item["product"]) for item in found}
+    waiting = [item for item in found if states[item["product"]][0] == "waiting"]
     ends = [end for task in tasks for end in task.ends or ()]
     kept = [item["keep"][item["measure"]] for item in found if item["keep"][item["measure"]]]
     now = [sum(values) for values in zip(*kept, strict=True)]
@@ -177,7 +177,7 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
         "tasks": tasks,
         "states": states,
         "waiting": waiting,
-        "sums": WorkList(waiting).totals(f)[3:],
+        "sums": (WorkList(waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "first_change": first_change,
         "prepared": {item["product"] for item in place.prepared(shop)},
