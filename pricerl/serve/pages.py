@@ -171,15 +171,10 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     now = [sum(values) for values in zip(*kept, strict=True)]
     values = {
         **_about(shop, document),
-        "here": "",
-        "find": find,
-        "work": work,
-        "tasks": tasks,
-        "states": states,
-        "waiting": waiting,
+        **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
+        **{"spark": spark, "whisker": whisker, "sentence": sentence, "first_change": first_change},
         "sums": (WorkList(waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
-        "first_change": first_change,
         "prepared": {item["product"] for item in place.prepared(shop)},
         "going": {row.product for row in shop.outbox.rows},
         "receipt": place.receipt_of(shop),
@@ -187,9 +182,6 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
         "now": now,
         "least": min(ends, default=0.0),
         "most": max(ends, default=0.0),
-        "spark": spark,
-        "whisker": whisker,
-        "sentence": sentence,
     }
     return answer(fill(request, "list.html", values))
 
@@ -210,7 +202,7 @@ def _about(shop: Shop, document: Record) -> dict[str, Any]:
 
 
 @router.get("/shops/{name}/products/{product:path}")
-def show_product(request: Request, place: Place, shop: Opened, product: str) -> Response:
+def show_product(request: Request, place: Place, shop: Opened, product: str, another: bool = False) -> Response:
     """Show the page of a product, with the what-if on its picture and the forms of decisions."""
     document = place.advice_of(shop) | {"today": shop.today.isoformat()}
     record = place.product_of(document, product)
@@ -219,8 +211,7 @@ def show_product(request: Request, place: Place, shop: Opened, product: str) -> 
     decided = [item for item in shop.log.entries if item.get("product") == name and item["kind"] != ADVICE]
     values = {
         **_about(shop, document),
-        "here": "product",
-        "product": record,
+        **{"here": "product", "another": another, "product": record},
         "better": better_by(record["objective"], record["measure"]),
         "address": address_of(name),
         "order": shop.order_on(name),

@@ -265,7 +265,7 @@ function press(event) {
     j: () => go(at + 1),
     k: () => go(at - 1),
     a: () => rows[at]?.querySelector(".act form[data-api$=approve]")?.requestSubmit(),
-    o: () => rows[at] && location.assign(`${rows[at].querySelector("th a").href}#another`),
+    o: () => rows[at] && location.assign(`${rows[at].querySelector("th a").href}?another=1`),
     "/": () => document.getElementById("find")?.focus(),
   };
   if (!acts[event.key]) return;
@@ -332,8 +332,6 @@ function wire() {
   if (all(".list").length) document.addEventListener("keydown", press);
   const box = document.getElementById("slider");
   if (box) fetch(box.dataset.source).then((answer) => answer.json()).then((product) => showSlider(box, product));
-  const aimed = location.hash && document.getElementById(location.hash.slice(1));
-  if (aimed) aimed.open = true;
   const job = document.querySelector(".job")?.dataset.job;
   if (job) follow(job);
   const find = document.getElementById("find");
