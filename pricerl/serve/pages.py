@@ -222,7 +222,7 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
         "advised": entry and entry["id"],
         "until": record["days"][-1]["date"],
         "prepared": [item for item in place.prepared(shop) if item["product"] == name],
-        "decisions": [(item, entry_cells(item, shop)[-1]) for item in decided[: -MOST_DECISIONS - 1 : -1]],
+        "decisions": decided[: -MOST_DECISIONS - 1 : -1],
     }
     back = f"/shops/{quote(shop.folder.path.name)}"
     return answer(render_page(document, record, back, framed(request, values)))

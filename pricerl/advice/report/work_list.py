@@ -41,6 +41,8 @@ class Task(NamedTuple):
     since: str
     """Difference from the advice before."""
     record: Record
+    charged: str
+    """Price that a person decided on; empty without one."""
     ends: Sequence[float] | None
     """Mean and 90 % limits of the gain, in money; None without one, or if another price is charged."""
     category: str = ""
@@ -181,5 +183,6 @@ def _task(product: Record, link: str, f: Formatter, today: str, digits: int) -> 
         grade=product["decision"]["grade"],
         since=since_words(product, f),
         record=product,
+        charged=decided.words[1] if decided else "",
         ends=gain,
     )
