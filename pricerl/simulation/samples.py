@@ -28,7 +28,7 @@ SAMPLES = {
     ),
     "Bean Street": Sample(
         ("House blend, 1 kg", "Espresso, 500 g", "Paper filters"),
-        *("EUR", "constant", 35.0, 365, 2),
+        *("EUR", "constant", 35.0, 365, 5),
         "three products, a coffee roaster",
     ),
     "Garlic press": Sample(("Garlic press",), "GBP", "linear", 60.0, 365, 1, "one product, sold every day"),
