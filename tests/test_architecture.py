@@ -60,7 +60,7 @@ MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
     ".": 344,
     "advice": 374,
-    "advice/report": 371,
+    "advice/report": 410,
     "advice/sentences": 446,
     "cli": 558,
     "cli/commands": 466,
@@ -89,8 +89,8 @@ MOST_STATEMENTS = {
     "sac": 434,
     "serve": 502,
     "shop": 386,
-    "simulation": 117,
-    "tasks": 389,
+    "simulation": 125,
+    "tasks": 404,
     "training": 555,
     "training/callbacks": 249,
 }
