@@ -324,7 +324,7 @@ REFUSED = {
     "an unknown key": (WRITE, ORDER | {"floor": 0}, 422, "floor: "),
     "an unknown product": (WRITE, ORDER | {"product": HOSTILE}, 400, "is unknown"),
     "an unknown shop": (WRITE.replace("seller", "other"), ORDER, 400, "is not a folder of a run"),
-    "nothing to undo": ("/api/shops/seller/resume", {}, 400, "no override, pause, price test or approval"),
+    "nothing to undo": ("/api/shops/seller/resume", {}, 400, "no override, pause, price test, clearance or approval"),
     "nothing to approve": ("/api/shops/seller/approve", {}, 400, "nothing to approve"),
 }
 
