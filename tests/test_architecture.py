@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 405,
     "market/demand": 877,
     "mcp": 141,
-    "operations": 914,
+    "operations": 919,
     "operations/log": 599,
     "operations/watching": 313,
     "planner": 241,
