@@ -34,6 +34,8 @@ EXPORTED = "exported"
 """Beginning of the fact with a folder's files, the publication that they show, and when they were written."""
 REPLACED = "A rollback has replaced the model of this advice: its prices are not charged any more. Run pricerl predict."
 """Sentence at the top of its pages."""
+RECEIPT = "receipt"
+"""Fact with what the new prices of the last roll-out have earned, in words."""
 
 
 Fresh = tuple[StoredAdvice, str]
@@ -211,10 +213,10 @@ def _hash_tables(publication: Publication) -> str:
 
 
 def _note(database: Database, entries: Sequence[Entry]) -> str:
-    """Return what the pages say of an advice whose generation is not in force any more; empty for others."""
+    """Return what pages begin with: that the generation of an advice is not in force any more, and the receipt."""
     used = database.fact(MODEL)
     last = next((advising_generation(entry) for entry in reversed(entries) if entry["kind"] == ADVICE), "")
-    return REPLACED if used and last not in (used, "") else ""
+    return " ".join(filter(None, (REPLACED if used and last not in (used, "") else "", database.fact(RECEIPT))))
 
 
 def read_publication(database: Database) -> Publication | None:

@@ -27,14 +27,14 @@ from pricerl.experiments.roll_out import (
     plan_of,
 )
 from pricerl.formatting import PLAIN, Formatter
-from pricerl.operations.exports import read_advice, read_publication
+from pricerl.operations.exports import RECEIPT, read_advice, read_publication
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.drafts import refuse, typed_stamp
 from pricerl.operations.log.orders import RESUME, ROLL_OUT, last_roll_out
 from pricerl.operations.log.staging import groups_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
-from pricerl.shop.database import reading
+from pricerl.shop.database import reading, writing
 
 
 def draft_end(shop: Shop, by: str | None, reason: str) -> Entry:
@@ -125,6 +125,15 @@ def _last_of(entry: Entry, weeks: int) -> str:
 def say_receipt(shop: Shop) -> list[str]:
     """Return what the new prices of the last roll-out have earned, as a sentence, if there is something to say."""
     return [] if (receipt := read_receipt(shop)) is None else [receipt_words(receipt, formatter_of(shop))]
+
+
+def keep_receipt(shop: Shop) -> None:
+    """Let the pages of a shop begin with its receipt, if it has a roll-out."""
+    if last_roll_out(shop.log.entries)[0] is not None:
+        words = " ".join(say_receipt(shop))
+        with writing(shop.log_path) as database:
+            database.keep_fact(RECEIPT, words)
+        shop.export()
 
 
 def formatter_of(shop: Shop) -> Formatter:

@@ -290,14 +290,14 @@ class Shop:
     def state_of(self, product: str) -> tuple[str, str]:
         """Return whether a product is ordered, approved, waiting or kept, and the order or approval in words."""
         advice = self.newest.get(product)
-        if (order := self.order_on(product)) is not None:
+        if product in self.decisions and (order := self.order_on(product)) is not None:
             if order.status == "returning":
                 return "ordered", "back to the regular price"
             price = scheduled_price(order.schedule, self.today.isoformat(), order.price)
             price = advice["current_price"] if advice and price is None else price
             at = "" if price is None else f" at {price:.{self.outbox.decimals}f}"
             return "ordered", f"{order.kind.replace('_', ' ')}{at} until {order.until}"
-        if advice and (given := approval_of(advice, self.log.entries)):
+        if advice and product in self.decisions and (given := approval_of(advice, self.log.entries)):
             return "approved", f"{given['kind']}: entry {given['id']}"
         return ("waiting" if advice and first_change(advice) else "kept"), ""
 

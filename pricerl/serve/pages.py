@@ -1,4 +1,4 @@
-"""Pages: the first visit, the work list, a product with its slider, the history and the review of a shop."""
+"""Pages: home, how a file was read, and of a shop its work list, products, review, history and settings."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from markupsafe import Markup, escape
 
 from pricerl.advice.exports import PRICES
-from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_index, render_page, style_hash
-from pricerl.advice.report.work_list import Task, WorkList
+from pricerl.advice.report.pictures import draw_outcome, draw_sales, spark, whisker
+from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_page, style_hash
+from pricerl.advice.report.work_list import MOST_LISTED, WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.settings_help import settings_of
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.data.row_table import TABLES
-from pricerl.errors import UsageError
-from pricerl.formatting import Formatter, better_by, price_digits
+from pricerl.errors import PricerlError, UsageError
+from pricerl.formatting import MEASURES, Formatter, better_by, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
+from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.staging import is_planned
 from pricerl.operations.log.typed_limits import TYPED, limits_on
 from pricerl.operations.outbox import first_change, waits_for
@@ -30,14 +32,19 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
-from pricerl.serve.workplace import address_of
+from pricerl.serve.workplace import Workplace, address_of
+from pricerl.simulation.samples import SAMPLES
 from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
 
 REVIEW = "review.html"
+MOST_DECISIONS = 5
+"""Most decisions below the line of prices."""
 OWN_FORMS = [form for form in own_forms().values() if not form.fills]
 """Import forms that need no export of the platform."""
+USUAL = ("product", "unit_cost", "fees")
+"""Columns of costs that everyone is asked for; others are shown if they are known."""
 FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
 
@@ -48,6 +55,8 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     csrf, role, name = (getattr(request.state, key, "") for key in ("csrf", "role", "name"))
     job = request.app.state.jobs.running
     known = {
+        "shop": "",
+        "findings": (),
         "style": style,
         "policy": FRAMED.format(hash=style_hash()),
         "csrf": csrf,
@@ -60,7 +69,7 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
         "decides": is_at_least(role, "approver"),
     }
     head = Markup(environment.get_template("links.html").render(known))
-    return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
+    return environment.get_template(template).render({**known, "frame": Frame(head=head), **values})
 
 
 def exact(text: str) -> Markup:
@@ -75,35 +84,66 @@ def answer(html: str, status: int = 200) -> HTMLResponse:
     return HTMLResponse(html, status, headers={**HEADERS, "content-security-policy": policy})
 
 
-def framed(request: Request, template: str, values: dict[str, Any]) -> Frame:
-    """Return the frame of a page of an advice, with a panel from a template of this folder."""
-    links, top, panel = (Markup(fill(request, name, values)) for name in ("links.html", "top.html", template))
-    return Frame(links, top, panel, FRAMED)
+def framed(request: Request, values: dict[str, Any]) -> Frame:
+    """Return what a shop's server adds to the page of a product."""
+    names = ("links.html", "top.html", "decide.html", "ask.html", "past.html")
+    head, top, panel, under, past = (Markup(fill(request, name, values)) for name in names)
+    over = Markup('<input type="range" id="at" aria-label="Price to ask about" step="any">')
+    return Frame(head, top, panel, over, under, past, FRAMED)
 
 
 @router.get("/")
 def home(request: Request, place: Place) -> Response:
-    """Show shops, files and the place to drop new ones."""
-    return answer(fill(request, "home.html", {"shops": place.shops(), "files": place.files()}))
+    """Show the shops with what waits in each, the place to drop a file, and samples if there is no shop."""
+    shops = [_state_of(place, name) for name in place.shops()]
+    return answer(fill(request, "home.html", {"shops": shops, "files": place.files(), "samples": SAMPLES}))
+
+
+def _state_of(place: Workplace, name: str) -> dict[str, Any]:
+    """Return what the first page says of a shop, or why it cannot be opened."""
+    try:
+        shop = place.open_shop(name)
+        document = place.advice_of(shop)
+    except PricerlError as error:
+        return {"name": name, "error": clean(str(error)).replace("--", "")}
+    f = formatter_of(document)
+    waiting = [item for item in document["products"] if shop.state_of(item["product"])[0] == "waiting"]
+    return {
+        "name": name,
+        "error": "",
+        "waiting": len(waiting),
+        "sums": WorkList(waiting).totals(f)[3:],
+        "receipt": place.receipt_of(shop),
+        "products": len(document["products"]),
+        "until": f.weekday_date(last_day(shop)),
+    }
+
+
+def last_day(shop: Shop) -> str:
+    """Return the last day of data that the newest advice knows, ISO format."""
+    return max((str(entry["history_end"]) for entry in shop.newest.values()), default=shop.today.isoformat())
 
 
 @router.get("/files")
 def show_files(request: Request, place: Place, names: Names) -> Response:
-    """Show how files were read, with the columns to correct, the costs and limits to type, and the button Advise."""
+    """Show how files were read, with the costs to type, the columns to correct, and the button Advise."""
     reading = place.read(names)
     products = [item.product for item in reading.products]
     costs = [{"product": products[0], **row} for row in place.costs_of(products)]
     known = {row["product"] for row in costs}
     costs += [{"product": product} for product in products if product not in known]
     limits = place.limits_of(reading.shop)
+    columns = TABLES["costs"].written(costs)
     values = {
         "reading": reading,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
-        "columns": TABLES["costs"].written(costs),
+        "columns": {key: column for key, column in columns.items() if key in USUAL or any(key in row for row in costs)},
         "costs": costs,
-        "shop": reading.shop if reading.shop in place.shops() else "",
-        "limits": limit_rows(limits, TYPED, reading.currency),
+        "draw": draw_sales,
+        "prices": {item.product: item.current_price for item in reading.products},
+        "known": reading.shop if reading.shop in place.shops() else "",
+        "limits": limits,
     }
     return answer(fill(request, "files.html", values))
 
@@ -115,70 +155,63 @@ def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -
     return [(name, settings[f"data.guardrails.{name}"].text, limits[name], units.get(name, currency)) for name in names]
 
 
-class StatedList(WorkList):
-    """Work list of a shop: each row has the state of its product in its kind, which is its class, and in its note."""
-
-    def __init__(self, shop: Shop, products: Iterable[Record]) -> None:
-        super().__init__(products)
-        self.shop = shop
-
-    def orders(
-        self, links: Mapping[int, str], f: Formatter, today: str = ""
-    ) -> tuple[tuple[str, str, list[Task]], ...]:
-        """Return the orders with the state of each task."""
-        states = {links[place]: self.shop.state_of(product["product"]) for place, product in self.listed}
-
-        def stated(task: Task) -> Task:
-            state, words = states[task.link]
-            return task._replace(kind=f"{task.kind} {state}", note=" · ".join(filter(None, (task.note, words))))
-
-        return tuple((name, label, [*map(stated, tasks)]) for name, label, tasks in super().orders(links, f, today))
-
-
 @router.get("/shops/{name}")
 def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str = "") -> Response:
-    """Show the work list of the products that contain a text, or the page of the only product; above it the outbox."""
+    """Show the work list of the products that contain a text, and what goes out."""
     document = place.advice_of(shop) | {"today": shop.today.isoformat()}
-    if len(document["products"]) == 1:
-        return show_product(request, place, shop, document["products"][0]["product"])
     found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
-    work = StatedList(shop, found)
-    links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in enumerate(found)}
-    grades = sorted({product["decision"]["grade"] for _, product in work.listed})
-    values = {**_about(shop, document), "grades": grades, "find": find}
-    return answer(render_index(document, work, links, framed(request, "work.html", values)))
-
-
-def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
-    """Return what the panels of a shop show: outbox, terms of it or of a product, and findings of the last watch."""
-    path = shop.folder.path
-    own = [name for name in TYPED if not product or name not in SHARED_BY_ALL]
+    work = WorkList(found)
     f = formatter_of(document)
+    links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in work.listed}
+    (_, _, tasks), _ = work.orders(links, f, document["today"])
+    states = {item["product"]: shop.state_of(item["product"]) for item in found}
+    waiting = [item for item in found if states[item["product"]][0] == "waiting"]
+    ends = [end for task in tasks for end in task.ends or ()]
+    kept = [item["keep"][item["measure"]] for item in found if item["keep"][item["measure"]]]
+    now = [sum(values) for values in zip(*kept, strict=True)]
+    values = {
+        **_about(shop, document),
+        **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
+        **{"spark": spark, "whisker": whisker, "sentence": sentence, "first_change": first_change},
+        "sums": (WorkList(waiting) if shop.decisions else work).totals(f)[3:],
+        "newest": shop.newest,
+        "prepared": {item["product"] for item in place.prepared(shop)},
+        "going": {row.product for row in shop.outbox.rows},
+        "receipt": place.receipt_of(shop),
+        "measure": MEASURES[found[0]["measure"]] if found else "profit",
+        "now": now,
+        "least": min(ends, default=0.0),
+        "most": max(ends, default=0.0),
+    }
+    return answer(fill(request, "list.html", values))
+
+
+def _about(shop: Shop, document: Record) -> dict[str, Any]:
+    """Return what all pages of a shop show: its name, outbox, and findings of the last watch."""
+    path = shop.folder.path
     return {
         "publishing": shop.publishing,
-        "limited": product,
-        "limits": limit_rows(limits_on(shop.guardrails, product), own, f.currency),
         "shop": path.name,
-        "f": f,
+        "f": formatter_of(document),
+        "known_until": last_day(shop),
         "outbox": shop.outbox,
         "today": shop.today.isoformat(),
         "forms": OWN_FORMS,
         "findings": monitor.urgent() if (monitor := read_monitor(path)) else [],
-        "reviewed": (path / REVIEW).is_file(),
     }
 
 
 @router.get("/shops/{name}/products/{product:path}")
-def show_product(request: Request, place: Place, shop: Opened, product: str) -> Response:
-    """Show the page of a product, with the slider and the forms of decisions above it."""
+def show_product(request: Request, place: Place, shop: Opened, product: str, another: bool = False) -> Response:
+    """Show the page of a product, with the what-if on its picture and the forms of decisions."""
     document = place.advice_of(shop) | {"today": shop.today.isoformat()}
     record = place.product_of(document, product)
     name = record["product"]
-    several = len(document["products"]) > 1
     entry = shop.newest.get(name)
+    decided = [item for item in shop.log.entries if item.get("product") == name and item["kind"] != ADVICE]
     values = {
-        **_about(shop, document, name if several else ""),
-        "product": record,
+        **_about(shop, document),
+        **{"here": "product", "another": another, "product": record},
         "better": better_by(record["objective"], record["measure"]),
         "address": address_of(name),
         "order": shop.order_on(name),
@@ -189,26 +222,56 @@ def show_product(request: Request, place: Place, shop: Opened, product: str) -> 
         "advised": entry and entry["id"],
         "until": record["days"][-1]["date"],
         "prepared": [item for item in place.prepared(shop) if item["product"] == name],
+        "decisions": decided[: -MOST_DECISIONS - 1 : -1],
     }
-    back = f"/shops/{quote(shop.folder.path.name)}" if several else ""
-    return answer(render_page(document, record, back, framed(request, "decide.html", values)))
+    back = f"/shops/{quote(shop.folder.path.name)}"
+    return answer(render_page(document, record, back, framed(request, values)))
 
 
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
     rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(shop.entries())]
-    return answer(fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "rows": rows}))
+    return answer(
+        fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows})
+    )
 
 
 @router.get("/shops/{name}/review")
 def show_review(request: Request, place: Place, shop: Opened) -> Response:
-    """Show the page of the last review, with links to the other pages."""
+    """Show the last review, a picture of each product's last advised days, and the place to drop the next export."""
+    document = place.advice_of(shop)
+    values = _about(shop, document)
+    drawn = [
+        (item["product"], draw_outcome(f"outcome-{at}", item, values["f"]))
+        for at, item in enumerate(document["products"][:MOST_LISTED])
+    ]
     path = shop.folder.path / REVIEW
-    if not path.is_file():
-        raise UsageError(f"{path} is missing; drop a fresh export, or run review")
-    top = fill(request, "top.html", _about(shop, place.advice_of(shop)))
-    return answer(path.read_text(encoding="utf-8").replace("<body>", f"<body>{top}", 1))
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    head, mark, rest = text.partition("<main>")[2].partition("</main>")[0].partition("<h2>")
+    values |= {
+        "here": "/review",
+        "receipt": place.receipt_of(shop),
+        "review": Markup(head),
+        "rest": Markup(mark + rest),
+    }
+    return answer(fill(request, "week.html", {**values, "pictures": [pair for pair in drawn if pair[1]]}))
+
+
+@router.get("/shops/{name}/settings")
+def show_settings(request: Request, place: Place, shop: Opened, product: str = "") -> Response:
+    """Show how prices go out, and the limits of all products or of one."""
+    document = place.advice_of(shop)
+    limited = place.product_of(document, product)["product"] if product else ""
+    values = _about(shop, document)
+    own = [name for name in TYPED if not limited or name not in SHARED_BY_ALL]
+    values |= {
+        "here": "/settings",
+        "limited": limited,
+        "limits": limit_rows(limits_on(shop.guardrails, limited), own, values["f"].currency),
+        "products": [item["product"] for item in document["products"]],
+    }
+    return answer(fill(request, "settings.html", values))
 
 
 @router.get("/shops/{name}/{file}")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
+from io import BytesIO
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pricerl.cli.usage import option_words
+from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval as ModeOfPublishing
 from pricerl.errors import UsageError
 from pricerl.operations.log import drafts
@@ -21,10 +23,13 @@ from pricerl.operations.log.approved_costs import LOCK
 from pricerl.operations.log.decision_log import Entry, read_log
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
 from pricerl.operations.log.staging import draft_approvals, draft_rejection
-from pricerl.operations.shop import Shop
+from pricerl.operations.shop import Shop, system_day
+from pricerl.runs.names import check_name
 from pricerl.serve.guard import is_at_least
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
+from pricerl.simulation.samples import SAMPLES, write_sample
+from pricerl.terminal import clean
 from pricerl.writing import explained, locked
 
 router = APIRouter(prefix="/api")
@@ -46,6 +51,8 @@ Accepted = Annotated[
 FirstLimits = Annotated[
     dict[str, int | float | None] | None, Body(description="Limits of a shop to be made, by their settings.")
 ]
+
+NewName = Annotated[str, Body(description="Name of the shop that is made of these files; the found one if empty.")]
 
 
 class Draft(BaseModel):
@@ -155,6 +162,15 @@ def upload(place: Place, files: Annotated[list[UploadFile], File()]) -> list[str
     return [place.store(file) for file in files]
 
 
+@router.post("/samples", dependencies=[Depends(alone)])
+def make_sample(place: Place, name: Annotated[str, Body(embed=True)]) -> list[str]:
+    """Store the file of a sample shop, whose last day is yesterday, and return its name."""
+    if name not in SAMPLES:
+        raise UsageError(f"there is no sample shop {clean(name, 100)!r}; known are {', '.join(SAMPLES)}")
+    text = write_sample(name, read_day(place.today) if place.today else system_day())
+    return [place.store(UploadFile(BytesIO(text.encode()), filename=f"{name}.csv"))]
+
+
 @router.get("/reading")
 def read(place: Place, names: Names) -> dict[str, Any]:
     """Read files as ``check`` does; nothing is trained."""
@@ -182,9 +198,13 @@ def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> li
 
 
 @router.post("/advise")
-def advise(place: Place, jobs: Commands, role: Role, files: Files, limits: FirstLimits = None) -> dict[str, int]:
+def advise(
+    place: Place, jobs: Commands, role: Role, files: Files, limits: FirstLimits = None, shop: NewName = ""
+) -> dict[str, int]:
     """Start ``pricerl advise`` on the shop of some files, with what was typed here, and limits if the shop is new."""
-    shop, typed = place.typed_words(files := place.find(files))
+    if shop in place.shops():
+        raise UsageError(f"{shop} is a shop already; give the new one another name")
+    shop, typed = place.typed_words(files := place.find(files), shop and check_name(shop))
     if limits and shop in place.shops():
         raise UsageError(f"{shop} is a shop: type its limits on its page, or put them to /api/shops/{shop}/limits")
     drafts.check_typed(limits or {})

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -20,25 +20,19 @@ from starlette.datastructures import UploadFile
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import formatter_of
-from pricerl.advice.sentences.data_report import report_lines
 from pricerl.advice.sentences.next_steps import prepared_words
+from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.usage import option_words
-from pricerl.data.cleaning.quality import Quality
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
-from pricerl.data.costs import CostConfig
 from pricerl.data.days import read_day
-from pricerl.data.history import History
 from pricerl.data.naming import COSTS_FILE
-from pricerl.data.platforms.sales_reports import choose_preset
-from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading.header import check_renames, match_header
+from pricerl.data.reading.header import check_renames
 from pricerl.data.reading.reader import read_rows
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
-from pricerl.market.cost import describe_costs
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
@@ -48,6 +42,7 @@ from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with
 from pricerl.shop.database import reading
 from pricerl.shop.names import NEW
+from pricerl.tasks.reading import Reading, describe_history, describe_table
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
@@ -64,7 +59,7 @@ KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "
 """Endings of the names of a seller's files; their bytes decide how they are read."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _read_advice(folder: Path, changed: int) -> dict[str, Any] | None:
     """Read the advice in a folder, anew if its file has changed."""
     return read_advice(folder)
@@ -79,48 +74,6 @@ LONGEST_WAIT = 20.0
 
 STATE = (DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does, as its database does."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """Column of a file."""
-
-    name: str
-    read_as: str
-    """Column of ours; empty if it is ignored."""
-    corrected: bool
-    """Whether the seller, not its name, says so."""
-
-
-@dataclass(frozen=True)
-class ReadProduct:
-    """Product of a file as it was read."""
-
-    product: str
-    current_price: float
-    quality: Quality
-    report: list[str]
-    """Verdict on its data, counts and notes on columns, one line each."""
-    costs: str
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How files were read, before anything is trained."""
-
-    files: list[str]
-    shop: str = ""
-    """Name of the shop that the files belong to, or of the one that an advice makes."""
-    format: str = ""
-    """Platform and report of an export; empty for a table of days with our columns."""
-    currency: str = ""
-    columns: list[Column] = field(default_factory=list)
-    """Of the first file; empty if it is no table, or an export, whose preset knows them."""
-    products: list[ReadProduct] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    """Problems that leave products or days out."""
-    refusal: str = ""
-    """Why nothing can be read; empty if something can."""
 
 
 class UnknownProductError(UsageError):
@@ -214,6 +167,10 @@ class Workplace:
         for staged in (item for item in open_decisions(shop) if item["product"] in records):
             yield {**staged, "effect": prepared_words(staged, records[staged["product"]], formatter_of(document))}
 
+    def receipt_of(self, shop: Shop) -> list[str]:
+        """Return what the new prices of the last roll-out have earned, as sentences; none without one."""
+        return read_receipt(shop.folder.path, shop.today, shop.log_path.stat().st_mtime_ns)
+
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
         """Return a product of an advice by its name, or by `address_of` it; another is an ``UnknownProductError``."""
@@ -247,13 +204,13 @@ class Workplace:
         with _one_at_a_time():
             try:
                 config = self._config(files)
-                about |= self._describe(files[0], config)
+                about |= describe_table(self.folder / files[0], config)
                 rows = self._rows(files, config)
                 about["shop"] = shop = self._find_shop(files, rows)
                 opened = self.open_shop(shop) if shop in self.shops() else None
                 history = (opened.join(opened.named(rows)) if opened else rows).clean()
-                about |= {"currency": history.currency, "products": self._products(history, config)}
-                about["problems"] = [clean(str(problem)) for problem in history.problems]
+                known = [last for *_, last in opened.summary()] if opened else []
+                about |= describe_history(history, config, self.costs_of, max(known, default=""))
             except DataError as error:
                 paths = [str(self.folder / name) for name in files]
                 about["refusal"] = f"{error.among(paths)}".replace(f"{self.folder}{os.sep}", "")
@@ -304,26 +261,6 @@ class Workplace:
         except DataError:
             return False
         return True
-
-    def _describe(self, file: str, config: DataConfig) -> dict[str, Any]:
-        """Return format and columns of a file."""
-        (table,) = open_tables([self.folder / file])
-        corrected = config.columns or {}
-        if not corrected and (preset := choose_preset(table, config.preset)):
-            return {"format": preset.title}
-        positions, *_ = match_header(table.header, 1, corrected)
-        ours = {place: name for name, place in positions.items()}
-        names = {place: name.strip() for place, name in enumerate(table.header) if name.strip()}
-        return {"columns": [Column(name, ours.get(at, ""), name in corrected) for at, name in names.items()]}
-
-    def _products(self, history: History, config: DataConfig) -> list[ReadProduct]:
-        prepared = DataPreprocessor.fit(history, config)
-        prices = prepared.current_prices
-        costs = CostConfig(products=self.costs_of(prepared.names))
-        return [
-            ReadProduct(name, prices[name], report.judge().quality, report_lines(report), describe_costs(item, costs))
-            for name, item, report in zip(prepared.names, prepared.products, prepared.reports, strict=True)
-        ]
 
     def costs_of(self, names: Collection[str]) -> list[dict[str, Any]]:
         """Return the rows of costs.csv about the products of some files; others belong to other shops."""
@@ -381,6 +318,12 @@ def _one_at_a_time() -> Iterator[None]:
 def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[Any, ...]) -> Shop:
     """Open a shop anew only if its log, its generation, its files or the day have changed."""
     return Shop.open(RunFolder(folder), today)
+
+
+@lru_cache(maxsize=64)
+def read_receipt(folder: Path, today: date, changed: int) -> list[str]:
+    """Read the receipt of a shop, anew if its database has changed."""
+    return receipt_lines(Shop.read(RunFolder(folder), today))
 
 
 def address_of(product: str) -> str:

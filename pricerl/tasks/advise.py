@@ -24,6 +24,7 @@ from pricerl.operations.log.due import find_basis, has_own_code, stands_until
 from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.outbox import advising_generation, approved_change
+from pricerl.operations.roll_out import keep_receipt
 from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
@@ -106,6 +107,7 @@ def deliver(run: Run) -> Delivered:
         trained = run.generation if run.command == "fit" else None
         read = (files_read(run), trained)
         written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], publication, fresh, *read)
+        keep_receipt(after)
     if trained is not None:
         remove_old_generations(run)
     kept = set() if data.concerned is None else after.newest.keys() - {item.product for item in advised.advice}

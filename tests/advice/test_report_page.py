@@ -89,7 +89,7 @@ def test_the_sections_stand_in_the_order_of_what_a_seller_asks_and_the_first_scr
     text = page_of(document).text
     order = [
         "Per day, on average",
-        *(["How certain", "Why", "What to do"] if document["products"][0]["uplift"] else ["Why", "What would decide"]),
+        *(["Why", "How certain", "What to do"] if document["products"][0]["uplift"] else ["Why", "What would decide"]),
         "Price, last weeks and next days",
         "Evidence",
         "The next",

@@ -166,6 +166,7 @@ def test_weeks_with_the_roll_out_are_read_everywhere_and_end_when_it_is_stopped(
     assert sentence in says(shop, f"roll-out --today {today}", "roll-out --stop ends it", code=0)
     says(shop, f"review --data.path sales.csv --today {today}", sentence, code=0)
     assert sentence in (shop / "checkpoints/seller/review.html").read_text(encoding="utf-8")
+    assert sentence in (shop / "checkpoints/seller/report.html").read_text(encoding="utf-8")
     document = json.loads((shop / "checkpoints/seller/advice.json").read_text())
     decided = {item["product"]: item["decision"]["source"] for item in document["products"]}
     assert decided[other] == "override" and decided[followed] != "manual"

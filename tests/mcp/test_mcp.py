@@ -188,7 +188,7 @@ def test_a_person_sees_what_an_agent_prepared_before_it_is_approved(
         assert run(folder, "approve", "2", "--by", "anna").code == code
     order = entries(folder)[-1]
     assert (order["actor"], order["reason"], order["staged"]) == ("anna", "", 2)
-    assert "Undo" not in program_of(folder, "viewer").get("/shops/seller").text
+    assert "Undo" not in program_of(folder, "viewer").get("/shops/seller/products/seller").text
     (ordered,) = Workplace(folder, TODAY).open_shop("seller").orders_on("seller")
     assert ordered.reason == "approved as an agent prepared it, entry 2"
 
@@ -229,7 +229,8 @@ def test_a_prepared_decision_keeps_to_the_limits_of_sense_of_people(folder: Path
 
 def test_the_page_marks_what_an_agent_prepared_and_has_a_button_to_reject_it(person: TestClient, prepare: Ask) -> None:
     prepare("stage_override", **OVERRIDE)
-    page = person.get("/shops/seller").text
+    assert "an agent prepared a decision" in person.get("/shops/seller").text
+    page = person.get("/shops/seller/products/seller").text
     panel = page.partition('class="prepared"')[2].partition("</div>")[0]
     assert "profit per day" in panel.partition("</b>")[0] and "Prepared by an agent" in panel
     assert "<button>Approve what the agent prepared</button>" in panel and "<button>Reject</button>" in panel
@@ -238,7 +239,10 @@ def test_the_page_marks_what_an_agent_prepared_and_has_a_button_to_reject_it(per
     assert "profit per day" in waiting["effect"][0]
     rejected = person.post("/api/shops/seller/reject", json={"number": 2, "by": "anna"}).json()
     assert (rejected["kind"], rejected["staged"]) == ("rejection", 2)
-    assert person.get("/api/shops/seller/prepared").json() == [] and "Reject" not in person.get("/shops/seller").text
+    assert (
+        person.get("/api/shops/seller/prepared").json() == []
+        and "Reject" not in person.get("/shops/seller/products/seller").text
+    )
     again = person.post("/api/shops/seller/approve", json={"number": 2})
     assert "was rejected before, by anna" in again.json()["detail"]
 

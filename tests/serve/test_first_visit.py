@@ -88,14 +88,15 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
         asked = {"files": ["garlic.csv"], "limits": {"max_change": 0.04}}
         said = follow(client, send(client, "POST", "/api/advise", json=asked)["job"])
         assert any("deciding on the prices" in line for line in said)
-        page = get(client, "/shops/garlic").text
-        assert 'id="slider"' in page and ">Approve<" in page and "Undo" not in page
+        listed, page = (get(client, f"/shops/garlic{path}").text for path in ("", "/products/garlic"))
+        assert ">Approve<" in listed and "prices.csv" in listed
+        assert 'id="slider"' in page and ">Approve " in page and "Undo" not in page
         advice = get(client, "/api/shops/garlic/products/garlic").json()
         price = advice["recommended_price"]
         assert price == pytest.approx(1.04 * 30.37, abs=0.01)
         approved = send(client, "POST", "/api/shops/garlic/approve", json={"by": "anna"})
         assert (approved["price"], approved["actor"]) == (price, "anna")
-        assert ">Undo the approval<" in get(client, "/shops/garlic").text
+        assert ">Undo the approval<" in get(client, "/shops/garlic/products/garlic").text
         assert send(client, "POST", "/api/shops/garlic/resume", json={})["ends"] == approved["id"]
         send(client, "POST", "/api/shops/garlic/approve", json={"by": "anna"})
         assert f",{price:.2f}," in get(client, "/shops/garlic/prices.csv").text

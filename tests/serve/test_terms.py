@@ -73,12 +73,12 @@ WAY = r'<option value="(shadow|manual|auto)">'
 
 def test_the_page_names_the_way_of_publishing_and_offers_what_the_role_may_choose(folder: Path) -> None:
     for role, offered in (("viewer", []), ("editor", ["shadow", "manual"]), ("approver", ["shadow", "manual"])):
-        page = program_of(folder, role).get("/shops/seller").text
-        assert "Advised prices: <b>at once, within the limits</b> (auto)" in page
+        page = program_of(folder, role).get("/shops/seller/settings").text
+        assert "Advised prices: at once, within the limits" in page
         assert re.findall(WAY, page) == offered
         assert ('name="force"> Set it though' in page) == (role == "approver")
     program_of(folder, "editor").post(PUBLISHING, json={"mode": "manual"})
-    assert re.findall(WAY, program_of(folder, "editor").get("/shops/seller").text) == ["shadow"]
+    assert re.findall(WAY, program_of(folder, "editor").get("/shops/seller/settings").text) == ["shadow"]
 
 
 def test_a_typed_limit_changes_that_limit_alone_and_binds_at_once(approver: TestClient, folder: Path) -> None:
@@ -167,6 +167,6 @@ def test_what_an_editor_starts_waits_and_first_limits_hold_in_a_new_shop(
         assert not any(word.startswith("--config") or "33" in word for words in started for word in words)
         assert "is a shop" in refused(client.post("/api/advise", json={**body, "files": ["seller.csv"]}), 400)
         assert "limits: 'pause'" in refused(client.post("/api/advise", json={**body, "limits": {"pause": 1}}), 400)
-        page = client.get("/files?name=new.csv").text
-        assert 'data-per="1"' in page.partition('data-api="/api/advise"')[2]
-        assert 'data-api="/api/shops/seller/limits"' in client.get("/files?name=seller.csv").text
+        assert "Limits: at most 5\N{NO-BREAK SPACE}% per change" in client.get("/files?name=new.csv").text
+        known = client.get("/files?name=seller.csv").text
+        assert 'href="/shops/seller/settings"' in known and 'data-api="/api/shops/seller/week"' in known

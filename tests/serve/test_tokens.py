@@ -126,7 +126,8 @@ def test_the_author_of_a_decision_is_the_name_of_the_token(
     for path, body in (("override", order), ("resume", {})):
         refused = named.post(f"/api/shops/seller/{path}", json={**body, "by": "ben"})
         assert refused.status_code == 400 and "name of your token, anna; leave it out" in refused.json()["detail"]
-    assert 'name="by"' not in named.get("/shops/seller").text
+    for page in ("/shops/seller/products/seller", "/shops/seller/settings"):
+        assert 'name="reason"' in named.get(page).text and 'name="by"' not in named.get(page).text
     for step in ("plan", "start"):
         named.post("/api/shops/seller/price-test", json={"step": step})
     assert [command[-1] for command in started] == [f"--today={TODAY}", "--by=anna"]

@@ -109,13 +109,14 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     values = [value for _, value in days]
     frame = svg.frame_of(prices, _reach(values, low, high))
     parts = [
+        svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
         svg.grey(frame, prices[0], quality["price_min"], "not tried"),
         svg.grey(frame, quality["price_max"], prices[-1], "not tried"),
         svg.band(frame, prices, low, high),
         svg.dots(frame, [price for price, _ in days], values),
         svg.line(frame, prices, mean, "curve"),
         *_marks(frame, product["current_price"], product["recommended_price"]),
-        svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
+        f'<g data-x="{frame.x_low} {frame.x_high}" data-y="{frame.y_low} {frame.y_high}"/>',
     ]
     word = MEASURES.get(what, what)
     ends = [f"{outcome_words(what, curve[end], f)} at {f.price(prices[end])}" for end in (0, -1)]
@@ -204,7 +205,7 @@ def _by_day(
     every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
     dates = {day: start + datetime.timedelta(day * f.step_days) for day in range(-42, len(ahead), every)}
     ticks = [(float(day), f.day_of_month(date.isoformat())) for day, date in dates.items()]
-    parts.append(svg.axes(frame, ticks, f.period.capitalize(), f))
+    parts.insert(0, svg.axes(frame, ticks, f.period.capitalize(), f))
     name = "units" if sold else "prices"
     title = f"{what.capitalize()}, last weeks and next {f.period}s"
     return Figure(name, title, svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts), legend)

@@ -43,7 +43,13 @@ class Frame(NamedTuple):
     top: Markup = Markup()
     """Content above the page's own."""
     panel: Markup = Markup()
-    """Content below the verdict."""
+    """Forms of decisions, next to the picture."""
+    over: Markup = Markup()
+    """Content over the first picture."""
+    under: Markup = Markup()
+    """Content below the picture."""
+    history: Markup = Markup()
+    """Decisions of the past, below the line of prices."""
     policy: str = "default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action 'none'"
     """Content security policy with the ``hash`` of the page's own style sheet."""
 

@@ -46,9 +46,9 @@ class Frame(NamedTuple):
 
 def frame_of(x: Points, y: Points) -> Frame:
     """Return a frame around the data, with whole ticks above and below."""
-    y_low, y_high = _apart(min(y), max(y))
+    y_low, y_high = apart(min(y), max(y))
     step = tick_step(y_low, y_high)
-    x_low, x_high = _apart(min(x), max(x))
+    x_low, x_high = apart(min(x), max(x))
     return Frame(x_low, x_high, math.floor(y_low / step) * step, math.ceil(y_high / step) * step)
 
 
@@ -75,15 +75,15 @@ def chart(name: str, title: str, text_alternative: str, parts: Sequence[str]) ->
 
 
 def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Formatter) -> str:
-    """Draw both axes with ticks, and the title of the lower one."""
+    """Draw a line across the chart per tick, the lower axis, and its title."""
     rows = [(frame.y(value), label) for value, label in number_ticks(frame.y_low, frame.y_high, f)]
     columns = [(frame.x(value), label) for value, label in x_ticks]
     parts = [
-        f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>',
         *(
-            f'<path class="axis" d="M{LEFT - 4} {y}H{LEFT}"/>{text(LEFT - 6, y + 3.5, name, "end", "tick")}'
+            f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>{text(LEFT - 6, y + 3.5, name, "end", "tick")}'
             for y, name in rows
         ),
+        f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>',
         *(
             f'<path class="axis" d="M{x} {HEIGHT - BOTTOM}v4"/>{text(x, HEIGHT - BOTTOM + 18, name, "middle", "tick")}'
             for x, name in columns
@@ -152,7 +152,7 @@ def twice(values: Points) -> list[float]:
     return [value for value in values for _ in range(2)]
 
 
-def _apart(low: float, high: float) -> tuple[float, float]:
+def apart(low: float, high: float) -> tuple[float, float]:
     """Return both ends, moved apart if they are equal."""
     if high - low > 1e-9 * max(abs(low), abs(high), 1e-9):
         return low, high

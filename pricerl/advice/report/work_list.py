@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple
 
-from pricerl.advice.report.view import Cell, View, shorten
+from pricerl.advice.report.view import THREE_DIGITS, Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record, exception_words, gain_of, gain_words, since_words, verb_of
 from pricerl.advice.stored import StoredAdvice, Summary, kind_of
@@ -39,6 +40,11 @@ class Task(NamedTuple):
     grade: str
     since: str
     """Difference from the advice before."""
+    record: Record
+    charged: str
+    """Price that a person decided on; empty without one."""
+    ends: Sequence[float] | None
+    """Mean and 90 % limits of the gain, in money; None without one, or if another price is charged."""
     category: str = ""
     """Category with the gain of all its changes, in words; empty for none."""
 
@@ -148,15 +154,19 @@ class WorkList:
         self, links: Mapping[int, str], f: Formatter, today: str = ""
     ) -> tuple[tuple[str, str, list[Task]], ...]:
         """Return name, label and tasks of each order, with the addresses of the products' pages by their place."""
+        listed = self.listed
+        gains = [gain for _, product in listed if (gain := gain_of(product))]
+        digits = max((f.compared_digits("profit", gain, gain, THREE_DIGITS) for gain in gains), default=0)
         tasks = [
-            _task(product, links.get(place, ""), f, today)._replace(category=self.head_of(product, f))
-            for place, product in self.listed
+            _task(product, links.get(place, ""), f, today, digits)._replace(category=self.head_of(product, f))
+            for place, product in listed
         ]
         by_name = sorted(tasks, key=lambda task: ((task.category or task.name).casefold(), task.name.casefold()))
         return ("priority", "what to do first", tasks), ("name", "name", by_name)
 
 
-def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
+def _task(product: Record, link: str, f: Formatter, today: str, digits: int) -> Task:
+    """Return the row of a product, whose gain has the ``digits`` of all rows."""
     view = View.of(product, f, Place(today=today))
     decided = view.decided
     measure = product["measure"]
@@ -169,7 +179,10 @@ def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
         verdict="".join(decided.words) if decided else f"{verb} {f.price(product['recommended_price'])}",
         note=exception_words(product),
         now=f.price(product["current_price"]),
-        gain=view.cell(measure, {measure: gain}, "+"),
+        gain=replace(view, digits={measure: digits}).cell(measure, {measure: gain}, "+"),
         grade=product["decision"]["grade"],
         since=since_words(product, f),
+        record=product,
+        charged=decided.words[1] if decided else "",
+        ends=gain,
     )
