@@ -34,7 +34,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
 from pricerl.operations.log.decision_log import LOG_FILE
-from pricerl.operations.log.staging import open_decisions
+from pricerl.operations.log.staging import groups_of, open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
 from pricerl.operations.shop import Shop, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
@@ -262,10 +262,10 @@ class Workplace:
             return False
         return True
 
-    def costs_of(self, names: Collection[str]) -> list[dict[str, Any]]:
-        """Return the rows of costs.csv about the products of some files; others belong to other shops."""
+    def costs_of(self, names: Collection[str], groups: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Return the rows of costs.csv about the products and groups of some files; others belong to other shops."""
         only = [None] if len(names) == 1 else []
-        return [row for row in self.costs() if row.get("product") in (*names, *only)]
+        return [row for row in self.costs() if row.get("product") in (*names, *groups, *only)]
 
     def costs(self) -> list[dict[str, Any]]:
         """Return the rows of costs.csv by the keys of its columns; none without the file."""
@@ -299,7 +299,8 @@ class Workplace:
             rows = self._rows(files, config)
             shop = shop or self._find_shop(files, rows)
         known = self._products_of(shop)
-        costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names))
+        groups = rows.groups.union(groups_of(self.open_shop(shop)).values() if known else ())
+        costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names), groups)
         return shop, option_words({"data.cost.products": costs or None, "data.reading.columns": config.columns})
 
 

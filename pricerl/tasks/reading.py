@@ -90,17 +90,18 @@ def describe_table(file: Path, config: DataConfig) -> dict[str, Any]:
 def describe_history(
     history: History,
     config: DataConfig,
-    costs_of: Callable[[Collection[str]], list[dict[str, Any]]],
+    costs_of: Callable[[Collection[str], Collection[str]], list[dict[str, Any]]],
     known: str,
 ) -> dict[str, Any]:
     """Return currency, extent, products and problems of a history, as in a `Reading`.
 
-    Typed costs are asked for by the products' names; ``known`` is the last day that the shop has, empty for a new one.
+    Typed costs are asked for by the names of products and groups; ``known`` is the last day that the shop has, empty
+    for a new one.
     """
     prepared = DataPreprocessor.fit(history, config)
     prices = prepared.current_prices
-    costs = CostConfig(products=costs_of(prepared.names))
     products = history.products
+    costs = CostConfig(products=costs_of(prepared.names, {item.group for item in products}))
     until = max(item.dates[-1].astype(date) for item in products)
     return {
         "currency": history.currency,

@@ -292,6 +292,11 @@ def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Pat
     given = '--data.cost.products=[{"product": "seller", "unit_cost": 4.0}]'
     assert Workplace(folder).typed_words(["seller.csv"]) == ("seller", [given])
     assert "unit cost 4.00" in browser.get("/api/reading?name=seller.csv").json()["products"][0]["costs"]
+    lines = seller_lines()
+    write_lines(folder / "cups.csv", [f"{lines[0]},Product,Group", *(f"{line},Cup,Cups" for line in lines[1:])])
+    browser.put("/api/costs", json={"rows": [{"product": "Cups", "unit_cost": 3.5}]})
+    assert Workplace(folder).typed_words(["cups.csv"])[1] == [given.replace("seller", "Cups").replace("4.0", "3.5")]
+    assert "unit cost 3.50" in browser.get("/api/reading?name=cups.csv").json()["products"][0]["costs"]
 
 
 def test_every_write_returns_its_entry_and_an_order_is_undone(browser: TestClient, folder: Path) -> None:

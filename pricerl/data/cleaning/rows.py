@@ -78,6 +78,11 @@ class Rows:
         return [str(name) for name in self.frame[columns.PRODUCT].unique()]
 
     @property
+    def groups(self) -> set[str]:
+        """Names of the groups of the products."""
+        return set(map(str, self.frame.get(columns.GROUP, ()))) - {""}
+
+    @property
     def step_days(self) -> int:
         """Days from row to row: 7, or 1."""
         return find_step(self.frame) or 1

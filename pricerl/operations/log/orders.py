@@ -79,11 +79,8 @@ def _ended(entries: Iterable[Entry]) -> set[int]:
 def clearances_on(entries: Sequence[Entry], day: date) -> dict[str, Entry]:
     """Return the newest clearance of each product that neither a person nor its last day has ended."""
     newest = {entry["product"]: entry for entry in entries if entry["kind"] == CLEAR}
-    return {
-        name: item
-        for name, item in newest.items()
-        if item["id"] not in _ended(entries) and item["until"] >= day.isoformat()
-    }
+    ended = _ended(entries)
+    return {name: item for name, item in newest.items() if item["id"] not in ended and item["until"] >= day.isoformat()}
 
 
 def _returns(test: Order, own: Sequence[Entry], current_price: float, history_end: str) -> bool:
