@@ -28,6 +28,8 @@ Disturbing = Literal[
     "two_competitors",
     "threshold",
     "slight_threshold",
+    "endings",
+    "slight_endings",
 ]
 """Kinds of sellers with a constant elasticity and something that obscures it."""
 

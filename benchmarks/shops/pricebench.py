@@ -30,7 +30,7 @@ from pricerl.planner.rollout import approach_prices
 from pricerl.simulation.seller import simulate, simulated_history
 from pricerl.simulation.true_demand import expected_profit, expected_units
 from shops.confounders import reference_effect
-from shops.sellers import JUMPS_AT_ROUND, KINDS, ShopConfig, join
+from shops.sellers import JUMPS_AT_ROUND, KINDS, LEFT_DIGITS, ShopConfig, join
 
 PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 """Truths that hide nothing and whose current price is not the best."""
@@ -39,7 +39,7 @@ REPORTED = ("promotions", "competitor")
 TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in KINDS if kind not in REPORTED))
 CLEAN = ", clean"
 """End of the name of a truth that is the twin of a kind of seller, without what obscures demand."""
-TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin", *JUMPS_AT_ROUND))
+TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin", *JUMPS_AT_ROUND, *LEFT_DIGITS))
 """Kinds of sellers with twins; the others hide nothing."""
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
@@ -60,6 +60,9 @@ and Ellison (2009, Econometrica 77) measured elasticities of -20 and more in pri
 
 JUMPS_AT_ROUND = {"threshold": (0.15, 0.35), "slight_threshold": (0.05, 0.15)}
 """Share of the buyers who are lost at a round price, by kind."""
+LEFT_DIGITS = {"endings": (0.35, 0.65), "slight_endings": (0.1, 0.3)}
+"""Share of what follows the whole units of a price that buyers overlook, by kind: half among passengers of a ride
+service (List, Muir, Pope and Sun 2023), a sixth to a quarter in groceries (Strulov-Shlain 2023)."""
 ROUND_PRICES = (5.0, 8.0, 10.0, 12.0, 15.0, 18.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 60.0, 75.0, 80.0, 100.0)
 JUST_BELOW, BELOW = 0.6, 0.75
 """Share of these sellers who stand within a tenth of the unit of money below the round price, and anywhere below it."""
@@ -99,12 +102,17 @@ class ShopConfig(SellerConfig):
             _thin_margin(truth, generator)
         if kind in JUMPS_AT_ROUND:
             _set_threshold(truth, JUMPS_AT_ROUND[kind], generator)
+        if kind in LEFT_DIGITS:
+            truth["parameters"]["left_digits"] = float(generator.uniform(*LEFT_DIGITS[kind]))
         weekday = np.array(self.ranges.weekdays) * (1 - closed_weekdays(kind, generator))
         weekday /= weekday.mean()
         truth["weekday_demand"] = weekday.tolist()
         add_best_price(truth)
         if kind in JUMPS_AT_ROUND:
-            _stay_below(truth)
+            _stay_below(truth, [truth["parameters"]["threshold"]])
+        if kind in LEFT_DIGITS:
+            unit = 10.0 if truth["current_price"] >= 100 else 1.0
+            _stay_below(truth, unit * np.arange(1, np.ceil(3 * truth["current_price"] / unit)))
         price = seller.draw_prices(truth["current_price"], self.days, self.ranges, generator)
         if kind in JUMPS_AT_ROUND and generator.random() < CHARMED:
             price[:] = np.where(price == price[-1], price, np.maximum(np.round(price), 1) - CHARM)
@@ -189,10 +197,10 @@ def _set_threshold(truth: dict[str, Any], shares: tuple[float, float], generator
     parameters.update(start_price=price, threshold=round_price, jump=jump)
 
 
-def _stay_below(truth: dict[str, Any]) -> None:
-    """Make the last cent below the round price the best price if it earns more than the one that a search found."""
-    below = truth["parameters"]["threshold"] - CHARM
-    earned = float(expected_profit(truth, below))
-    if earned > truth["oracle_profit"]:
-        truth["optimal_price"] = below
-        truth["oracle_profit"] = earned
+def _stay_below(truth: dict[str, Any], edges: Sequence[float] | FloatArray) -> None:
+    """Make the last cent below one of the ``edges`` the best price if it earns more than the one a search found."""
+    below = np.asarray(edges) - CHARM
+    earned = expected_profit(truth, below)
+    if earned.max() > truth["oracle_profit"]:
+        truth["optimal_price"] = float(below[earned.argmax()])
+        truth["oracle_profit"] = float(earned.max())

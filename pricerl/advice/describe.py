@@ -46,7 +46,7 @@ from pricerl.evaluation.valuation import find_break_even, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
-from pricerl.market.market import elasticity_at
+from pricerl.market.market import elasticity_at, lost_at
 from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.planner.rollout import Policy
 from pricerl.reasons import Reason, read_reason
@@ -188,6 +188,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
     now = product.current_price
     fitted = product.fitted
     lost = fitted.diversion
+    whole = fitted.whole_above(course.recommends(now))
     return MarketFacts(
         num_draws=product.market.num_draws,
         measure=product.market.measure,
@@ -203,6 +204,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         season_of=fitted.ahead.season_of,
         substitution=None if lost is None else Substitution(product.history.group, interval_of(lost.share), lost.data),
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
+        next_whole=None if whole is None else (whole, lost_at(fitted, whole)),
     )
 
 

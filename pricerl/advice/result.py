@@ -144,6 +144,9 @@ class MarketFacts:
     """Whether the product's own history shows that season, or only other products of the seller do."""
     substitution: Substitution | None = None
     """None where no category shows that its products replace each other."""
+    next_whole: tuple[float, Share] | None = None
+    """Next whole price above the advised one, in money, and the share of the buyers whom it is expected to lose at
+    once; None where buyers see all of a price."""
 
 
 @dataclass(frozen=True)

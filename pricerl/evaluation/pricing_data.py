@@ -251,7 +251,7 @@ class PricingData:
     def stored(self) -> dict[str, Any]:
         """Return what a checkpoint keeps as plain values: the preprocessor with its history, and the evidence."""
         pooled = {} if self.pool is None else self.pool.evidence
-        evidence = {name: list(item) for name, item in pooled.items() if item.known or item.season}
+        evidence = {name: list(item) for name, item in pooled.items() if item.known or item.season or item.endings}
         own: dict[str, Any] = {"preprocessor": self.preprocessor.state_dict(), "currency": self.found_currency}
         return {**own, "evidence": evidence, "problems": [list(problem) for problem in self.problems]}
 

@@ -10,6 +10,10 @@ ROUND = np.array([10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 75, 80, 90])
 """Round prices from 10 to 99; other sizes have the same times a power of ten."""
 CHARMS = np.array([0.001, 0.01, 0.02, 0.05, 0.1])
 """Usual distances of a price just below a whole one, as a share of the unit: 19.99, 19.98, 19.95 and 19.90, or 199."""
+WHOLE_ERROR = 1e-5
+"""Largest error of a price by the rounding of single precision, in whole units."""
+NO_UNIT = 1e30
+"""Money above any price, in place of a whole unit where buyers see all of a price."""
 JUST_BELOW = 0.01
 """Largest distance of a price just below a round one, as a share of it."""
 
@@ -44,6 +48,12 @@ def whole_unit(price: FloatArray | float) -> FloatArray:
     """Return the distance of whole prices, in money: 0.1 for prices below 1, 1 below 100, 10 below 1,000."""
     size = np.floor(np.log10(price))
     return np.asarray(10.0 ** np.where(size >= 0, np.maximum(size - 1, 0), size))
+
+
+def overlooked(price: FloatArray, unit: float) -> FloatArray:
+    """Return the logs of prices, in money, over their whole ``unit``, and 0 below the first."""
+    units = price / unit
+    return np.asarray(np.maximum(np.log(units / np.maximum(np.floor(units + WHOLE_ERROR), 1)), 0.0))
 
 
 def ends_below_whole(price: FloatArray | float) -> BoolArray:

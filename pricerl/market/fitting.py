@@ -19,6 +19,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
+from pricerl.guardrails.round_prices import overlooked
 from pricerl.market.cost import decode_cost
 from pricerl.market.cross_effects import CrossEffect
 from pricerl.market.demand.config import GRID_MARGIN, GRID_SIZE, DemandConfig
@@ -128,7 +129,7 @@ def _fit_product(
     span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
     settings = replace(config.resolved(product.step_days, product.setting.kind), cross=cross)
     if config.model is None:
-        settings = replace(settings, rounds=find_round_prices(product), tests=tests.get(product.product, ()))
+        settings = replace(settings, rounds=find_round_prices(product, prior), tests=tests.get(product.product, ()))
     edges, even, log_grid = _price_grids(*span, GRID_SIZE, settings.rounds.around(product.current_price))
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
@@ -137,11 +138,15 @@ def _fit_product(
     settings = replace(settings, own_price=find_own_price(product, costs, config.prior_informed))
     demand = (config.model or fit_mixture)(product, log_grid, settings, rng)
 
+    seen = np.log(product.price)
+    if demand.overlooked is not None:
+        seen = seen - demand.overlooked.mean() * overlooked(product.price, demand.whole_unit)
+
     def fit_conversion(percent: FloatArray) -> FloatArray | None:
         reported = usable & np.isfinite(percent)
         if not conversions or reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
             return None
-        known = DailyValues(np.log(product.price), np.nan_to_num(percent), age).keep(reported)
+        known = DailyValues(seen, np.nan_to_num(percent), age).keep(reported)
         point = np.searchsorted(even, log_grid - 0.5 * (even[1] - even[0]))  # both sides of an edge are one point
         return fit_curves(known, even, config.for_conversions(), rng)[:, point]
 
@@ -216,5 +221,7 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         size=stack([np.asarray(item.units.size) for item in products]),
         memory_gain=stack([with_mean(memory.gain) for memory in memories]),
         memory_loss=stack([with_mean(memory.loss) for memory in memories]),
+        overlooked=stack([with_mean(none if item.overlooked is None else item.overlooked) for item in products]),
+        whole_unit=stack([np.asarray(item.whole_unit) for item in products]),
         fee_steps=stack(padded) if most else None,
     )

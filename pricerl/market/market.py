@@ -14,6 +14,7 @@ from torch import Tensor
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stock
+from pricerl.guardrails.round_prices import NO_UNIT, WHOLE_ERROR, overlooked
 from pricerl.market.cost import CostPosterior, Measure, add_fees
 from pricerl.market.cross_effects import Diversion
 from pricerl.market.demand.curves import DemandPosterior
@@ -21,6 +22,8 @@ from pricerl.market.visitor_tests import VisitorTest
 
 NO_EDGE = 1e30
 """Money above any price, in place of an edge that a product lacks."""
+JUST_UNDER = 1e-4
+"""Distance of a price that is just below a whole one, as a share of it: less than a cent."""
 MAX_CONVERSION = 100
 """Percent."""
 
@@ -61,6 +64,8 @@ class MarketRows(NamedTuple):
     size: Tensor
     memory_gain: Tensor
     memory_loss: Tensor
+    overlooked: Tensor
+    whole_unit: Tensor
     counted_share: Tensor
     counted_cost: Tensor
     fee_steps: Tensor | None
@@ -103,21 +108,39 @@ class ProductMarket(DemandPosterior):
     tests: Sequence[VisitorTest] = ()
     """Tests made elsewhere, from which the curves follow, too."""
 
+    def whole_above(self, price: float) -> float | None:
+        """Return the first whole price above one, in money; None where buyers see all of a price."""
+        return None if self.whole_unit == NO_UNIT else float(np.floor(price / self.whole_unit + 1) * self.whole_unit)
+
 
 def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return log units of an average day at ``prices (G,)``, ``(K, G)``, interpolated as in ``Market.average_day``."""
+    log_price = np.log(prices)[None]
+    if product.overlooked is not None:
+        log_price = log_price - product.overlooked[:, None] * overlooked(prices, product.whole_unit)
+    return _read_curves(product, log_price)
+
+
+def _read_curves(product: ProductMarket, seen: FloatArray) -> FloatArray:
+    """Return log units ``(K, G)`` at log prices that buyers see, ``(K, G)`` or ``(1, G)``."""
     grid = product.log_grid
     curves = product.units.log_value
-    log_price = np.log(prices)
-    left = np.clip(np.searchsorted(grid, log_price, side="right") - 1, 0, len(grid) - 2)
-    share = (log_price - grid[left]) / (grid[left + 1] - grid[left])
-    return np.asarray(curves[:, left] + share * (curves[:, left + 1] - curves[:, left]))
+    left = np.clip(np.searchsorted(grid, seen, side="right") - 1, 0, len(grid) - 2)
+    share = (seen - grid[left]) / (grid[left + 1] - grid[left])
+    rows = np.arange(len(curves))[:, None]
+    return np.asarray(curves[rows, left] + share * (curves[rows, left + 1] - curves[rows, left]))
 
 
 def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
     """Return the price elasticity of demand from 5 % below to 5 % above a price in every posterior draw, ``(K,)``."""
     ends = np.array([price * (1 - 0.05), price * (1 + 0.05)])
-    return np.asarray(np.diff(log_units_at(product, ends), axis=1)[:, 0] / np.diff(np.log(ends)))
+    return np.asarray(np.diff(_read_curves(product, np.log(ends)[None]), axis=1)[:, 0] / np.diff(np.log(ends)))
+
+
+def lost_at(product: ProductMarket, whole: float) -> float:
+    """Return the mean share of the buyers who are lost at once at a ``whole`` price, in money."""
+    below, at = np.exp(log_units_at(product, whole * np.array([1 - JUST_UNDER, 1.0]))).mean(0)
+    return float(1 - at / below)
 
 
 @dataclass(frozen=True)
@@ -161,6 +184,10 @@ class Market:
     """``(P, K + 1)`` log units gained per log price below the reference price."""
     memory_loss: Tensor
     """``(P, K + 1)`` log units lost per log price above it."""
+    overlooked: Tensor
+    """``(P, K + 1)`` share of what follows a price's whole units that buyers overlook."""
+    whole_unit: Tensor
+    """``(P,)`` that unit, in money; `NO_UNIT` if they see all of it."""
     fee_steps: Tensor | None = None
     """``(P, M, 3)`` what fees take beyond the share kept, by price; see ``CostConfig.fee_steps``. None without any."""
     measure: Measure = "profit"
@@ -274,12 +301,15 @@ class Market:
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""
         log_price = price.log()
+        seen = log_price
         if self.fall_width:
             edges = rows.lower_edge, rows.upper_edge
             passed = sum(((log_price - edge.log()) / self.fall_width + 1).clamp(0, 1) for edge in edges)
         else:
             passed = (price >= rows.lower_edge).to(price.dtype) + (price >= rows.upper_edge)
-        distance = (log_price - rows.log_price_low) / rows.log_step + passed
+            units = price / rows.whole_unit
+            seen = log_price - rows.overlooked * (units / (units + WHOLE_ERROR).floor().clamp(min=1)).log().clamp(min=0)
+        distance = (seen - rows.log_price_low) / rows.log_step + passed
         left = distance.floor().clamp(0, self.log_curves.shape[2] - 2)
         return GridPosition(left.long(), distance - left)
 

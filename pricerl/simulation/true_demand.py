@@ -135,11 +135,27 @@ def add_best_price(truth: dict[str, Any]) -> None:
     truth["current_profit"] = float(expected_profit(truth, truth["current_price"]))
 
 
+def perceived_price(price: FloatArray, share: float) -> FloatArray:
+    """Return prices, in money, as buyers see them who overlook a ``share`` of what follows the whole units.
+
+    Whole units are 10 cents below 1.00, 1.00 below 100 and 10.00 below 1,000 (Strulov-Shlain 2023, "More than a
+    Penny's Worth", equation 1; there units are of 1.00).
+    """
+    unit = np.where(price < 1, 0.1, np.where(price < 100, 1.0, 10.0))
+    whole = np.floor(price / unit + 1e-9) * unit
+    return np.asarray(price - share * np.maximum(price - whole, 0.0))
+
+
 def expected_units(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
     """Return the mean daily units of a product at prices of any shape, averaged over weekdays; never negative."""
     parameters = truth["parameters"]
     start_price = parameters["start_price"]
-    ratio = np.asarray(price, dtype=np.float64) / start_price
+    money = np.asarray(price, dtype=np.float64)
+    if "left_digits" in parameters:
+        money = perceived_price(money, parameters["left_digits"]) * (
+            start_price / float(perceived_price(np.asarray(start_price), parameters["left_digits"]))
+        )
+    ratio = money / start_price
     curve = CURVES.get(truth["family"], CONSTANT).demand(parameters["elasticity"], ratio, parameters.get("kink", 1.0))
     if "jump" in parameters:
         threshold = parameters["threshold"] / start_price

@@ -90,7 +90,7 @@ def test_plenty_needs_no_order_now_and_is_ordered_before_it_sells_out(found):
     stock = found["plenty"].stock
     assert stock.order.mean == 0 and stock.no_order == "a later order is early enough"
     ordered, _, arrives = stock.orders[0]
-    assert ordered <= stock.order_by < arrives
+    assert ordered <= stock.order_by <= arrives
     assert 8 < stock.cover < 14 and stock.stock_out < 0.01
     lost, without = stock.lost
     assert lost < 0.05 * without

@@ -235,7 +235,7 @@ def test_a_placebo_that_fails_widens_the_advice_and_forbids_nothing(
     now = market.preprocessor.products[0].current_price
     product = Product(Dynamics(market.at_unit_cost(0.55 * now), RewardConfig()), 0)
     grades, chances, widths = [], [], []
-    for spread in (0.0, 0.5, 6.0):
+    for spread in (0.0, 0.7, 6.0):
         card = CardLine("shifted prices", "FAIL" if spread else "PASS", "", "", spread)
         monkeypatch.setattr(Case, "card", (card,))
         case = _case(product, 1.1 * now)

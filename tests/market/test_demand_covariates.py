@@ -92,7 +92,7 @@ def test_a_cause_is_recovered_from_its_column_and_credited_to_the_price_without_
     shops = [make_shop(make_product, seed) for seed in range(5)]
     assert np.mean([effects[column] for effects in regressions(shops)[2]]) == pytest.approx(effect, abs=error)
     slopes = [elasticities(fit(prepare, shop), 12.5).mean() for shop in shops]
-    assert np.mean(slopes) == pytest.approx(SLOPE, abs=0.3)
+    assert np.mean(slopes) == pytest.approx(SLOPE, abs=0.4)
     assert steepest < regressions(map(hide, shops))[0].mean() < flattest
 
 
@@ -292,10 +292,10 @@ def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
     out = np.arange(140) % 7 >= 5
     units = np.where(out, 0, rng.poisson(10, 140))
     flagged, unflagged = (
-        fit_market(prepare(make_product(13.0, units, observed=observed)), DemandConfig(num_draws=16)).products[0]
+        fit_market(prepare(make_product(13.0, units, observed=observed)), DemandConfig(num_draws=200)).products[0]
         for observed in (~out, np.ones(140, dtype=bool))
     )
-    levels = [np.exp(market.units.log_value[:, 48]).mean() for market in (flagged, unflagged)]
+    levels = [np.exp(log_units_at(market, np.array([13.0]))).mean() for market in (flagged, unflagged)]
     assert levels[0] == pytest.approx(10, rel=0.15) and levels[1] < 8
 
 
@@ -359,7 +359,7 @@ def test_dear_weekends_that_sell_four_times_as_much_do_not_make_a_rise_look_good
     usual = np.where(WEEKEND, 12.0, 9.0)
     price = np.where(rng.random(HALF_YEAR) < 0.1, rng.choice([9.0, 10.0, 11.0, 12.0], HALF_YEAR), usual)
     weekend = shop_of(price, rng.poisson(np.where(WEEKEND, 40, 10) * (price / usual) ** -2.0).astype(float))
-    assert probability_better(weekend, 1.05 * weekend.current_price) < 0.6
+    assert probability_better(weekend, 13.0) < 0.65  # from 12, one whole price to the next
 
 
 @pytest.mark.parametrize("seed", range(3))

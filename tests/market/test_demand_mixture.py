@@ -23,7 +23,7 @@ X = np.linspace(-0.3, 0.3, 121)
 PRICE = 14.0
 
 
-def one_curve(family, elasticity=2.2, shares=(0.5, 0.5, 0.0), jump_at=np.inf):
+def one_curve(family, elasticity=2.2, shares=(0.5, 0.5, 0.0, 0.0), jump_at=np.inf):
     level = (np.log(elasticity) - PRIOR.mean) / PRIOR.sd
     return CurveSet(
         prior=PRIOR,
@@ -72,7 +72,7 @@ def test_the_elasticity_at_the_current_price_is_the_one_drawn(family):
 @pytest.mark.parametrize("current_price", [14.5, 15.0, 15.5])
 def test_demand_falls_at_once_at_a_round_price(current_price):
     x = np.log(np.array([14.0, 14.99, 15.0, 16.0]) / current_price)
-    jumping = one_curve("constant", shares=(0.5, 0.5, 1.0), jump_at=15.0).at(x, current_price)
+    jumping = one_curve("constant", shares=(0.5, 0.5, 1.0, 0.0), jump_at=15.0).at(x, current_price)
     fall = jumping - one_curve("constant").at(x, current_price)
     np.testing.assert_allclose(np.diff(fall[0]), [0, -LARGEST_JUMP, 0], atol=1e-12)
     assert fall[0, 0 if current_price < 15 else -1] == 0  # relative to the current price
@@ -117,7 +117,7 @@ def test_a_price_that_never_varied_and_a_history_without_trust_leave_the_prior()
 
 @pytest.mark.parametrize("family", ["constant", "linear", "logit", "kinked"])
 def test_many_sales_find_the_true_curve_at_the_prices_tried(family):
-    truth = one_curve(family, 2.6, (0.9, 0.5, 0.0))
+    truth = one_curve(family, 2.6, (0.9, 0.5, 0.0, 0.0))
     bins = history(lambda x: truth.at(np.sort(x), PRICE)[0][np.argsort(np.argsort(x))], units=400.0)
     curves = posterior(bins, seed=1)
     tried = np.linspace(-0.2, 0.2, 9)

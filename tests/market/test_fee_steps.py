@@ -158,12 +158,19 @@ def test_a_later_row_replaces_the_fees_of_its_band_from_its_day_on(make_product:
     assert CostConfig(products=rows).fee_steps(mug) == pytest.approx(np.array([[10.0, 0.05, 0.0]]))
 
 
+def _seen_whole(market: Market) -> Market:
+    """Return the market of buyers who see all of a price."""
+    return replace(market, overlooked=torch.zeros_like(market.overlooked))
+
+
 def test_plans_and_constant_prices_take_the_edge_itself_where_a_rise_would_pay_but_for_the_fee(shop: Build) -> None:
-    dynamics = Dynamics(shop(9.8, -1.5), guardrails=GuardrailConfig(ceiling=11.0))
+    dynamics = Dynamics(_seen_whole(shop(9.8, -1.5)), guardrails=GuardrailConfig(ceiling=11.0))
     candidates = candidate_prices(Product(dynamics, 0))
     assert not ((candidates > 10.0) & (candidates < 10.82)).any() and (candidates == 10.0).any()
-    plain = Dynamics(shop(9.8, -1.5, unit_cost=COST, share_kept=0.92), guardrails=GuardrailConfig(ceiling=11.0))
-    assert best_constant_price(plain).price.item() > 10.3  # it would rise further
+    plain = Dynamics(
+        _seen_whole(shop(9.8, -1.5, unit_cost=COST, share_kept=0.92)), guardrails=GuardrailConfig(ceiling=11.0)
+    )
+    assert best_constant_price(plain).price.item() > 10.1  # it would rise further
     assert best_constant_price(dynamics).price.item() == 10.0
     plan = plan_dynamically(dynamics, 0.97)
     zeros = torch.zeros(1, dtype=torch.long)

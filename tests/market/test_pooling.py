@@ -106,7 +106,7 @@ def test_evidence_is_the_elasticity_of_the_history_alone_less_its_bias(make_prod
         found = find_evidence(product, replace(SETTINGS, prior_elasticity=elasticity))
         mean, sd = BIASES["plain"]
         assert found.elasticity == pytest.approx(-3.0 - mean, abs=3 * found.error) and sd < found.error < 0.45
-        assert found[:-1] == pytest.approx(find_evidence(product, SETTINGS)[:-1], abs=0.02)
+        assert found[:6] == pytest.approx(find_evidence(product, SETTINGS)[:6], abs=0.02)
 
 
 def test_a_backtest_knows_nothing_of_the_later_days_of_its_product(make_product, prepare):
@@ -143,7 +143,7 @@ def test_a_thin_product_borrows_and_one_with_much_evidence_hardly_does(make_prod
         at = np.array([11.3, 13.3])
         alone, pooled = (np.diff(log_units_at(fit.products[0], at).mean(0))[0] for fit in fits)
         change.append(abs(pooled - alone) / abs(alone))
-    assert change[0] > 0.07 and change[1] < 0.06
+    assert change[0] > 0.05 and change[0] > 1.5 * change[1]
 
 
 def test_without_pooling_no_product_gets_a_prior(make_product):

@@ -142,6 +142,17 @@ def bias_words(product: Record, f: Formatter) -> list[str]:
     ]
 
 
+def ending_words(product: Record, f: Formatter) -> list[str]:
+    """Return what the next whole price costs as a sentence; empty where buyers see all of a price."""
+    if not (found := product.get("next_whole")):
+        return []
+    whole, lost = found
+    return [
+        f"Buyers read whole prices first: {f.price(whole)} is expected to lose {f.percent(lost, 1)} of them at once, "
+        "so a rise to the last ending below it is the safest."
+    ]
+
+
 def judge_backtest(backtest: Record, f: Formatter) -> str:
     """Return at how many horizons the forecast beat the mean of seven rows, and the coverage of its intervals."""
     scores = backtest["scores"]

@@ -65,7 +65,8 @@ class Shelves:
         units = market.average_day(price[..., None], products[..., None], draws).expected_units
         level = (units[..., :-1] / units[..., -1:]).log()
         near = NEAR.to(price)[:, None, None] * price
-        above, below = market.average_day_at(near, market.grid_position(near, believed), believed).expected_units
+        smooth = believed._replace(overlooked=torch.zeros_like(believed.overlooked))
+        above, below = market.average_day_at(near, market.grid_position(near, smooth), smooth).expected_units
         elasticity = (below / above).log() / (NEAR[0] / NEAR[1]).log()
         weekly = units[..., -1]
         bought = inside.clamp(min=ALONE)

@@ -93,7 +93,7 @@ def search(half_year: HalfYear, state: CategoryState, proposed: Tensor) -> tuple
     They start as the best of the current prices, the proposed ones and the way half between. Then each product's
     prices move by ever smaller steps: for good, this week, until an order of today can arrive, from then on, or ever
     more towards the season's end. What helps alone is tried for all products together, by half, and for the best
-    product alone. The mean profit over posterior draws decides.
+    product alone; at last, keeping the current prices for this week. The mean profit over posterior draws decides.
     """
     now = state.price.expand(MOST_WEEKS, 1, -1, -1)
     plan = proposed[:, None]
@@ -113,6 +113,7 @@ def search(half_year: HalfYear, state: CategoryState, proposed: Tensor) -> tuple
         leader = earned == earned.amax(1, keepdim=True)
         tried = torch.cat([torch.zeros_like(move), move, move / 2, move * leader], 1)
         best, most, _ = _choose(half_year, state, best * (step * tried).exp())
+    best, _, _ = _choose(half_year, state, torch.cat([best, torch.where(week[:, None] == 0, now, best)], 1))
     return best[:, 0], start > 0
 
 

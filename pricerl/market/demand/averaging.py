@@ -189,7 +189,7 @@ def _candidates(
     follows = setting.kind == "repricer"
     reported = None if product.promotion is None else 0
     windows = deal_windows(product.step_days) if setting.promoted and not follows else [reported]
-    return [Terms(window, bias, follows, season, settings.cross) for window in windows]
+    return [Terms(window, bias, follows, season, settings.cross, settings.rounds.unit) for window in windows]
 
 
 def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from pricerl.data.days import (
 )
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
+from pricerl.guardrails.round_prices import NO_UNIT, overlooked
 from pricerl.market.demand.priors import CrossPrior, SeasonPrior
 from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
@@ -40,6 +41,8 @@ BIAS = "bias"
 """Name of the covariate of what moved the price."""
 CATEGORY = "category"
 """Name of the covariate of the price of the rest of the category."""
+OVERLOOKED = "overlooked"
+"""Name of the covariate of what follows the whole units of a price."""
 SEASON = "yearly_wave"
 """Name of the covariates of the yearly season."""
 HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
@@ -58,6 +61,7 @@ PRIORS = {
     "competitor": (0.26, 0.5),
     "holiday": (0.0, 0.3),
     SEASON: (0.0, 0.2),
+    OVERLOOKED: (0.3, 0.5),
 }
 """Prior means and sds of the covariates' coefficients, in logs.
 
@@ -101,6 +105,8 @@ class Terms(NamedTuple):
     """Season of the seller's other products; without one, a yearly season needs a year."""
     cross: CrossPrior | None = None
     """Prior of the effect of the category's price; None leaves that out."""
+    unit: float = NO_UNIT
+    """Whole unit of prices, in money, of which buyers may overlook what follows; `NO_UNIT` leaves that out."""
 
 
 NO_TERMS = Terms()
@@ -189,8 +195,8 @@ class RegressionData:
         return next(((mean, sd) for name, mean, sd in found if name == BIAS), None)
 
     def past_multiplier(self, elasticity: float, coefficients: FloatArray) -> FloatArray:
-        """Return each day's demand over that ahead ``(D,)``, by covariates but bias and the response to discounts."""
-        chosen = np.array([name != BIAS for name in self.names], dtype=bool)
+        """Return each day's demand over that ahead ``(D,)``, by covariates but price, bias and discounts."""
+        chosen = np.array([name not in (BIAS, OVERLOOKED) for name in self.names], dtype=bool)
         log_ratio = (self.covariates[:, chosen] - self.ahead[chosen]) @ coefficients[chosen]
         return np.asarray(np.exp(log_ratio + elasticity * (self.log_price - self.regular)))
 
@@ -343,6 +349,7 @@ def optional_covariates(product: ProductHistory, terms: Terms, deals: Sequence[C
         found.append(Covariate(CATEGORY, rest - rest[-1], 0.0, *terms.cross))
     if product.promotion is not None and not deals:
         found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *PRIORS["promotion"]))
+    found.append(Covariate(OVERLOOKED, overlooked(product.price, terms.unit), 0.0, *PRIORS[OVERLOOKED]))
     if product.coupons is not None:
         taken = np.log(1 - product.coupons)
         found.append(Covariate("coupons", taken, float(taken[-recent:].mean()), *PRIORS["coupons"]))

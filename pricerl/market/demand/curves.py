@@ -12,6 +12,7 @@ from scipy.optimize import isotonic_regression
 
 from pricerl.arrays import FloatArray
 from pricerl.data.price_setting import Kind
+from pricerl.guardrails.round_prices import NO_UNIT
 from pricerl.market.demand.covariates import DealResponse
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
@@ -69,6 +70,10 @@ class DemandPosterior:
     """Draws of an average weekday's units, at the level of the days ahead."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
+    overlooked: FloatArray | None = None
+    """``(K,)`` share of what follows a price's whole units that buyers overlook; None for none."""
+    whole_unit: float = NO_UNIT
+    """That unit, in money."""
     past: FloatArray | None = None
     """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     ahead: DemandAhead = field(default_factory=DemandAhead)

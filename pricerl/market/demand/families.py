@@ -16,7 +16,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.guardrails.round_prices import overlooked
 from pricerl.market.demand.priors import (
+    MOST_OVERLOOKED,
     NO_ROUND_PRICES,
     ElasticityPrior,
     OwnPrice,
@@ -114,7 +116,8 @@ class CurveSet:
     standardized: FloatArray
     """``(M,)`` standard normal: probability of the elasticity at the current price under the prior, as a z score."""
     shares: FloatArray
-    """``(M, 3)`` uniform in [0, 1]: the two shape parameters, and the jump as a share of the largest."""
+    """``(M, 4)`` uniform in [0, 1]: the two shape parameters, the jump as a share of the largest, and what makes
+    `overlooked`."""
     jump_at: FloatArray
     """``(M,)`` round price from which on demand is lower, in money; infinite for none."""
 
@@ -123,25 +126,35 @@ class CurveSet:
         """``(M,)`` elasticity at the current price, negative."""
         return -np.exp(np.minimum(self.prior.at(self.standardized), LARGEST_LOG))
 
+    @property
+    def overlooked(self) -> FloatArray:
+        """``(M,)`` share of what follows a price's whole units that buyers overlook."""
+        return np.asarray(MOST_OVERLOOKED * self.shares[:, 3] ** self.rounds.power)
+
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
-        """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        return self.add_jumps(self.without_jumps(x), x, current_price)
+        """Return log demand ``(M, G)``, never rising, relative to the current price as seen, at log price ratios."""
+        return self.add_jumps(self.without_jumps(self.seen(x, current_price)), x, current_price)
+
+    def seen(self, x: FloatArray, current_price: float) -> FloatArray:
+        """Return log price ratios ``(M, G)`` as buyers see ``x (G,)``."""
+        return x - self.overlooked[:, None] * overlooked(current_price * np.exp(x), self.rounds.unit)
 
     def add_jumps(self, values: FloatArray, x: FloatArray, current_price: float) -> FloatArray:
         """Add the falls at round prices to the smooth part of log demand ``(M, G)``, in place."""
         falling = np.flatnonzero(np.isfinite(self.jump_at))
         place = np.log(self.jump_at[falling, None] / current_price) - SAME
         passed = (x >= place).astype(np.float64) - (place <= 0)
-        values[falling] -= LARGEST_JUMP * self.shares[falling, 2:] * passed
+        values[falling] -= LARGEST_JUMP * self.shares[falling, 2:3] * passed
         return values
 
     def without_jumps(self, x: FloatArray) -> FloatArray:
-        """Return the smooth part of log demand ``(M, G)``."""
+        """Return the smooth part of log demand ``(M, G)`` at seen log price ratios, ``(G,)`` or ``(M, G)``."""
         elasticity = -self.elasticity[:, None]
-        values = np.empty((len(self.family), len(x)))
+        values = np.empty((len(self.family), x.shape[-1]))
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index
-            values[rows] = shape(elasticity[rows], self.shares[rows, 0:1], self.shares[rows, 1:2], x)
+            seen = x[rows] if x.ndim == 2 else x
+            values[rows] = shape(elasticity[rows], self.shares[rows, 0:1], self.shares[rows, 1:2], seen)
         return values
 
     def take(self, index: IntArray) -> CurveSet:
@@ -170,7 +183,7 @@ def draw_prior(
 ) -> CurveSet:
     """Draw ``count`` curves from the prior, equally many from each family."""
     family = np.arange(count) % len(FAMILIES)
-    return CurveSet(prior, rounds, family, rng.normal(size=count), rng.random((count, 3)), rounds.draw(count, rng))
+    return CurveSet(prior, rounds, family, rng.normal(size=count), rng.random((count, 4)), rounds.draw(count, rng))
 
 
 @dataclass(frozen=True)
@@ -188,6 +201,8 @@ class PriceBins:
     """``(N,)`` elasticity at the current price according to evidence outside the bins, such as deals."""
     precision: FloatArray
     """``(N,)`` precision of that evidence; 0 for none."""
+    endings: FloatArray
+    """``(2, N)`` rise of log demand per log price that follows whole units, and the precision of that evidence."""
     own_price: OwnPrice | None = None
     """Evidence of the price that the seller chose; None for none."""
     own_ratio: FloatArray | None = None
@@ -199,10 +214,13 @@ class PriceBins:
     def log_likelihood(self, curves: CurveSet, part: IntArray, current_price: float) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves, each by its regression, the level of demand profiled out."""
         ends = [] if self.own_price is None else np.log(self.own_price.price / current_price) + SLOPE_ENDS
-        smooth = curves.without_jumps(np.append(self.x, ends))
+        seen = curves.seen(self.x, current_price)
+        smooth = curves.without_jumps(np.hstack([seen, np.tile(ends, (len(seen), 1))]))
         log_demand = curves.add_jumps(smooth[:, : len(self.x)], self.x, current_price)
         exposed = (np.exp(log_demand) @ self.exposure.T)[np.arange(len(part)), part]
         fit = self.weight[part] * (log_demand @ self.units - self.units.sum() * np.log(exposed))
+        rise, known = self.endings[:, part]
+        fit -= 0.5 * known * np.square(curves.overlooked * curves.elasticity + rise)
         if self.precision.any():
             fit -= 0.5 * self.precision[part] * np.square(curves.elasticity - self.elasticity[part])
         if self.own_ratio is not None:
@@ -232,7 +250,8 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, edges: 
         np.bincount(chosen, item).astype(float) for item in (x, units, *np.atleast_2d(multiplier))
     )
     none = np.zeros(len(exposure))
-    return PriceBins(total / np.bincount(chosen), sold, np.stack(exposure), none + 1, none, none)
+    unknown = none, none, np.stack([none, none])
+    return PriceBins(total / np.bincount(chosen), sold, np.stack(exposure), none + 1, *unknown)
 
 
 def draw_curves(

@@ -10,9 +10,17 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import ProductHistory
+from pricerl.guardrails.round_prices import overlooked
 from pricerl.market.demand.averaging import Part, fit_parts, price_prior
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, PRICE_TERMS, SEASON, holiday_factors, shows_a_year
+from pricerl.market.demand.covariates import (
+    DEAL_DEPTH_NAME,
+    OVERLOOKED,
+    PRICE_TERMS,
+    SEASON,
+    holiday_factors,
+    shows_a_year,
+)
 from pricerl.market.demand.curves import (
     MAX_LEVEL_SD,
     CurveDraws,
@@ -61,9 +69,9 @@ def fit_mixture(
     counts = np.diff(np.round(reached)).astype(int).tolist()
     drawn = [item for item in zip(parts, counts, strict=True) if item[1]]
     drawn.sort(key=_regular_prices)
-    log_units = []
+    found = []
     for _, alike in groupby(drawn, key=_regular_prices):
-        log_units += _draw_log_units(list(alike), stage, prior, current_price, log_grid, rng)
+        found += _draw_log_units(list(alike), stage, prior, current_price, log_grid, rng)
     gain, loss = np.hstack([part.draw_memory(count, rng) for part, count in drawn])
     effects = posterior.mode[PRICE_TERMS:]
     everything = likeliest.everything
@@ -71,14 +79,18 @@ def fit_mixture(
     known = effective_days(recency_of(data.age)[:, None] * closeness(data.regular, log_grid))
     ahead = _demand_ahead(parts, likeliest, "product" if shows_a_year(product) else "catalogue")
     size = 1 / (1 / posterior.size + ahead.shock.variance)
-    log_value = np.concatenate(log_units) + np.log(lift)
-    expected = np.exp(log_value).mean(0)
+    curves, overlooks = (np.concatenate(items) for items in zip(*found, strict=True))
+    log_value = curves + np.log(lift)
+    unit = settings.rounds.unit
     at_regular, at_price = (
-        np.interp(np.log(price), log_grid, expected) for price in (np.exp(everything.regular), product.price)
+        np.interp(np.log(price) - overlooks.mean() * overlooked(price, unit), log_grid, np.exp(log_value).mean(0))
+        for price in (np.exp(everything.regular), product.price)
     )
     past = everything.past_multiplier(posterior.mode[1], effects)
     return DemandPosterior(
         units=CurveDraws(log_value, known, size),
+        overlooked=overlooks,
+        whole_unit=unit,
         weekday=data.weekday_factors(effects),
         memory=PriceMemory(gain, loss, product.step_days),
         holiday=holiday_factors(data.effects(effects)),
@@ -142,8 +154,8 @@ def _draw_log_units(
     current_price: float,
     log_grid: FloatArray,
     rng: np.random.Generator,
-) -> list[FloatArray]:
-    """Return log units of an average day, ``(count, G)`` by regression, on curves from all families.
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return log units of an average day, ``(count, G)`` by regression, and what buyers overlook ``(count,)``.
 
     The curves see regular prices, which the regressions share. Their likelihood holds as much information about the
     elasticity as the regression at a known curvature, around the elasticity that it finds without a prior of its own:
@@ -159,7 +171,8 @@ def _draw_log_units(
     ]
     multipliers = [_multiplier_of(part, item) for (part, _), item in zip(drawn, free, strict=True)]
     log_current = np.log(current_price)
-    edges = np.log(settings.rounds.price) - log_current
+    tried = np.exp([data.regular.min(), data.regular.max()])
+    edges = np.log(settings.rounds.edges(*tried)) - log_current
     bins = bin_prices(data.regular - log_current, data.units, np.stack(multipliers), edges)
     known, alone = (np.array([_elasticity_information(item) for item in items]) for items in (linked, free))
     slope, free_slope = (np.array([item.mode[1] for item in items]) for items in (linked, free))
@@ -169,6 +182,7 @@ def _draw_log_units(
         weight=np.minimum(1.0, alone / np.maximum(bins.slope_information(free_slope), 1e-9)),
         elasticity=(known * slope - alone * free_slope) / np.maximum(from_deals, NEGLIGIBLE),
         precision=from_deals,
+        endings=np.transpose([_known_endings(part, item) for (part, _), item in zip(drawn, free, strict=True)]),
         rounds=settings.rounds,
         tests=settings.tests,
     )
@@ -182,19 +196,30 @@ def _draw_log_units(
         future = part.posterior.future
         ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead]) + future.response
         level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead + future.variance)), MAX_LEVEL_SD)
-        log_demand = chosen.at(np.append(bins.x, log_grid - log_current), current_price)
-        tried, at_grid = np.split(log_demand, [len(bins.x)], axis=1)
+        grid = log_grid - log_current
+        tried = chosen.at(bins.x, current_price)
+        at_grid = chosen.add_jumps(chosen.without_jumps(grid), grid, current_price)
         level = np.log(max(data.units.sum(), 0.5) / (np.exp(tried) @ exposure)) + rng.normal(size=count) * level_sd
         level += future.mean - level_sd**2 / 2
-        found.append(level[:, None] + at_grid)
+        found.append((level[:, None] + at_grid, chosen.overlooked))
     return found
 
 
 def _multiplier_of(part: Part, free: RegressionPosterior) -> FloatArray:
     """Return the demand of each day over that ahead at its regular price ``(D,)``, by a posterior without priors."""
     data = part.data
-    log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:] + _level_of(part)
+    kept = [name != OVERLOOKED for name in data.names]  # curves have what endings do
+    log_multiplier = (data.covariates - data.ahead)[:, kept] @ free.mode[PRICE_TERMS:][kept] + _level_of(part)
     return np.asarray(np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular)))
+
+
+def _known_endings(part: Part, free: RegressionPosterior) -> tuple[float, float]:
+    """Return the rise of log demand per log price that follows whole units, without its prior, and its precision."""
+    columns = part.data.places(OVERLOOKED)
+    if not len(columns):
+        return 0.0, 0.0
+    alone = free.without_prior(columns, price_prior(part.data, DemandSettings()))
+    return float(alone.mode[columns[0]]), 1 / float(alone.covariance[columns[0], columns[0]])
 
 
 def _elasticity_information(posterior: RegressionPosterior) -> float:

@@ -25,6 +25,7 @@ from scipy.special import expit, logit, ndtri, softmax
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
+from pricerl.guardrails.round_prices import whole_unit
 from pricerl.market.demand.averaging import (
     NO_SEASON,
     bias_of,
@@ -32,8 +33,8 @@ from pricerl.market.demand.averaging import (
     price_prior,
 )
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import BIAS, PRIORS, SEASON, RegressionData, Terms, gather_covariates
-from pricerl.market.demand.priors import CommonBias, SeasonPrior, Tabulated, log_normal_prior
+from pricerl.market.demand.covariates import BIAS, OVERLOOKED, PRIORS, SEASON, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.priors import MOST_OVERLOOKED, CommonBias, SeasonPrior, Tabulated, log_normal_prior
 from pricerl.market.demand.regression import LOOSE_SD, Prior, RegressionPosterior
 
 FEWEST_POOLED = 8
@@ -65,6 +66,8 @@ SEASON_SPREADS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 SEASON_PROOF = 5.0
 """Smallest log evidence of all products for a yearly season: without one it is up to 3, with one in half of them 100
 and more (nine simulated products, two years)."""
+POWERS = (1.0, 2.0, 5.0, 5.0, 11.0, 41.0)
+"""Possible powers as in `RoundPrices`, equally likely: buyers overlook 1/2, 1/3, 1/6, 1/12 or 1/42 of the most."""
 COMMON_SHARE = 1 / 3
 """Share ``rho`` of the prior variance of the bias that products have in common: as categories have in a panel of 54
 products and 77 stores (2026)."""
@@ -86,6 +89,9 @@ class Evidence(NamedTuple):
     """Change of the elasticity per ``Z``."""
     season: Sequence[tuple[float, float]] = ()
     """Coefficients of the yearly season and their standard errors; none without a year of days."""
+    endings: Sequence[tuple[float, float]] = ()
+    """Rise of log demand per log price that follows the whole units, and its standard error; none where the prices
+    never show it."""
 
     @property
     def known(self) -> bool:
@@ -105,22 +111,28 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
     if product.setting.kind != "plain":
         return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
-    everything = gather_covariates(product, Terms(bias=bias_of(product.setting, product.step_days)))
+    unit = float(whole_unit(product.current_price))
+    everything = gather_covariates(product, Terms(bias=bias_of(product.setting, product.step_days), unit=unit))
     data, posterior = fit_demand_regression(everything.keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
         return unknown
-    unknown = unknown._replace(season=_find_season(data, posterior, price_prior(data, prior)))
+    loose = price_prior(data, prior)
+    season, endings = (_find_alone(data, posterior, loose, name) for name in (SEASON, OVERLOOKED))
+    unknown = unknown._replace(season=season, endings=endings)
     variance = 1 / max(1 / posterior.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-9)
     own = variance * (posterior.mode[1] / posterior.covariance[1, 1] - settings.prior_elasticity / LOOSE_SD**2)
     error = float(np.sqrt(variance))
     if error > WIDEST_ERROR:
         return unknown
-    return Evidence(float(own), error, product.group, *_find_common_bias(data, posterior), unknown.season)
+    common, precision, slope = _find_common_bias(data, posterior)
+    return unknown._replace(elasticity=float(own), error=error, common=common, precision=precision, slope=slope)
 
 
-def _find_season(data: RegressionData, posterior: RegressionPosterior, prior: Prior) -> tuple[tuple[float, float], ...]:
-    """Return the coefficients of a regression's yearly season without their prior, and their standard errors."""
-    columns = data.places(SEASON)
+def _find_alone(
+    data: RegressionData, posterior: RegressionPosterior, prior: Prior, name: str
+) -> tuple[tuple[float, float], ...]:
+    """Return the coefficients of the covariates of a name without their prior, and their standard errors."""
+    columns = data.places(name)
     alone = posterior.without_prior(columns, prior)
     variance = np.diag(alone.covariance)[columns]
     if (variance <= 0).any():
@@ -176,7 +188,19 @@ class Pool:
         mean = float(density @ self._eta)
         sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
         quantiles = ndtri(np.cumsum(density) - 0.5 * density)
-        return Tabulated(mean, sd, quantiles, self._eta, self._common_bias(product), self._season(product, own))
+        shown = self._common_bias(product), self._season(product, own), self._power(product)
+        return Tabulated(mean, sd, quantiles, self._eta, *shown)
+
+    def _power(self, without: str) -> float | None:
+        """Return the power that makes what buyers overlook, by all products but one, or None if too few show it."""
+        names = [name for name, item in self.evidence.items() if item.endings and name != without]
+        if len(names) < FEWEST_POOLED:
+            return None
+        found = np.array([self.evidence[name].endings[0] for name in sorted(names)[:: -(-len(names) // MOST_POOLED)]])
+        share = MOST_OVERLOOKED * np.power(np.linspace(0, 1, 33)[:, None], POWERS)  # by uniform number and power
+        error = (found[:, 0, None, None] + self.settings.prior_elasticity * share) / found[:, 1, None, None]
+        fit = np.log(np.exp(-0.5 * error**2).mean(1) + 1e-12).sum(0)
+        return float(1 / (softmax(fit) @ (1 / (1 + np.array(POWERS)))) - 1)
 
     def _season(self, product: str, own: Evidence) -> SeasonPrior | None:
         """Return the yearly season of the other products, of the group if enough show one.

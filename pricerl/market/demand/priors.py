@@ -14,7 +14,14 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import Kind, deal_windows, regular_prices
-from pricerl.guardrails.round_prices import JUST_BELOW, ends_below_whole, next_round_price, rounds_between, whole_unit
+from pricerl.guardrails.round_prices import (
+    JUST_BELOW,
+    NO_UNIT,
+    ends_below_whole,
+    next_round_price,
+    rounds_between,
+    whole_unit,
+)
 from pricerl.market.cost import CostPosterior
 
 USUAL_ELASTICITY = -1.8
@@ -37,6 +44,12 @@ USUAL_MEAN = float(np.log(2.2))
 """Mean of minus the log of the margin of prices that were not chosen well: of a margin of 45 %."""
 USUAL_SD = 1.0
 """Sd of that log: half of these margins are between 23 and 89 %."""
+MOST_OVERLOOKED = 0.7
+"""Largest share of what follows a price's whole units that buyers overlook: it was half for passengers of a ride
+service (List, Muir, Pope and Sun 2023), and a sixth to a quarter in groceries (Strulov-Shlain 2023)."""
+LEFT_DIGITS, CHARMED_LEFT_DIGITS = 5.0, 2.0
+"""Power of a uniform number that makes that share of the largest, a sixth on average; and for sellers whose prices
+mostly end just below whole ones, a third."""
 JUMP, CHARMED_JUMP, SHUNNED_JUMP = 0.06, 0.05, 0.3
 """Prior probability that demand falls at once at a round price near the tried ones; further ones for whole prices if
 most prices end just below one, or the current one does, and for the round price that it stays just below."""
@@ -105,6 +118,8 @@ class Tabulated(NamedTuple):
     bias: CommonBias = CommonBias()
     season: SeasonPrior | None = None
     """Yearly season of the other products, or None if too few show one."""
+    power: float | None = None
+    """Power as in `RoundPrices` by what other products show, or None if too few show it."""
 
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""
@@ -167,6 +182,16 @@ class RoundPrices(NamedTuple):
     """``(N,)`` money, ascending."""
     probability: FloatArray
     """``(N,)`` prior probability that demand falls there, and nowhere else; the sum is below 1."""
+    unit: float = NO_UNIT
+    """Whole unit of prices, in money; buyers may overlook what follows it."""
+
+    power: float = LEFT_DIGITS
+    """Power of a uniform number that makes the share of it that they overlook, of `MOST_OVERLOOKED`."""
+
+    def edges(self, low: float, high: float) -> FloatArray:
+        """Return all prices from ``low`` to ``high`` at which demand may fall, in money, ascending."""
+        whole = np.arange(np.ceil(low / self.unit), np.floor(high / self.unit) + 1) * self.unit
+        return np.unique(np.append(self.price, whole))
 
     def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
         """Draw the round price at which each of ``count`` curves falls, in money, infinite for none."""
@@ -182,7 +207,7 @@ class RoundPrices(NamedTuple):
 NO_ROUND_PRICES = RoundPrices(np.zeros(0), np.zeros(0))
 
 
-def find_round_prices(product: ProductHistory) -> RoundPrices:
+def find_round_prices(product: ProductHistory, pooled: Tabulated | None = None) -> RoundPrices:
     """Return round prices near the tried ones, and those that the seller's endings point to; none for averages."""
     price = product.price[product.observed]
     now = product.current_price
@@ -190,7 +215,9 @@ def find_round_prices(product: ProductHistory) -> RoundPrices:
         return NO_ROUND_PRICES
     reach = price.min() / JUMP_REACH, price.max() * JUMP_REACH
     found = [(JUMP, rounds_between(*reach))]
+    power = LEFT_DIGITS
     if ends_below_whole(price).mean() > 0.5:
+        power = CHARMED_LEFT_DIGITS
         unit = whole_unit(now)
         found.append((CHARMED_JUMP, unit * np.arange(np.ceil(reach[0] / unit), np.floor(reach[1] / unit) + 1)))
     if now >= (above := next_round_price(now)) * (1 - JUST_BELOW):
@@ -200,7 +227,10 @@ def find_round_prices(product: ProductHistory) -> RoundPrices:
     for probability, prices in found:
         for item in np.round(prices, 6).tolist():
             total[item] = total.get(item, 0.0) + probability / len(prices)
-    return RoundPrices(np.array(sorted(total)), np.array([total[item] for item in sorted(total)]))
+    places = sorted(total)
+    if pooled is not None and pooled.power is not None:
+        power = pooled.power
+    return RoundPrices(np.array(places), np.array([total[item] for item in places]), float(whole_unit(now)), power)
 
 
 def own_price_log_ratio(
