@@ -123,7 +123,7 @@ def read_at_once(shop: Path, *words: str) -> tuple[Result, Result]:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the run of two products."""
     folder = tmp_path_factory.mktemp("two")
-    lines = [*seller_lines(product="Soap"), *seller_lines(product="Mug")[1:]]
+    lines = [*seller_lines(product="Soap", seed=2), *seller_lines(product="Mug", seed=3)[1:]]
     write_lines(folder / "two.csv", lines)
     result = run(folder, "fit", "--data.path", "two.csv", "--run_name", "two", *FAST, *CERTAIN)
     assert result.code in (0, 4), result.err
@@ -132,14 +132,14 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_products_are_ranked_and_all_tests_that_pay_are_started_within_one_budget(two: Path) -> None:
     home = two / "checkpoints" / "two"
-    plan = f"price-test plan two --question sales {LIMITS} --data.guardrails.test_change 0.1"
+    plan = f"price-test plan two --question profit {LIMITS} --data.guardrails.test_change 0.1"
     ranked = says(two, plan, code=0)
     rows = [line.split() for line in ranked.splitlines() if line.split()[:1] in (["Soap"], ["Mug"])]
     values = [float(row[-5].replace(",", "").replace("−", "-")) for row in rows]
     assert len(rows) == 2 and values == sorted(values, reverse=True)
     assert [row[-1] for row in rows] == ["yes", "yes"], ranked
     assert (home / "price_test_2.json").exists() and (home / "price_test_2.csv").exists()
-    says(two, "price-test plan two --question sales --max_cost 0 --max_days 7", "no test pays", code=4)
+    says(two, "price-test plan two --question profit --max_cost 0 --max_days 7", "no test pays", code=4)
     says(two, plan)
     assert says(two, "price-test start two", code=0).count(" (entry ") == 2
     assert {item["product"] for item in entries_of(two, "two") if item["kind"] == "price_test"} == {"Soap", "Mug"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,7 @@ def test_a_rule_that_changes_a_price_passes_the_gradient_of_the_proposal(market:
 def test_demand_falls_gradually_just_below_a_round_price_in_roll_outs_alone(fitted: Callable[..., Market]) -> None:
     threshold: Any = "threshold"
     market = fitted(ShopConfig(threshold, days=130, units=50.0, seed=2), DemandConfig(num_draws=8))
+    market = replace(market, overlooked=torch.zeros_like(market.overlooked))
     gradual = simulate(market).dynamics.market
     price = market.lower_edge * torch.tensor([1 - 1.1 * FALL_WIDTH, 1 - 0.5 * FALL_WIDTH, 1.0])
     mean = torch.full((3,), market.mean_draw)

@@ -293,7 +293,7 @@ def _with_uncertain_slope(market):
     curves = torch.cat([market.log_curves[:, :1], market.log_curves], 1).clone()
     curves[:, 0, :, 0] -= 0.7 * distance
     curves[:, 1, :, 0] += 0.7 * distance
-    names = ("share_kept", "unit_cost", "opportunity", "fixed_cost", "memory_gain", "memory_loss")
+    names = ("share_kept", "unit_cost", "opportunity", "fixed_cost", "memory_gain", "memory_loss", "overlooked")
     by_draw = {name: getattr(market, name) for name in names}
     wider = {name: torch.cat([value[:, :1], value], 1) for name, value in by_draw.items()}
     return replace(market, log_curves=curves, **wider)

@@ -9,7 +9,7 @@ import torch
 from pricerl.guardrails.round_prices import NO_UNIT, overlooked
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Evidence, Pool
-from pricerl.market.demand.priors import MOST_OVERLOOKED, find_round_prices
+from pricerl.market.demand.priors import CHARMED_LEFT_DIGITS, LEFT_DIGITS, MOST_OVERLOOKED, find_round_prices
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import elasticity_at, log_units_at, lost_at
 from pricerl.simulation.true_demand import perceived_price
@@ -54,12 +54,16 @@ def test_curves_with_endings_are_read_alike_in_numpy_and_torch(markets):
 
 
 @pytest.mark.parametrize(
-    ("prices", "powers"),
-    [([18.4, 21.3, 22.4], (4.9, 5.1)), ([18.99, 21.99, 22.4], (1.9, 2.1)), ([18.4123, 21.3123, 22.4321], None)],
+    ("prices", "power"),
+    [
+        ([18.4, 21.3, 22.4], LEFT_DIGITS),
+        ([18.99, 21.99, 22.4], CHARMED_LEFT_DIGITS),
+        ([18.4123, 21.3123, 22.4321], None),
+    ],
 )
-def test_habits_of_endings_decide_what_buyers_probably_overlook(make_product, prices, powers):
+def test_habits_of_endings_decide_what_buyers_probably_overlook(make_product, prices, power):
     found = find_round_prices(make_product(np.repeat(prices, 20), np.full(60, 9.0)))
-    assert (found.unit == NO_UNIT) if powers is None else powers[0] < found.power < powers[1]
+    assert (found.unit == NO_UNIT) if power is None else found.power == power
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0.0, 0.06), (0.5, 0.3, 0.5)])

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from shops.sellers import JUMPS_AT_ROUND, MARKETS, ShopConfig
+from shops.sellers import JUMPS_AT_ROUND, LEFT_DIGITS, MARKETS, ShopConfig
 
 from pricerl.data.config import DataConfig
 from pricerl.data.reading.reader import read_history
@@ -30,9 +30,10 @@ def test_every_family_has_an_interior_optimum_and_a_seller_who_earns_money(marke
     for seed in range(40):
         _, truth = simulate(ShopConfig(market=market, days=8, seed=seed))
         best, now = truth["optimal_price"], truth["current_price"]
-        grid = np.linspace(truth["unit_cost"] / truth["share_kept"], 3 * now, 5_000)
+        grid = np.linspace(truth["unit_cost"] / truth["share_kept"], 3 * now, 5_000).round(2)
         assert expected_profit(truth, grid).max() <= truth["oracle_profit"] + 1e-9
-        lowest, highest = {"thin": (0.85, 2.2), "reference": (0.6, 1.66)}.get(market, (0.85, 1.15))
+        far = {"thin": (0.85, 2.2), "reference": (0.6, 1.66), "endings": (0.75, 1.33)}
+        lowest, highest = far.get(market, (0.85, 1.15))
         assert lowest * now < best < highest * now
         assert truth["oracle_profit"] * (1 + 1e-12) >= truth["current_profit"] > 0
         assert truth["unit_cost"] > 0
@@ -45,7 +46,7 @@ def test_demand_falls_when_price_rises_with_the_stated_elasticity(market: Any) -
     start = truth["parameters"]["start_price"]
     assert (np.diff(expected_units(truth, np.linspace(0.7, 1.3, 50) * start)) < 0).all()
     assert float(expected_units(truth, start)) == pytest.approx(12.0)
-    if market != "kinked":
+    if market not in ("kinked", *LEFT_DIGITS):
         slope = np.log(expected_units(truth, start * 1.001) / expected_units(truth, start / 1.001)) / np.log(1.001**2)
         assert float(slope) == pytest.approx(truth["parameters"]["elasticity"], rel=1e-3)
 

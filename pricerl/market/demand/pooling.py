@@ -66,8 +66,8 @@ SEASON_SPREADS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 SEASON_PROOF = 5.0
 """Smallest log evidence of all products for a yearly season: without one it is up to 3, with one in half of them 100
 and more (nine simulated products, two years)."""
-POWERS = (1.0, 2.0, 5.0, 5.0, 11.0, 41.0)
-"""Possible powers as in `RoundPrices`, equally likely: buyers overlook 1/2, 1/3, 1/6, 1/12 or 1/42 of the most."""
+POWERS = (1.0, 5.0, 11.0, 11.0, 41.0, 41.0)
+"""Possible powers as in `RoundPrices`, equally likely: buyers overlook 1/2, 1/6, 1/12 or 1/42 of the most."""
 COMMON_SHARE = 1 / 3
 """Share ``rho`` of the prior variance of the bias that products have in common: as categories have in a panel of 54
 products and 77 stores (2026)."""
