@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -307,7 +308,13 @@ class PricingData:
         if self.path is None:
             return None
         self.hashes = hash_files(list_sources(self.path))
-        return read_rows(self.path, self.reading)
+        rows = read_rows(self.path, self.reading)
+        if rows.far_above is not None and self.guardrails.max_above_median is None:
+            platform, share = rows.far_above
+            self.guardrails = replace(self.guardrails, max_above_median=share)
+            limit = f"at most {100 * share:.0f} % above the median of 28 days (data.guardrails.max_above_median)"
+            print_notes([f"{platform} may hide an offer far above its recent prices, so advice stays {limit}"])
+        return rows
 
     @cached_property
     def fresh(self) -> Rows | None:

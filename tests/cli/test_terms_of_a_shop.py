@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from advice_outputs import lowering_policy
 from command_line import FAST, Result, entries_of, run, write_lines
@@ -120,3 +121,18 @@ def test_limits_of_a_shop_of_an_older_version_are_those_of_its_checkpoint_and_it
     for name in ("guardrails", "since"):
         entry["terms"].pop(name)
     assert state.guardrails["floor"] == 8 and state.guardrails["max_change"] == 0.05
+
+
+def test_a_marketplace_that_hides_dear_offers_limits_the_price_until_somebody_says_otherwise(tmp_path: Path) -> None:
+    header = "amazon-order-id,purchase-date,order-status,sku,asin,quantity,item-price,currency"
+    days = np.datetime64("2025-01-01") + np.arange(70)
+    orders = [f"{at},{day},Shipped,seller,B0,{2 + at % 3},{20 + 2 * at},EUR" for at, day in enumerate(days)]
+    write_lines(tmp_path / "seller.csv", [header, *orders])
+    said = ok(tmp_path, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST)
+    assert "Amazon may hide an offer far above its recent prices, so advice stays at most 20 % above" in said.err
+    assert newest(tmp_path)["terms"]["guardrails"]["max_above_median"] == 0.2
+    ok(tmp_path, "predict", "--data.guardrails.ceiling", "200", *QUIET)
+    assert newest(tmp_path)["terms"]["guardrails"]["max_above_median"] == 0.2
+    own = ("--data.path", "seller.csv", "--data.guardrails.max_above_median", "0.5")
+    assert "may hide" not in ok(tmp_path, "predict", *own, *QUIET).err
+    assert newest(tmp_path)["terms"]["guardrails"]["max_above_median"] == 0.5

@@ -64,6 +64,8 @@ class Rows:
     """Problems of rows whose day is unknown."""
     currency: str = ""
     """ISO 4217 code of the prices; empty if the file names none."""
+    far_above: tuple[str, float] | None = None
+    """Platform that hides offers far above their recent prices, and the share above those at which pricerl stops."""
     unnamed: bool = False
     """Whether the file names no product, so that its only one has the name of the file."""
     orders: Orders | None = None

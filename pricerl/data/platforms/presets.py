@@ -168,6 +168,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_discount: OrderDiscount | None = None
     columns: dict[str, str] = {}
     lists_sales_only: bool = False
+    max_above_median: float | None = None
     caution: str = ""
     instead: str = ""
 
@@ -175,6 +176,11 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def title(self) -> str:
         """Platform and report, as in messages."""
         return f"{self.platform}, {self.report}"
+
+    @property
+    def far_above(self) -> tuple[str, float] | None:
+        """Platform, if it hides offers far above their recent prices, and the largest share above these."""
+        return None if self.max_above_median is None else (self.platform, self.max_above_median)
 
     @property
     def has_lines(self) -> bool:

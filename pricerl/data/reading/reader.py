@@ -118,6 +118,7 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         problems=tuple(name_files({*lost, *table.unread}, table.files)),
         orders=parsed.orders,
         currency=parsed.currency or find_currency(parsed.cells, parsed.names),
+        far_above=None if preset is None else preset.far_above,
         unnamed=columns.PRODUCT not in parsed.cells and list(products.cat.categories) == [UNNAMED_PRODUCT],
     )
     return found.renamed({UNNAMED_PRODUCT: name_after(table.source)}) if found.unnamed else found
