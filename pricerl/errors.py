@@ -110,9 +110,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def check_settings(group: str, settings: object, rules: Mapping[str, tuple[bool, str]]) -> None:
     """Raise a ``UsageError`` that names all settings that break their rules: whether each is kept, and its words."""
-    broken = {name: words for name, (kept, words) in rules.items() if not kept}
-    if faults := [f"{group}{name} must {words}, found {getattr(settings, name)!r}" for name, words in broken.items()]:
-        raise UsageError("; ".join(faults))
+    refuse(
+        {f"{group}{it} must {words}, found {getattr(settings, it)!r}": not kept for it, (kept, words) in rules.items()}
+    )
+
+
+def refuse(faults: Mapping[str, object]) -> None:
+    """Raise a ``UsageError`` with all faults that are the case."""
+    if found := [fault for fault, is_so in faults.items() if is_so]:
+        raise UsageError("; ".join(found))
 
 
 def import_extra(module: str, remedy: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pricerl.data.days import find_holidays
 from pricerl.data.forecasters import OWN_MEAN, check_forecaster
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, refuse
 
 LONGEST_WINDOW = 365
 
@@ -97,20 +97,22 @@ class DataConfig:
             for name, kind in get_type_hints(DataConfig).items()
             if get_origin(kind) is Literal
         ]
-        form = "must give day, month and year, such as '%d.%m.%Y'"
-        checks = {
-            **{
-                f"{name} must be one of {', '.join(map(repr, choices))}, "
-                f"found {value!r}{did_you_mean(str(value), choices)}": value in choices
-                for name, value, choices in chosen
-            },
-            f"date_format {form}; found {self.date_format!r}": self.date_format is None
-            or _gives_a_date(self.date_format),
-            f"max_gap_days must be 0 or more, found {self.max_gap_days}": self.max_gap_days >= 0,
-            f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}": 1 <= self.window <= LONGEST_WINDOW,
-        }
-        if problems := [text for text, holds in checks.items() if not holds]:
-            raise UsageError("; ".join(problems))
+        refuse(
+            {
+                **{
+                    f"{name} must be one of {', '.join(map(repr, choices))}, "
+                    f"found {value!r}{did_you_mean(str(value), choices)}": value not in choices
+                    for name, value, choices in chosen
+                },
+                f"date_format must give day, month and year, such as '%d.%m.%Y'; found {self.date_format!r}": (
+                    self.date_format is not None and not _gives_a_date(self.date_format)
+                ),
+                f"max_gap_days must be 0 or more, found {self.max_gap_days}": self.max_gap_days < 0,
+                f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}": (
+                    not 1 <= self.window <= LONGEST_WINDOW
+                ),
+            }
+        )
 
 
 def _gives_a_date(date_format: str) -> bool:

@@ -12,7 +12,7 @@ from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
 from pricerl.data.row_table import FIRST_DAY, STRANGE, TABLES, Row
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import did_you_mean, refuse
 
 COSTS = ("fixed_cost", "share_kept", "unit_cost")
 """Costs in the order in which they are fitted."""
@@ -41,16 +41,16 @@ class CostConfig:
     """
 
     def __post_init__(self) -> None:
-        for name in COSTS:
-            if fault := TABLE.columns[name].find_fault(getattr(self, name)):
-                raise UsageError(f"data.cost.{name} {fault}")
-        for rows in self._rows.values():
-            ends = [row.get("up_to", np.inf) for row in rows if self.share_kept is None and "share_kept" in row]
-            if max(ends, default=np.inf) < np.inf:
-                raise UsageError(
-                    f"data.cost.products: {rows[0].get('product', 'product')}: fees end at a price of {max(ends):g}; "
-                    "add a row without Up To, for those above"
-                )
+        faults = {name: TABLE.columns[name].find_fault(getattr(self, name)) for name in COSTS}
+        refuse({f"data.cost.{name} {fault}": fault for name, fault in faults.items()})
+        for rows in self._rows.values() if self.share_kept is None else ():
+            last = max((row.get("up_to", np.inf) for row in rows if "share_kept" in row), default=np.inf)
+            refuse(
+                {
+                    f"data.cost.products: {rows[0].get('product', 'product')}: fees end at a price of {last:g}; add a "
+                    "row without Up To, for those above": last < np.inf
+                }
+            )
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:

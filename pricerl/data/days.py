@@ -73,20 +73,23 @@ YEARS_AHEAD = 4
 """Calendar years after a file's last row whose holidays are looked up, beyond the end of any episode."""
 
 
+NEEDED = 'country needs the package holidays, which is not installed; pip install -e ".[holidays]" or omit it'
+
+
 def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> DateArray:
     """Return the public holidays ``(N,)`` from the year of a file's first day to ``YEARS_AHEAD`` after its last.
 
     A ``UsageError`` refuses a country without a calendar; codes are ISO such as ``GB`` or ``DE-BY``.
     """
-    remedy = 'pip install -e ".[holidays]" or omit it'
-    library = import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")
+    library = import_extra("holidays", NEEDED)
     begin, end = (int(str(day.astype("datetime64[Y]"))) for day in (first, last))
     code, _, part = country.upper().partition("-")
     try:
         found = library.country_holidays(code, subdiv=part or None, years=range(begin, end + YEARS_AHEAD + 1))
     except NotImplementedError as error:
-        wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
-        raise UsageError(f"country {wanted}, found {country!r}: {error}") from None
+        raise UsageError(
+            f"country must be an ISO code such as GB, or with a part such as DE-BY, found {country!r}: {error}"
+        ) from None
     return np.array(sorted(found), dtype="datetime64[D]")
 
 

@@ -104,9 +104,7 @@ class MinMaxScaler:
 
     def bounds(self, product: int, feature: str) -> tuple[float, float]:
         """Return the range of a feature within which values are not clipped; ``(-inf, inf)`` if it is constant."""
-        column = FEATURES.index(feature)
-        gain = float(self.gain[product, column])
-        bias = float(self.bias[product, column])
+        gain, bias = (float(values[product, FEATURES.index(feature)]) for values in (self.gain, self.bias))
         return (-bias / gain, (1 - bias) / gain) if gain > 0 else (-np.inf, np.inf)
 
     def select(self, products: Sequence[int]) -> MinMaxScaler:

@@ -251,10 +251,10 @@ def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
         weights = sales_weights(members)
         days = np.unique(np.concatenate([product.dates for product in members]))
         rows = [np.searchsorted(product.dates, days, side="right") - 1 for product in members]
-        logs = [np.log(product.price / product.price[-1]) for product in members]
-        for log, product in zip(logs, members, strict=True):
-            if product.sold_out is not None:
-                log[product.sold_out] = SOLD_OUT
+        logs = [
+            np.where(False if it.sold_out is None else it.sold_out, SOLD_OUT, np.log(it.price / it.price[-1]))
+            for it in members
+        ]
         moved = np.stack([log[row.clip(0)] for log, row in zip(logs, rows, strict=True)])
         total = weights @ moved
         for product, weight, own in zip(members, weights, moved, strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pricerl.data.reading.problems import list_names
-from pricerl.errors import MAX_PROBLEMS_SHOWN, UsageError, did_you_mean
+from pricerl.errors import MAX_PROBLEMS_SHOWN, UsageError, did_you_mean, refuse
 from pricerl.terminal import shown
 
 Sources = str | Path | Sequence[str | Path]
@@ -18,6 +18,11 @@ SECRET = re.compile(
     r"(?i)://([^:/]*:[^@]*@|.*(pass(?!file)|pwd|secret|token|credential|(api|access|account|private)_?key)\w*\s*=)"
 )
 """Password before the host of a database's URL, as SQLAlchemy reads it, or a setting that holds one."""
+
+SECRETS = (
+    "data.path: a database URL must not hold a password or token, as files of the run record it; use the driver's own "
+    "file or an environment variable such as PGPASSWORD"
+)
 
 COSTS_FILE = "costs.csv"
 """Usual name of the table of costs, in the folder of the seller's files."""
@@ -33,14 +38,13 @@ def list_sources(sources: Sources | None) -> list[str]:
     if not isinstance(sources, str | Path | Sequence):
         raise UsageError(f"expected a file, folder, database or DataFrame, found {type(sources).__name__}")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
-    if not listed:
-        raise UsageError("data.path: must name at least one file, found an empty list")
     found = list(map(str, listed))
-    if any(SECRET.search(unquote(source)) for source in found):
-        raise UsageError(
-            "data.path: a database URL must not hold a password or token, as files of the run record it; use the "
-            "driver's own file or an environment variable such as PGPASSWORD"
-        )
+    refuse(
+        {
+            "data.path: must name at least one file, found an empty list": not found,
+            SECRETS: any(SECRET.search(unquote(source)) for source in found),
+        }
+    )
     return found
 
 
@@ -54,8 +58,7 @@ def name_after(sources: Sources | None) -> str:
         return "simulated"
     source = list_sources(sources)[0]
     name = Path(source).resolve().name if Path(source).name in ("", "..") else Path(source).name
-    for ending in (".gz", ".zip", ".bz2", ".xz", ".zst"):
-        name = name.removesuffix(ending)
+    name = re.sub(r"(\.(gz|zip|bz2|xz|zst))+$", "", name)
     name = re.sub(r"[^\w .@+=,-]+", "-", Path(name).stem).strip(" .-_")
     return name[:LONGEST_NAME].rstrip(" .-_") or "file"
 
@@ -66,8 +69,7 @@ def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
     A name that is unknown, or missing although there are several products, is a ``UsageError``.
     """
     listed = ", ".join(map(shown, names[:10]))
-    if wanted is None and len(names) > 1:
-        raise UsageError(f"--product is needed, {place} has {len(names)}: {listed}")
+    refuse({f"--product is needed, {place} has {len(names)}: {listed}": wanted is None and len(names) > 1})
     if wanted is not None and wanted not in names:
         raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
     return names[0] if wanted is None else wanted

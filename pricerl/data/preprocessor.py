@@ -115,8 +115,7 @@ class DataPreprocessor(Reported):
         strangers = [name for name in fresh_names if name not in places]
         if len(strangers) == len(fresh_names):
             found = f"is not in the checkpoint; it has {list_names(names)}"
-            texts = [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
-            raise DataError(fresh.source, texts)
+            raise DataError(fresh.source, [f"product {it!r} {found}{did_you_mean(it, names)}" for it in strangers])
         new, known = (STEP_WORDS[days] for days in (fresh.products[0].step_days, trained["step_days"]))
         if new != known:
             raise DataError(fresh.source, [f"rows are {new}s, the policy was trained on {known}s; run fit"])

@@ -38,6 +38,7 @@ MISSPELT = 0.8
 """Least similarity of an unknown name to a column's that is taken for a mistake; columns of platforms have less."""
 _SETTING = re.compile(r"(?:write YYYY-MM-DD or )?set --data\.reading\.\w+")
 """Remedy of a history's file, which does not apply to this one."""
+_REMEDY = "write it like 2025-03-01 or 1234.50"
 _NAMES = {**ALIASES, UNIT_COST: (*ALIASES[UNIT_COST], *VAGUE_COSTS)}
 """Further names that columns have in a history, too."""
 _WEEKS = r"w|wks?|weeks?|wochen?|semaines?|semanas?|settiman[ae]"
@@ -215,25 +216,27 @@ class RowTable(NamedTuple):
         for key in amounts:
             column = header[places[key]] if key == "lead_days" else ""
             units = [1.0 if key == "fees" else _unit(text, column) for text in cells[key]]
-            scaled = np.round(numbers[self.columns[key].name] * units, 9)
-            values[key] = [None if math.isnan(value) else value for value in scaled.tolist()]
+            scaled = np.round(numbers[self.columns[key].name] * units, 9).tolist()
+            values[key] = [None if math.isnan(value) else value for value in scaled]
         found = [{key: values[key][at] for key in values if values[key][at] is not None} for at in range(len(lines))]
         rows = [_with_fees({**usual, **row}) if row else row for row in found]
-        wrong = [item for item in self.check(rows, lines) if item.line not in doubtful]
         names = {self.columns[key].name: header[place] for key, place in places.items()}
-        mixed = check_currencies(texts, lines, names, table.header_line)
         ragged = f"as many cells as the header, {len(header)}, are needed; a decimal comma needs quotes"
-        problems += [*unread, *wrong, *mixed, *(Problem(row.line, "", ragged) for row in table.ragged)]
+        problems += [
+            *unread,
+            *(item for item in self.check(rows, lines) if item.line not in doubtful),
+            *check_currencies(texts, lines, names, table.header_line),
+            *(Problem(row.line, "", ragged) for row in table.ragged),
+        ]
         if problems:
-            remedy = "write it like 2025-03-01 or 1234.50"
-            raise DataError(path, [_SETTING.sub(remedy, str(problem)) for problem in sorted(problems)])
+            raise DataError(path, [_SETTING.sub(_REMEDY, str(problem)) for problem in sorted(problems)])
         numbered = [pair for pair in zip(rows, lines, strict=True) if not pair[0].keys().isdisjoint(self.keys())]
         given = [row for row, _ in numbered]
         named = {row.get("product") for row in given}
         empty = [row["product"] for row in rows if "product" in row and row["product"] not in named]
         notes += [f"nothing is given for {list_names(empty)}."] if empty else []
-        known = find_currency(texts, names)
-        return RowsRead(given, [f"{path}: {note}" for note in notes], [line for _, line in numbered], known)
+        notes = [f"{path}: {note}" for note in notes]
+        return RowsRead(given, notes, [line for _, line in numbered], find_currency(texts, names))
 
     def _match(self, header: Sequence[str], line: int) -> tuple[dict[str, int], list[str], list[Problem]]:
         """Return the place of each column by key, a note on those ignored, and the problems of the header."""
@@ -254,8 +257,9 @@ class RowTable(NamedTuple):
             for meant in get_close_matches(fold(cell), absent, 1, MISSPELT)
         ]
         if not problems and places.keys().isdisjoint(self.keys()):
-            needed = self.columns[self.keys()[0]].name
-            problems.append(f"column {needed!r} is missing; the header has: {', '.join(header[:12])}")
+            problems.append(
+                f"column {self.columns[self.keys()[0]].name!r} is missing; the header has: {', '.join(header[:12])}"
+            )
         notes = [f"not used: {list_names(unused)}."] if unused else []
         return places, notes, [Problem(line, "", text) for text in problems]
 
@@ -263,15 +267,14 @@ class RowTable(NamedTuple):
         """Write rows; a ``UsageError`` names all wrong values."""
         self.group(path.name, rows)
         columns = self.written(rows)
-        cells = [[_cell(row.get(key)) for key in columns] for row in map(_with_fees, rows)]
-        names = [column.name for column in columns.values()]
-        write_text(path, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
+        cells = [[safe_text(_cell(row.get(key))) for key in columns] for row in map(_with_fees, rows)]
+        write_text(path, csv_text([[column.name for column in columns.values()], *cells]))
 
     def template(self, products: Mapping[str, float | None]) -> str:
         """Return a file to fill in: a row per product with its first number, blank where it is unknown."""
-        blank = [""] * (len(self.written()) - 2)
-        rows = ([safe_text(name), "" if it is None else f"{it:.10g}", *blank] for name, it in products.items())
-        return csv_text([[column.name for column in self.written().values()], *rows])
+        names = [column.name for column in self.written().values()]
+        rows = ([safe_text(name), _cell(it), *[""] * (len(names) - 2)] for name, it in products.items())
+        return csv_text([names, *rows])
 
 
 def _with_fees(row: Row) -> dict[str, Any]:

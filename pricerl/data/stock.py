@@ -82,8 +82,7 @@ def find_notes(stocks: Stocks, histories: Sequence[ProductHistory], known: Itera
     Products that are ``known`` may have no history here.
     """
     names = {*known, *(history.product for history in histories)}
-    strangers = TABLES["stock"].check_products(stocks, names, len(names))
-    found = {STRANGE: strangers}
+    found = {STRANGE: TABLES["stock"].check_products(stocks, names, len(names))}
     for history in histories:
         for remark in find_stock(stocks, history)[1]:
             found.setdefault(remark, []).append(history.product)
@@ -104,21 +103,19 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
     later = history.dates > np.datetime64(counted)
     if later.any():
         remarks.append("was counted before the history ends: later sales are taken off; give a newer --stock")
-    arriving = [0.0] * (MOST_LEAD_WEEKS + 1)
-    days = defaultdict[str, float](float)
+    coming = defaultdict[date, float](float)
     for row in (row for row in rows if row.get("inbound") or row.get("receiving")):
         if "arrives" not in row:
             remarks.append("on the way has no day in Arrives: it counts after the lead time")
         ordered = date.fromisoformat(row.get("as_of", str(history.next_day)))
         due = date.fromisoformat(row["arrives"]) if "arrives" in row else ordered + timedelta(lead_days)
-        weeks = max(math.ceil((due - history.next_day).days / WEEK), 0)
-        if weeks > MOST_LEAD_WEEKS:
+        if due > history.next_day + timedelta(weeks=MOST_LEAD_WEEKS):
             remarks.append(f"on the way for more than {MOST_LEAD_WEEKS} weeks does not count yet")
         elif due > counted:
-            coming = row.get("inbound", 0.0) + row.get("receiving", 0.0)
-            arriving[weeks] += coming
-            if weeks:
-                days[due.isoformat()] += coming
+            coming[due] += row.get("inbound", 0.0) + row.get("receiving", 0.0)
+    arriving = [0.0] * (MOST_LEAD_WEEKS + 1)
+    for due, number in coming.items():
+        arriving[max(math.ceil((due - history.next_day).days / WEEK), 0)] += number
     on_hand = units - float(history.units[later].sum()) + arriving[0]
     if on_hand < 0:
         return None, ["is left out: more was sold since its count than it had; give a newer --stock"]
@@ -128,7 +125,7 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
         **{item.name: terms[item.name] for item in fields(Stock) if item.name in terms},
         "on_hand": on_hand,
         "inbound": tuple(arriving[1:]),
-        "due": tuple(sorted(days.items())),
+        "due": tuple((str(due), coming[due]) for due in sorted(coming) if due > history.next_day),
         "lead_weeks": max(math.ceil(lead_days / WEEK), 1),
         "season_end": min(max(round(days_left / WEEK), 1), MOST_WEEKS),
     }

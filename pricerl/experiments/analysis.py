@@ -65,8 +65,7 @@ def randomisation_p(differences: FloatArray, turns: BoolArray) -> FloatArray:
     sums = differences @ turns.T.astype(np.float64)
     tie = TIE * np.abs(differences).sum(axis=1, keepdims=True)
     above = (sums <= tie).mean(axis=1)
-    below = (sums >= -tie).mean(axis=1)
-    return np.asarray(np.minimum(1.0, 2 * np.minimum(above, below)))
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(above, (sums >= -tie).mean(axis=1))))
 
 
 def randomisation_limits(differences: FloatArray, turns: BoolArray, alpha: float) -> tuple[float, float]:
@@ -76,8 +75,8 @@ def randomisation_limits(differences: FloatArray, turns: BoolArray, alpha: float
     """
     moved = turns[turns.any(axis=1)]
     means = np.sort(moved @ differences / moved.sum(axis=1))
-    free = len(turns) - len(moved)  # the order that happened always counts
-    spare = int(np.floor(alpha / 2 * len(turns) + 1e-9)) - free
+    # the order that happened always counts
+    spare = int(np.floor(alpha / 2 * len(turns) + 1e-9)) - (len(turns) - len(moved))
     if spare < 0 or spare >= len(means):
         return -np.inf, np.inf
     return float(means[spare]), float(means[-1 - spare])

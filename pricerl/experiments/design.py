@@ -104,8 +104,7 @@ def measure_drift(
     expected = np.where(observed & (expected > 0), expected, np.nan)
     ratio = units / expected
     inverse = 1 / expected
-    starts = np.arange(len(units) - 2 * block + 1)[:, None]
-    kept = starts + np.arange(washout, block)
+    kept = np.arange(len(units) - 2 * block + 1)[:, None] + np.arange(washout, block)
     first = ratio[kept].mean(axis=1)
     second = ratio[kept + block].mean(axis=1)
     level = (first + second) / 2

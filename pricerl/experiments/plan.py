@@ -365,8 +365,7 @@ def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date
     wait = arms.wait if first is None else max(arms.wait, (first - product.first_day).days // step)
     begin = product.first_day + timedelta(days=wait * step)
     schedule = lay_out(planned.design, seed, begin, step, (arms.current, arms.price))
-    charged = gate_blocks(product, wait, [row["price"] for row in schedule])
-    rows = list(zip(schedule, charged, strict=True))
+    rows = list(zip(schedule, gate_blocks(product, wait, [row["price"] for row in schedule]), strict=True))
     kept = all(row["washout"] or same_price(price, row["price"]) for row, price in rows)
     return [{**row, "price": price} for row, price in rows] if kept else []
 

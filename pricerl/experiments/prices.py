@@ -112,8 +112,7 @@ def _reach(product: Product, today: Today, side: float, current: Mapping[str, fl
 def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
     """Return the price that the gate lets pass on each row, in money, after ``wait`` more rows at the current price."""
     today = rules_of_test(product)
-    charged = _walk(today, [today.now] * wait + list(wanted))
-    return [round(price, DIGITS) for price in charged][wait:]
+    return [round(price, DIGITS) for price in _walk(today, [today.now] * wait + list(wanted))][wait:]
 
 
 def _walk(today: Today, wanted: Sequence[float]) -> Iterator[float]:

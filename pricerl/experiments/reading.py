@@ -67,8 +67,7 @@ class _Blocks:
 
 def read_test(test: Mapping[str, Any], history: ProductHistory) -> Reading:
     """Read a test, its order as the plan or the log holds it, in a fresh history of its product."""
-    design = design_of(test)
-    pairs = design.pairs
+    pairs = design_of(test).pairs
     blocks, lost = _match(test, history)
     passed = int((blocks.place >= 0).sum())
     ended = passed == len(test["schedule"])

@@ -136,8 +136,7 @@ def _scoring(panel: Panel, exposure: FloatArray, lasting: float, seed: int) -> C
 
 def foresee_limits(panel: Panel) -> FloatArray:
     """Return half the width in money of the limits at each planned look ``(K,)``, by the earlier weeks alone."""
-    lasting = _lasting(panel)
-    information, error = _look(panel, lasting)
+    information, error = _look(panel, _lasting(panel))
     width = NormalDist().inv_cdf(1 - nominal_level(tuple(information)) / 2)
     return np.asarray(width * np.cumsum(panel.scale @ panel.assigned) * np.sqrt(error) / information)
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from pricerl.arrays import IntArray
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, refuse
 from pricerl.formatting import csv_text
 from pricerl.writing import write_text
 
@@ -128,8 +128,7 @@ def arm_prices(order: Mapping[str, Any]) -> tuple[float, float]:
 def design_of(order: Mapping[str, Any]) -> Switchback:
     """Return the design of a planned or a started test."""
     first = [row for row in order["schedule"] if row["block"] == 1]
-    blocks = order["schedule"][-1]["block"]
-    return Switchback(blocks // 2, len(first), sum(row["washout"] for row in first))
+    return Switchback(order["schedule"][-1]["block"] // 2, len(first), sum(row["washout"] for row in first))
 
 
 def draw_arms(pairs: int, generator: np.random.Generator) -> IntArray:
@@ -207,7 +206,10 @@ def read_plan(plan: Path, schedule: Path) -> dict[str, Any]:
         raise UsageError(f"{error.filename} is missing; plan the test first: price-test plan") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         unchanged = False
-    if not unchanged:
-        changed = f"{plan} is no plan of this version, or it or {schedule.name} was changed"
-        raise UsageError(f"{changed}; make it again with price-test plan")
+    refuse(
+        {
+            f"{plan} is no plan of this version, or it or {schedule.name} was changed; make it again with price-test "
+            "plan": not unchanged
+        }
+    )
     return order

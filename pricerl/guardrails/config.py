@@ -13,7 +13,7 @@ from typing import Any
 
 from pricerl.arrays import is_number
 from pricerl.data.naming import describe_strangers
-from pricerl.errors import UsageError, check_settings, did_you_mean
+from pricerl.errors import UsageError, check_settings, did_you_mean, refuse
 from pricerl.guardrails.price_grid import (
     EVERY_STEP,
     WHOLE,
@@ -76,7 +76,8 @@ class GuardrailConfig:
     """The smallest share of the price left after fees and unit cost, where costs are known; 0 is never below cost."""
 
     max_above_median: float | None = None
-    """How far the price may exceed the product's own median price of the last 28 days, as a share; 0.20 is 20 %."""
+    """How far the price may exceed the product's own median price of the last 28 days, as a share; 0.20 is 20 %.
+    Amazon and Walmart hide such offers; their files set 0.2."""
 
     max_change: float = 0.05
     """The largest change at one decision, up or down, as a share of the price."""
@@ -182,8 +183,7 @@ class GuardrailConfig:
         """Return a product's own limits, otherwise the limits of all; raise a ``UsageError`` on a contradiction."""
         own = (self.products or {}).get(product, {})
         where = f"guardrails.products.{product}"
-        if not isinstance(own, dict):
-            raise UsageError(f"{where} must hold settings such as 'floor: 9.90', found {own!r}")
+        refuse({f"{where} must hold settings such as 'floor: 9.90', found {own!r}": not isinstance(own, dict)})
         known = [item.name for item in fields(self) if item.name not in SHARED_BY_ALL]
         if shared := own.keys() & SHARED_BY_ALL:
             raise UsageError(f"{where}.{min(shared)}: all products share it; set guardrails.{min(shared)}")
@@ -204,34 +204,41 @@ class GuardrailConfig:
 
 def _wanted(setting: str, value: Any) -> str:
     """Return what the value of a setting must be, empty if it is that or is checked elsewhere."""
-    checks = [NO_NUMBERS.get(setting, ("be a finite number", is_number))]
-    checks += [check for settings, check in RANGES.items() if setting in settings]
+    form = NO_NUMBERS.get(setting, ("be a finite number", is_number))
+    checks = (form, *(check for settings, check in RANGES.items() if setting in settings))
     return next((wanted for wanted, holds in checks if not holds(value)), "")
 
 
 def _check_crossings(config: GuardrailConfig) -> None:
     """Refuse pairs of limits that leave no price."""
-    for name in ("floor", "min_advertised_price", "price_step"):
-        low = getattr(config, name)
-        if low is not None and low > config.highest:
-            raise UsageError(
-                f"guardrails.{name} {low} lies above guardrails.ceiling {config.ceiling}; exchange or widen them"
-            )
-    if config.rise == config.drop == 0:
-        raise UsageError("guardrails.max_rise 0 and guardrails.max_drop 0 leave no other price; set guardrails.pause")
-    for setting, share in (("max_rise", config.rise), ("max_drop", config.drop)):
-        if 0 < share < config.min_change:
-            raise UsageError(
-                f"guardrails.min_change {config.min_change} lies above guardrails.{config.in_force(setting)} {share}; "
-                "no such change would ever be allowed"
-            )
+    lows = {name: getattr(config, name) or 0.0 for name in ("floor", "min_advertised_price", "price_step")}
+    changes = {config.in_force("max_rise"): config.rise, config.in_force("max_drop"): config.drop}
+    refuse(
+        {
+            **{
+                f"guardrails.{name} {low} lies above guardrails.ceiling {config.ceiling}; exchange or widen them": (
+                    low > config.highest
+                )
+                for name, low in lows.items()
+            },
+            "guardrails.max_rise 0 and guardrails.max_drop 0 leave no other price; set guardrails.pause": (
+                config.rise == config.drop == 0
+            ),
+            **{
+                f"guardrails.min_change {config.min_change} lies above guardrails.{name} {share}; no such change would "
+                "ever be allowed": 0 < share < config.min_change
+                for name, share in changes.items()
+            },
+        }
+    )
 
 
 def _check_menu(config: GuardrailConfig) -> None:
     """Refuse a ladder or endings off the price grid, or without a price between the lowest and the highest."""
     given = [name for name in LISTS if getattr(config, name) is not None]
-    if len(given) > 1:
-        raise UsageError("guardrails.price_ladder and guardrails.charm_endings exclude each other; remove one of them")
+    refuse(
+        {"guardrails.price_ladder and guardrails.charm_endings exclude each other; remove one of them": len(given) > 1}
+    )
     for name in given:
         prices = getattr(config, name)
         if min(prices) < 0 or (name == "price_ladder" and min(prices) == 0):

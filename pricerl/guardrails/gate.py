@@ -16,6 +16,8 @@ import numpy as np
 from pricerl.errors import NonFiniteError
 from pricerl.guardrails.today import PAUSED, Edit, PriceLog, Today
 
+NO_PRICE = "the proposal is no positive, finite number; the current price is kept"
+
 
 @dataclass(frozen=True)
 class Gated:
@@ -36,8 +38,7 @@ def pass_gate(proposed: object, today: Today) -> Gated:
     now = _last_price(today.log)
     try:
         if not is_price(proposed):
-            why = "the proposal is no positive, finite number; the current price is kept"
-            return Gated(now, (Edit("finite", None, now, why),))
+            return Gated(now, (Edit("finite", None, now, NO_PRICE),))
         _check_log(today.log)
         gated = apply_rules(today, float(proposed))
         if not is_price(gated.price):

@@ -1,7 +1,7 @@
 """Guardrails: each rule once, as a function of prices in any precision.
 
 ``B`` rows in single precision are projected in training, evaluation and advice (``guardrails/projection.py``); one
-product's prices pass the last gate in double precision (``guardrails/gate.py``). A new rule is one function here, named
+product's prices pass the last gate in double precision (``guardrails/gate.py``). A new rule is one row here, named
 after its setting in ``GuardrailConfig``; ``docs/guardrails.md`` has the order.
 """
 
@@ -117,82 +117,77 @@ class Rule(NamedTuple):
     soft: bool
     """Whether a current price beyond the limit may stay; hard rules force it inside."""
     bounds: Callable[..., tuple[Any, Any]]
-    """Function that returns the lowest and highest price in money, None for no limit: of a ``GuardedProduct``, or of
-    limits, ``PriceLimits`` or one product's ``GuardrailConfig``, and ``RecentPrices``, ``(B,)`` or floats as these."""
+    """Function that returns the lowest and highest price in money, 0 and infinite for no limit: of a
+    ``GuardedProduct``, or of limits, ``PriceLimits`` or one product's ``GuardrailConfig``, and ``RecentPrices``,
+    ``(B,)`` or floats as these."""
 
 
-FIXED: list[Rule] = []
+FIXED = (
+    Rule(
+        "support_margin",
+        "near the prices that were tried",
+        True,
+        lambda product: (float(product.support[0]), float(product.support[1])),
+    ),
+    Rule(
+        "min_margin",
+        "a margin of {min_margin} % after fees and cost",
+        False,
+        lambda product: (
+            least_price(product.costs, product.config.min_margin) if product.costs.known else 0.0,
+            math.inf,
+        ),
+    ),
+    Rule(
+        "price_step",
+        "a price is at least one price step",
+        False,
+        lambda product: (product.config.price_step, math.inf),
+    ),
+    Rule(
+        "min_advertised_price",
+        "at least {min_advertised_price}",
+        False,
+        lambda product: (product.config.min_advertised_price or 0.0, math.inf),
+    ),
+    Rule("floor", "at least {floor}", False, lambda product: (product.config.floor or 0.0, math.inf)),
+    Rule("ceiling", "at most {ceiling}", False, lambda product: (0.0, product.config.highest)),
+)
 """Rules whose bounds do not depend on past prices, in order."""
 
-MOVING: list[Rule] = []
+MOVING = (
+    Rule(
+        "max_above_median",
+        f"at most {{max_above_median}} % above {{median}}, its median of {RECENT_DAYS} days",
+        True,
+        lambda limits, recent: (
+            0.0,
+            math.inf if limits.max_above_median is None else recent.median * (1 + limits.max_above_median),
+        ),
+    ),
+    Rule(
+        "max_drop",
+        "at most {max_drop} % below the current price",
+        False,
+        lambda limits, recent: (recent.current * (1 - limits.drop), math.inf),
+    ),
+    Rule(
+        "max_rise",
+        "at most {max_rise} % above the current price",
+        False,
+        lambda limits, recent: (0.0, recent.current * (1 + limits.rise)),
+    ),
+    Rule(
+        "max_week_change",
+        f"at most {{max_week_change}} % from {{week_ago}}, the price of {WEEK} days before",
+        True,
+        lambda limits, recent: (
+            recent.week_ago * (1 - limits.max_week_change),
+            recent.week_ago * (1 + limits.max_week_change),
+        ),
+    ),
+)
 """Rules whose bounds depend on past prices, applied after the fixed ones; absolute actions ignore them."""
-
-
-def _rule(table: list[Rule], why: str, soft: bool = False) -> Callable[[Callable[..., tuple[Any, Any]]], None]:
-    """Register a function that returns a rule's bounds; its name is the setting after an underscore."""
-    return lambda bounds: table.append(Rule(bounds.__name__[1:], why, soft, bounds))
-
-
-Fixed = tuple[float | None, float | None]
-
-
-@_rule(FIXED, "near the prices that were tried", soft=True)
-def _support_margin(product: GuardedProduct) -> Fixed:
-    low, high = product.support
-    return float(low), float(high)
-
-
-@_rule(FIXED, "a margin of {min_margin} % after fees and cost")
-def _min_margin(product: GuardedProduct) -> Fixed:
-    if not product.costs.known:
-        return None, None
-    return least_price(product.costs, product.config.min_margin), None
-
-
-@_rule(FIXED, "a price is at least one price step")
-def _price_step(product: GuardedProduct) -> Fixed:
-    return product.config.price_step, None
-
-
-@_rule(FIXED, "at least {min_advertised_price}")
-def _min_advertised_price(product: GuardedProduct) -> Fixed:
-    return product.config.min_advertised_price, None
-
-
-@_rule(FIXED, "at least {floor}")
-def _floor(product: GuardedProduct) -> Fixed:
-    return product.config.floor, None
-
-
-@_rule(FIXED, "at most {ceiling}")
-def _ceiling(product: GuardedProduct) -> Fixed:
-    return None, product.config.ceiling
-
-
-Moving = tuple[Any, Any]
-
-
-@_rule(MOVING, f"at most {{max_above_median}} % above {{median}}, its median of {RECENT_DAYS} days", soft=True)
-def _max_above_median(limits: Any, recent: RecentPrices) -> Moving:
-    if limits.max_above_median is None:
-        return None, None
-    return None, recent.median * (1 + limits.max_above_median)
-
-
-@_rule(MOVING, "at most {max_drop} % below the current price")
-def _max_drop(limits: Any, recent: RecentPrices) -> Moving:
-    return recent.current * (1 - limits.drop), None
-
-
-@_rule(MOVING, "at most {max_rise} % above the current price")
-def _max_rise(limits: Any, recent: RecentPrices) -> Moving:
-    return None, recent.current * (1 + limits.rise)
-
-
-@_rule(MOVING, f"at most {{max_week_change}} % from {{week_ago}}, the price of {WEEK} days before", soft=True)
-def _max_week_change(limits: Any, recent: RecentPrices) -> Moving:
-    change = limits.max_week_change
-    return recent.week_ago * (1 - change), recent.week_ago * (1 + change)
 
 
 def is_small(price: Tensor, current_price: Tensor, limits: PriceLimits) -> Tensor:
@@ -258,8 +253,7 @@ def intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float
 
     def fold(soft: bool) -> tuple[float, float]:
         lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)
-        highest = min((high for high in highs if high is not None), default=math.inf)
-        return max(low for low in lows if low is not None), highest
+        return max(lows), min(highs)
 
     floor, ceiling = fold(soft=False)
     low, high = fold(soft=True)

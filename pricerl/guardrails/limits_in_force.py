@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pricerl.guardrails.price_grid import from_steps, in_steps, slack
@@ -49,15 +50,16 @@ class HardLimits:
 
 def refuse_price(price: float, limits: HardLimits, what: str = "override") -> str:
     """Describe the hard limit that a price of an order (``what``), in money, breaks; empty if it breaks none."""
-    tolerance = slack(price, limits.price_step)
-    if price < limits.floor - tolerance:
-        return f"the {what} of {price:g} is below the floor of {limits.floor:g} (floor, minimum margin or price step)"
-    if limits.ceiling is not None and price > limits.ceiling + tolerance:
-        return f"the {what} of {price:g} is above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
-    nearest = from_steps(round(in_steps(price, limits.price_step)), limits.price_step)
-    if what in ("override", "price") and abs(price - nearest) > tolerance:
-        return f"the {what} of {price:g} is not a multiple of the price step of {limits.price_step:g}"
-    return ""
+    step = limits.price_step
+    ceiling = math.inf if limits.ceiling is None else limits.ceiling
+    tolerance = slack(price, step)
+    off = abs(price - from_steps(round(in_steps(price, step)), step))
+    faults = {
+        f"below the floor of {limits.floor:g} (floor, minimum margin or price step)": price < limits.floor - tolerance,
+        f"above the ceiling of {ceiling:g} (guardrails.ceiling)": price > ceiling + tolerance,
+        f"not a multiple of the price step of {step:g}": what in ("override", "price") and off > tolerance,
+    }
+    return next((f"the {what} of {price:g} is {fault}" for fault, is_so in faults.items() if is_so), "")
 
 
 def name_limit(setting: str) -> str:

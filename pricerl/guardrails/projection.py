@@ -34,9 +34,9 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
     highs = {hard: limits.ceiling, soft: limits.support_high}
     for rule in MOVING:
         lowest, highest = rule.bounds(limits, recent)
-        if lowest is not None:
+        if isinstance(lowest, Tensor):  # others are no limit
             lows[rule.soft] = torch.maximum(lows[rule.soft], lowest)
-        if highest is not None:
+        if isinstance(highest, Tensor):
             highs[rule.soft] = torch.minimum(highs[rule.soft], highest)
     low = torch.maximum(lows[hard], torch.minimum(lows[soft], recent.current))
     high = torch.minimum(highs[hard], torch.maximum(highs[soft], recent.current))
@@ -55,8 +55,7 @@ def waits_for_pace(limits: PriceLimits, recent: RecentPrices) -> Tensor:
 def price_box(limits: PriceLimits, current_price: Tensor) -> PriceBand:
     """Return the band of an absolute action, ``(B,)`` each: the fixed rules alone, all of them hard."""
     low = torch.maximum(limits.support_low, limits.floor)
-    high = torch.minimum(limits.support_high, limits.ceiling)
-    return _on_grid(low, high, current_price, limits)
+    return _on_grid(low, torch.minimum(limits.support_high, limits.ceiling), current_price, limits)
 
 
 def project(proposal: Tensor, current_price: Tensor, band: PriceBand) -> Tensor:
@@ -159,16 +158,14 @@ def _on_menu(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]
     below = _candidates(high, menu)
     above = _candidates(low, menu)
     last = torch.where(below <= high[..., None], below, -torch.inf).amax(-1)
-    first = torch.where(above >= low[..., None], above, torch.inf).amin(-1)
-    return last, first
+    return last, torch.where(above >= low[..., None], above, torch.inf).amin(-1)
 
 
 def _candidates(steps: Tensor, menu: MenuRows) -> Tensor:
     """Return every allowed price within a period of ``steps (B,)``, ``(B, 3 L)`` price steps."""
     most = 2 / torch.finfo(steps.dtype).eps  # up to here every whole number of steps is exact
     cycle = torch.floor(steps.clamp(-most, most) / menu.period.clamp(min=1))
-    shifts = [menu.points + (menu.period * (cycle + shift))[..., None] for shift in (-1, 0, 1)]
-    return torch.cat(shifts, -1)
+    return torch.cat([menu.points + (menu.period * (cycle + shift))[..., None] for shift in (-1, 0, 1)], -1)
 
 
 def pass_through(value: Tensor, hard: Tensor) -> Tensor:

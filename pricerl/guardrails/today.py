@@ -170,8 +170,11 @@ class Today:
     @cached_property
     def _band(self) -> PriceBand:
         """The same as a batch of one."""
-        now = self._tensor(self.now)
-        return feasible_band(self._limits, self._recent) if self.log.moves_in_steps else price_box(self._limits, now)
+        return (
+            feasible_band(self._limits, self._recent)
+            if self.log.moves_in_steps
+            else price_box(self._limits, self._tensor(self.now))
+        )
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
@@ -181,11 +184,7 @@ class Today:
         found = []
         for rule in (*FIXED, *(MOVING if self.log.moves_in_steps else ())):
             fixed = rule in FIXED
-            lowest, highest = rule.bounds(product) if fixed else rule.bounds(self.config, self.recent)
-            if lowest is None and highest is None:
-                continue
-            low = 0.0 if lowest is None else float(lowest)
-            high = math.inf if highest is None else float(highest)
+            low, high = map(float, rule.bounds(product) if fixed else rule.bounds(self.config, self.recent))
             if math.isnan(low) or math.isnan(high):
                 raise ValueError(f"{rule.setting} is no number")
             bound = Bound(self.config.in_force(rule.setting), low, high, rule.why, False)
@@ -200,10 +199,9 @@ class Today:
     def explain(self, bound: Bound) -> str:
         """Return the reason for an edit by one of the bounds."""
         settings = {**vars(self.config), "max_rise": self.config.rise, "max_drop": self.config.drop}
-        numbers = {name: value for name, value in settings.items() if isinstance(value, (int, float))}
-        words = {name: f"{100 * value if name in PERCENTAGES else value:g}" for name, value in numbers.items()}
-        words |= {name: f"{price:g}" for name, price in self.recent._asdict().items()}
-        return bound.template.format(**words)
+        shares = {name: 100 * (settings[name] or 0.0) for name in PERCENTAGES}
+        numbers = {**settings, **shares, **self.recent._asdict()}.items()
+        return bound.template.format(**{name: f"{it:g}" for name, it in numbers if isinstance(it, (int, float))})
 
     @property
     def tightest(self) -> tuple[Bound, Bound]:
@@ -277,8 +275,10 @@ class Today:
         lowest, highest = self.tightest
         if lowest.low > highest.high:
             return f"{lowest.rule} asks for at least {lowest.low:g}, {highest.rule} for at most {highest.high:g}"
-        between = f"{lowest.low:g} ({lowest.rule}) and {highest.high:g} ({highest.rule})"
-        return f"{self.grid_setting} has no price between {between}"
+        return (
+            f"{self.grid_setting} has no price between {lowest.low:g} ({lowest.rule}) and {highest.high:g} "
+            f"({highest.rule})"
+        )
 
     def same(self, price: float, other: float) -> bool:
         """Return whether two prices differ by no more than the tolerance of a limit."""

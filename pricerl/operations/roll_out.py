@@ -15,6 +15,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY, WEEK
 from pricerl.data.history import LARGEST_CATEGORY, ProductHistory
+from pricerl.errors import refuse
 from pricerl.experiments.receipt import Panel, Receipt, carry_over, foresee_limits, read_effect
 from pricerl.experiments.roll_out import (
     FEWEST,
@@ -29,7 +30,7 @@ from pricerl.experiments.roll_out import (
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.exports import RECEIPT, read_advice, read_publication
 from pricerl.operations.log.decision_log import Entry, by_product
-from pricerl.operations.log.drafts import refuse, typed_stamp
+from pricerl.operations.log.drafts import typed_stamp
 from pricerl.operations.log.orders import RESUME, ROLL_OUT, last_roll_out
 from pricerl.operations.log.staging import groups_of
 from pricerl.operations.shop import Shop

@@ -210,7 +210,6 @@ def draw_conversions(
 
     def draw(rate: FloatArray) -> FloatArray:
         visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
-        buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
-        return np.round(100 * buyers / visitors, 2)
+        return np.round(100 * generator.binomial(visitors, np.clip(rate, 0.0, 1.0)) / visitors, 2)
 
     return draw(ORGANIC_RATE * appeal), draw(AD_RATE * appeal * reach)

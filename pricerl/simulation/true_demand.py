@@ -68,8 +68,7 @@ def _logit_share(elasticity: float, ratio: FloatArray | float) -> FloatArray:
 
 def _kinked(elasticity: float, kink: float, ratio: FloatArray) -> FloatArray:
     """Return two constant elasticities joined at the kink, relative to demand there."""
-    side = np.where(ratio <= kink, KINK_BELOW, KINK_ABOVE)
-    return np.asarray((ratio / kink) ** (elasticity * side))
+    return np.asarray((ratio / kink) ** (elasticity * np.where(ratio <= kink, KINK_BELOW, KINK_ABOVE)))
 
 
 class Curve(NamedTuple):

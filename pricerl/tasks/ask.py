@@ -12,9 +12,9 @@ from pricerl.advice.what_if import Answer, Questions
 from pricerl.data.days import WEEK, read_day
 from pricerl.data.row_table import TABLES
 from pricerl.data.stock import MOST_WEEKS
-from pricerl.errors import DataError, UsageError
+from pricerl.errors import DataError, UsageError, refuse
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.drafts import refuse, typed_stamp
+from pricerl.operations.log.drafts import typed_stamp
 from pricerl.operations.log.orders import ADVICE, CLEAR, LIMITS, positive_price
 from pricerl.operations.outbox import open_day
 from pricerl.operations.shop import Shop

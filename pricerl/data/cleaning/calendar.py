@@ -19,12 +19,18 @@ HIGHEST_CONVERSION = 100.0
 """Percent; small visitor counts can yield 100 to 200, which is capped at 100."""
 
 
+def step_of(gaps: IntArray) -> int | None:
+    """Return the days from row to row: 7 if ``gaps (N,)`` in days are whole weeks, most often one, else 1.
+
+    None if they are too few, or too wide, to show it.
+    """
+    weekly = len(gaps) > 0 and np.median(gaps) == WEEK
+    return 1 if (gaps % WEEK).any() else WEEK if weekly else None
+
+
 def find_step_days(days: DateArray) -> int:
-    """Return the days from row to row: 7 if dates ``(N,)`` are whole weeks apart, most often one, else 1."""
-    if ((days - days[0]).astype(np.int64) % WEEK).any():
-        return 1
-    steps = np.diff(np.unique(days)).astype(np.int64)
-    return WEEK if len(steps) and np.median(steps) == WEEK else 1
+    """Return the days from row to row of dates ``(N,)`` as `step_of` does, 1 where it finds none."""
+    return step_of(np.diff(np.unique(days)).astype(np.int64)) or 1
 
 
 class Bounds(NamedTuple):
@@ -108,17 +114,21 @@ def mask_days(calendar: Calendar, no_sale: BoolArray, unfinished: BoolArray, lon
     gap[idle] &= np.repeat(length, length) > longest_gap
     out = calendar.grid[IN_STOCK] == 0
     out[calendar.days.starts] = False
-    unpriced_sale = np.isnan(price) & (sales > 0)
-    none = np.zeros_like(out)
-    return DayMasks(~present & ~no_sale, sales < 0, gap, unpriced_sale, out, none, no_sale, unfinished)
+    return DayMasks(
+        missing=~present & ~no_sale,
+        refund=sales < 0,
+        gap=gap,
+        unpriced_sale=np.isnan(price) & (sales > 0),
+        stock_out=out,
+        sold_out=np.zeros_like(out),
+        no_sale=no_sale,
+        unfinished=unfinished,
+    )
 
 
 def carry_forward(values: FloatArray) -> FloatArray:
     """Return ``(D,)`` values with NaN replaced by the last known value, leading NaN by the first one."""
-    known = np.isfinite(values)
-    if known.all():
-        return values.copy()
-    return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), known.argmax()))]
+    return np.array(pd.Series(values).ffill().bfill(), dtype=np.float64)
 
 
 def fill_prices(price: FloatArray, no_sale: BoolArray, days: Segments) -> FloatArray:
@@ -143,8 +153,7 @@ def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments)
     # the n-th of unknown days less than a week apart waits for those before it; all n-th ones are imputed at once
     begins = np.flatnonzero(~(inside & unknown[near]).any(axis=1))
     place = np.arange(len(at)) - np.repeat(begins, np.diff(begins, append=len(at)))
-    order = np.argsort(place, kind="stable")
-    for rows in np.split(order, np.cumsum(np.bincount(place))[:-1]):
+    for rows in np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1]):
         whole[..., at[rows]] = np.where(inside[rows], whole[..., near[rows]], 0.0).sum(-1) / inside[rows].sum(-1)
     return whole
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import compress
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +25,6 @@ from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 
-if TYPE_CHECKING:
-    pass
-
 
 def find_days(rows: ProductRows, context: Context) -> tuple[CleaningFindings, dict[str, str]]:
     """Return the findings on the products with enough rows, and by name of the others what they lack."""
@@ -39,9 +35,9 @@ def find_days(rows: ProductRows, context: Context) -> tuple[CleaningFindings, di
     num_days = _count_days(rows, bounds, context.step, context.missing)
     needed = context.config.window + 1
     long = num_days >= needed
-    lack = f"of history; at least {needed} are needed, from the first sale to the last"
     refused |= {
-        name: f"{plural(known, STEP_WORDS[context.step])} {lack}"
+        name: f"{plural(known, STEP_WORDS[context.step])} of history; at least {needed} are needed, "
+        "from the first sale to the last"
         for name, known in compress(zip(rows.names, num_days.tolist(), strict=True), ~long)
     }
     bounds = Bounds(*(values[long] for values in bounds))
@@ -59,19 +55,18 @@ def _count_days(rows: ProductRows, bounds: Bounds, step: int, missing: MissingDa
     inside = (row >= rows.segments.spread(first)) & (row <= rows.segments.spread(last))
     zero_share = 1 - rows.segments.count(inside & (rows.cells[columns.TOTAL_SALES] > 0)) / num_days
     left = np.maximum((missing.last_day - rows.days[last]).astype(np.int64), 0)
-    on_sale = zero_share**left >= IMPROBABLE_RUN
-    return np.asarray(num_days + left * (on_sale & (bounds.end == rows.segments.sizes - 1)))
+    on_sale = (zero_share**left >= IMPROBABLE_RUN) & (bounds.end == rows.segments.sizes - 1)
+    return np.asarray(num_days + left * on_sale)
 
 
 def _lay_rows(rows: ProductRows, bounds: Bounds, num_days: IntArray, context: Context) -> CleaningFindings:
     """Lay the rows on calendars and find the properties of each day."""
     step = context.step
     first = rows.days[rows.segments.starts + bounds.start]
-    last = rows.days[rows.segments.edges[1:] - 1]
     calendar = lay_out(rows, first, step, num_days)
     forecast = rows._replace(cells={columns.PREDICTED_SALES: rows.cells[columns.PREDICTED_SALES]})
-    left = np.maximum((last - first).astype(np.int64) // step + 1 - num_days, 0)
-    future = lay_out(forecast, first + step * num_days, step, left)
+    left = (rows.days[rows.segments.edges[1:] - 1] - first).astype(np.int64) // step + 1 - num_days
+    future = lay_out(forecast, first + step * num_days, step, np.maximum(left, 0))
     days, dates, _, grid = calendar
     longest_gap = context.config.max_gap_days // step
     price = carry_forward(grid[columns.PRODUCT_PRICE])  # each calendar starts with a price
@@ -85,8 +80,7 @@ def _lay_rows(rows: ProductRows, bounds: Bounds, num_days: IntArray, context: Co
     units = count_units(paid, np.fmax(grid[columns.TOTAL_SALES], 0.0), grid[columns.UNITS], measures, days)
     no_sale = find_days_without_sale(calendar, units, rows.names, context.missing, longest_gap)
     price = fill_prices(grid[columns.PRODUCT_PRICE], no_sale, days)
-    unfinished = (dates == np.datetime64(date.today())) & (step == 1)
-    masks = mask_days(calendar, no_sale, unfinished, longest_gap)
+    masks = mask_days(calendar, no_sale, (dates == np.datetime64(date.today())) & (step == 1), longest_gap)
     tested = masks.observed & ~(grid[columns.IN_STOCK] > 0)
     if context.holidays is not None:  # their effect is estimated
         tested &= ~np.isin(dates, context.holidays)

@@ -117,7 +117,6 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
         "sold_out": findings.masks.stock_out | findings.stock_outs.empty,
         "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
-    recorded = grid[columns.PRODUCT_PRICE]
     promotion = grid[columns.PROMOTION]
     costs = rows.cells[columns.UNIT_COST]
     last = rows.segments.last(np.isfinite(costs))
@@ -134,7 +133,9 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
             group=group,
             in_force=None
             if config.current_price == "last"
-            else find_prices_in_force(recorded[part], step, promotion[part] == 1, promotion[part] == 0),
+            else find_prices_in_force(
+                grid[columns.PRODUCT_PRICE][part], step, promotion[part] == 1, promotion[part] == 0
+            ),
             asks=config.current_price == "ask",
             holidays=holidays,
         )
@@ -174,24 +175,27 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     for product, (history, measure, counts, zeros, part) in enumerate(
         zip(histories, findings.measures, counted, unlikely, days, strict=True)
     ):
-        noted = [text for text, flags in remarks.items() if flags[product]]
         empty = find_runs(findings.stock_outs.empty[part])
         idle = runs_of[product] - part.start
-        report = ProductReport(
-            product=history.product,
-            first_day=str(history.dates[0]),
-            last_day=str(history.dates[-1]),
-            **{name: count for name, count in counts.items() if name in ProductReport.__dataclass_fields__},
-            filled=filled[product],
-            sales_measure=measure.kind,
-            whole_unit_share=measure.whole_share,
-            forecast_used=OWN_MEAN,
-            forecast_errors={},
-            notes=(*noted, *filter(None, _note_days(history, missing, counts, zeros, empty, idle))),
-            doubts=_doubts(missing, measure, counts, zeros, history),
-            step_days=history.step_days,
+        reports.append(
+            ProductReport(
+                product=history.product,
+                first_day=str(history.dates[0]),
+                last_day=str(history.dates[-1]),
+                **{name: count for name, count in counts.items() if name in ProductReport.__dataclass_fields__},
+                filled=filled[product],
+                sales_measure=measure.kind,
+                whole_unit_share=measure.whole_share,
+                forecast_used=OWN_MEAN,
+                forecast_errors={},
+                notes=(
+                    *(text for text, flags in remarks.items() if flags[product]),
+                    *filter(None, _note_days(history, missing, counts, zeros, empty, idle)),
+                ),
+                doubts=_doubts(missing, measure, counts, zeros, history),
+                step_days=history.step_days,
+            )
         )
-        reports.append(report)
     return reports
 
 
@@ -246,12 +250,15 @@ def _note_columns(findings: CleaningFindings) -> dict[str, BoolArray]:
     """Return notes on columns without a value and on unusual conversions, each with its products ``(P,)``."""
     grid = findings.calendar.grid
     found = findings.calendar.days.any
-    absent = "absent or blank throughout the history; not used."
-    small = "read as percent. Multiply by 100 if these are shares."
     return {
-        **{f"{name}: {absent}": ~found(np.isfinite(grid[name])) for name in NOTED},
         **{
-            f"{name}: no value above {most:g}; {small}": found(grid[name] > 0) & ~found(grid[name] > most)
+            f"{name}: absent or blank throughout the history; not used.": ~found(np.isfinite(grid[name]))
+            for name in NOTED
+        },
+        **{
+            f"{name}: no value above {most:g}; read as percent. Multiply by 100 if these are shares.": (
+                found(grid[name] > 0) & ~found(grid[name] > most)
+            )
             for name, most in HIGHEST_SHARES.items()
         },
         **{
@@ -311,10 +318,8 @@ def _missing_days(counts: Counts, missing: MissingDays, word: str) -> str:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
         remedy = f" If they are unknown, set {SETTING} unknown." if reason else ""
         return f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"
-    if left and reason:
-        remedy = f"If nothing was sold on them, set {SETTING} zero."
-        return f"{plural(left, word)} without a row: read as unknown{reason}. {remedy}"
-    return ""
+    unknown = f"{plural(left, word)} without a row: read as unknown{reason}. If nothing was sold on them, set {SETTING}"
+    return f"{unknown} zero." if left and reason else ""
 
 
 def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:

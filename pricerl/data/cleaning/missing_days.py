@@ -120,9 +120,8 @@ def find_days_without_sale(
     if missing.meaning != "zero":
         return np.zeros(days.rows, dtype=bool)
     no_sale = ~calendar.present & ~np.isin(calendar.dates, missing.uncovered)
-    for name, part in zip(names, days, strict=True):
-        if name in missing.lost:
-            no_sale[part] &= ~np.isin(calendar.dates[part], missing.lost[name])
+    for name, part in ((name, part) for name, part in zip(names, days, strict=True) if name in missing.lost):
+        no_sale[part] &= ~np.isin(calendar.dates[part], missing.lost[name])
     for first, after in improbable_runs(units, calendar.present | no_sale, days).tolist():
         no_sale[first:after] &= not missing.evidence and after - first <= longest_gap
     return no_sale
@@ -170,14 +169,11 @@ def _tally(code: IntArray, units: FloatArray, missing: IntArray) -> pd.DataFrame
     Columns: rows ``sold`` and ``zero``, with sales and without; of the units of rows with sales the ``mean`` and mean
     ``square``, and the share of rows with the ``smallest`` number.
     """
-    products = len(missing)
-    zero = np.bincount(code[units == 0], minlength=products)
-    code, units = code[units > 0], units[units > 0]
-    sold = np.bincount(code, minlength=products)
-    least = pd.Series(units).groupby(code).transform("min").to_numpy()
-    of_sold = {"mean": units, "square": units**2, "smallest": units == least}
-    means = {name: np.bincount(code, values, products) / np.maximum(sold, 1) for name, values in of_sold.items()}
-    return pd.DataFrame({"sold": sold, "zero": zero, "missing": missing, **means}, dtype=np.float64)
+    zero, sold = (np.bincount(code[flags], minlength=len(missing)) for flags in (units == 0, units > 0))
+    rows = pd.DataFrame({"mean": units, "square": units**2, "code": code})[units > 0]
+    least = rows.groupby("code")["mean"].transform("min")
+    means = rows.assign(smallest=rows["mean"] == least).groupby("code").mean().reindex(range(len(missing)))
+    return means.fillna(0.0).assign(sold=sold, zero=zero, missing=missing).astype(np.float64)
 
 
 def _decide(tally: pd.DataFrame) -> tuple[Meaning, str]:
@@ -217,8 +213,8 @@ def _least_zero_share(tally: pd.DataFrame) -> FloatArray:
 
 def _usual_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales."""
-    products = Segments([1] * len(tally))
-    zero = chance_of_zero(*fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy(), products))
+    fitted = fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy(), Segments([1] * len(tally)))
+    zero = chance_of_zero(*fitted)
     return np.where(tally["sold"] > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
 
 

@@ -46,10 +46,6 @@ class Segments:
         """``(N,)`` number of each row's product."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
-    def part(self, product: int) -> slice:
-        """Return the rows of one product."""
-        return slice(int(self.edges[product]), int(self.edges[product + 1]))
-
     def count(self, flags: BoolArray) -> IntArray:
         """Return the number of True in ``flags (N,)`` by product, ``(P,)``."""
         return np.diff(np.searchsorted(np.flatnonzero(flags), self.edges))

@@ -153,5 +153,4 @@ class ProductReport:
     def from_dict(cls, values: Mapping[str, Any]) -> ProductReport:
         """Return the report that `to_dict` wrote."""
         own = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        doubts = tuple(map(read_reason, own["doubts"]))
-        return cls(**{**own, "notes": tuple(own["notes"]), "doubts": doubts})
+        return cls(**{**own, "notes": tuple(own["notes"]), "doubts": tuple(map(read_reason, own["doubts"]))})

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray
+from pricerl.data.cleaning.calendar import step_of
 from pricerl.data.cleaning.cleaning import find_days
 from pricerl.data.cleaning.findings import Context, build_histories, summarize
 from pricerl.data.cleaning.missing_days import find_missing_days
 from pricerl.data.cleaning.product_rows import split_products
 from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.config import DataConfig
-from pricerl.data.days import WEEK, find_holidays
+from pricerl.data.days import find_holidays
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem, describe_skipped, refuse
-from pricerl.data.reading.tables import Orders
+from pricerl.data.reading.tables import AMOUNTS, ORDER, Orders
 
 DAY = [columns.PRODUCT, columns.REPORT_DATE]
 """Columns that identify a row."""
@@ -32,17 +33,10 @@ SUMMED = (columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT, columns.AD_S
 
 
 def find_step(frame: pd.DataFrame) -> int | None:
-    """Return the days from row to row: 7 if rows of each product are whole weeks apart, most often one, else 1.
-
-    None if too few rows show it.
-    """
-    products = frame[columns.PRODUCT].cat.codes.to_numpy()
-    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
-    order = np.lexsort((days, products))
-    gaps = np.diff(days[order])[np.diff(products[order]) == 0]
-    if (gaps % WEEK).any():
-        return 1
-    return WEEK if len(gaps) and np.median(gaps) == WEEK else None
+    """Return the days from row to row of each product, as `step_of` does."""
+    days = frame.sort_values(columns.REPORT_DATE)
+    gaps = days.groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE].diff().dropna().dt.days
+    return step_of(gaps.to_numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +104,8 @@ class Rows:
             lost[own] = np.union1d(lost.get(own, days), days)
         orders = self.orders
         if orders is not None:
-            lines = orders.lines.replace({"product": dict(names)})
-            lines = lines.groupby(["product", "day", "number"], as_index=False)[["units", "revenue"]].sum()
-            orders = orders._replace(lines=lines.round({"units": DECIMALS, "revenue": DECIMALS}))
+            lines = orders.lines.replace({"product": dict(names)}).groupby(ORDER, as_index=False)[AMOUNTS].sum()
+            orders = orders._replace(lines=lines.round(dict.fromkeys(AMOUNTS, DECIMALS)))
         return replace(self, frame=frame, lost=lost, orders=orders)
 
     def select(self, products: Collection[str]) -> Rows:
@@ -137,9 +130,8 @@ class Rows:
         step = self.step_days
         missing = find_missing_days(self.frame, self.config.missing_days, self.lost)
         holidays = None if country is None or step > 1 else find_holidays(country, days.min(), days.max())
-        context = Context(self.config, step, missing, holidays)
         for part in split_products(self.frame):
-            findings, refused = find_days(part, context)
+            findings, refused = find_days(part, Context(self.config, step, missing, holidays))
             histories = build_histories(findings)
             products += histories
             reports += summarize(histories, findings)

@@ -46,10 +46,12 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         spans = rows.groupby("product")["since"].agg(["min", "max"])
         days = range(max(-WINDOW, int(spans["min"].max())), min(WINDOW, int(spans["max"].min())))
         if min(-days.start, days.stop) >= WEEK and _is_ignored(rows[rows["since"].isin(days)], days, change):
-            times = float(np.exp(np.copysign(np.log(factor), change)))
-            text = f"on {sold['day'][row].date()} most prices became {times:.4g} times as high and demand did not react"
-            remedy = f"does tax begin or end there? Give all prices with it, or all without. Otherwise, {KEEP}"
-            return [Problem(lines[row], PRODUCT_PRICE, f"{text}; {remedy}", everywhere=True)]
+            text = (
+                f"on {sold['day'][row].date()} most prices became {factor if change > 0 else 1 / factor:.4g} times as "
+                "high and demand did not react; does tax begin or end there? Give all prices with it, or all without. "
+                f"Otherwise, {KEEP}"
+            )
+            return [Problem(lines[row], PRODUCT_PRICE, text, everywhere=True)]
     return []
 
 

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ from pricerl.data.reading.dates import read_days
 from pricerl.data.reading.numbers import is_blank, read_groups, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, KEEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
-from pricerl.data.reading.tables import Orders, Parsed, TextColumn, TextTable
+from pricerl.data.reading.tables import AMOUNTS, ORDER, Orders, Parsed, TextColumn, TextTable
 from pricerl.formatting import plural
 
 LARGEST_SHARE_ABOVE = 0.1
@@ -46,32 +47,31 @@ LEAST_COUPONS = 0.5
 def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
     """Sum the sales of an export per product and day, as columns of a history, or raise a ``DataError``."""
     if preset.grain == "period" or not preset.sums:
-        lack = "has no dates" if preset.grain == "period" else "has no units and prices of products"
-        refuse(table.source, [f"{preset.title}, {lack}; {preset.instead}"])
+        lack = "dates" if preset.grain == "period" else "units and prices of products"
+        refuse(table.source, [f"{preset.title}, has no {lack}; {preset.instead}"])
     assert preset.date is not None
     names = locate(preset, table.header)
-    places = [table.header.index(cell) for cell in names.values()]
-    every = table.frame.iloc[:, places].set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
+    every = table.frame.iloc[:, [table.header.index(cell) for cell in names.values()]]
+    every = every.set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
     nothing = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
     table = _without_footer(preset, table)
     rows, notes, problems = count_sales(preset, every)
     rows, unlisted = split_cells(preset.split, rows)
     named, unnamed = name_products(preset, products, rows)
     values, unread = _read_values(preset, rows, config, table.separator)
-    rule = preset.date
-    dates = rows[rule.column]
-    days, undated, remarks = read_days(dates, rows.index.to_list(), rule, config)
-    undated = [problem._replace(column=rule.column) for problem in undated]
+    dates = rows[preset.date.column]
+    find_days = partial(read_days, rule=preset.date, config=config)
+    days, undated, remarks = find_days(dates, rows.index.to_list())
     problems = [*check_share(table), *problems, *unlisted, *unnamed, *unread, *undated]
     if not problems and not len(rows):
         problems = [Problem(0, "", nothing)]
     if not problems and config.suspicious == "refuse":
         problems = _find_copies(table, rows.index, days)
     if problems:
-        renamed = [problem._replace(column=names.get(problem.column, problem.column)) for problem in problems]
+        heads = {**names, columns.REPORT_DATE: names[preset.date.column]}
+        renamed = [problem._replace(column=heads.get(problem.column, problem.column)) for problem in problems]
         refuse(table.source, renamed, table.files)
-    date = table.header.index(names[rule.column])
-    lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), rule, config)[0])
+    lost = find_lost(table, table.header.index(names[preset.date.column]), None, dates, find_days)
     lines = pd.DataFrame({"product": named, "day": days, **values}, index=rows.index)
     if preset.has_lines:
         kept, apart = set_apart(lines)
@@ -82,9 +82,11 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         lines = lines[kept]
     frame, remarked = _group(preset, lines)
     remarked += _add_groups(frame, rows, names)
-    counted = f"{plural(len(rows), preset.grain)} of {plural(lines['product'].nunique(), 'product')}"
     listed = f" Columns: {', '.join(names.values())}." if preset.name == ORDER_LINES else ""
-    read = f"Read as {preset.title} (preset {preset.name}): {counted}.{listed}"
+    read = (
+        f"Read as {preset.title} (preset {preset.name}): {plural(len(rows), preset.grain)} of "
+        f"{plural(lines['product'].nunique(), 'product')}.{listed}"
+    )
     return Parsed(
         frame.reset_index(drop=True),
         frame.index.to_list(),
@@ -111,8 +113,7 @@ def _find_orders(column: str | None, every: pd.DataFrame, lines: pd.DataFrame) -
     numbers = every[column].astype(str).str.strip()
     edges = lines[lines["day"].isin([lines["day"].min(), lines["day"].max()])]
     edges = edges.assign(product=edges["product"].astype(str), number=numbers[edges.index])
-    summed = edges.groupby(["product", "day", "number"], as_index=False)[["units", "revenue"]].sum()
-    return Orders(summed, {*numbers})
+    return Orders(edges.groupby(ORDER, as_index=False)[AMOUNTS].sum(), {*numbers})
 
 
 def _without_footer(preset: Preset, table: TextTable) -> TextTable:
@@ -135,8 +136,11 @@ def _find_copies(table: TextTable, rows: pd.Index, days: DateArray) -> list[Prob
     if len(copied) <= max(1, LARGEST_SHARE_COPIED * len(rows)):
         return []
     line, before = rows.to_numpy()[[copied[0], np.argmax(texts == texts[copied[0]])]].tolist()
-    found = f"{plural(len(copied), 'row')} are in the file already, such as this one on line {before}, cell by cell"
-    return [Problem(line, "", f"{found}; delete what is there twice. Otherwise, {KEEP}", everywhere=True)]
+    text = (
+        f"{plural(len(copied), 'row')} are in the file already, such as this one on line {before}, cell by cell; "
+        f"delete what is there twice. Otherwise, {KEEP}"
+    )
+    return [Problem(line, "", text, everywhere=True)]
 
 
 def _read_values(
@@ -151,10 +155,10 @@ def _read_values(
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     rule = preset.order_discount
     every = dict.fromkeys([*used, *([rule.column, rule.subtotal or rule.column] if rule else ())])
+    none = np.zeros(len(rows))
     present = {name: rows[name] for name in every if name in rows}
     decimal = _find_decimal(present, preset.decimal) if config.decimal == "auto" else config.decimal
     numbers, problems = read_number_columns(present, rows.index.to_list(), decimal, separator)
-    none = np.zeros(len(rows))
     numbers = {name: np.where(np.isnan(cells := numbers.get(name, none)), 0.0, cells) for name in every}
     text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
     problems += [
@@ -170,8 +174,11 @@ def _read_values(
     if preset.has_lines:
         values[PRICE], above = find_line_prices(values)
         if preset.name == ORDER_LINES and above > LARGEST_SHARE_ABOVE:
-            found = f"is above quantity × unit price on {above:.0%} of lines; does it hold taxes, shipping or orders?"
-            problems = [Problem(0, "Line Total", f"{found} Leave the column out, or rename it")]
+            text = (
+                f"is above quantity × unit price on {above:.0%} of lines; does it hold taxes, shipping or orders? "
+                "Leave the column out, or rename it"
+            )
+            problems = [Problem(0, "Line Total", text)]
     values["revenue"] = spread_discount(rule, rows, values["revenue"], numbers)
     return values, problems
 
@@ -193,10 +200,9 @@ def _group(preset: Preset, lines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]
     """
     groups = lines.groupby(["product", "day"], observed=True).ngroup().to_numpy().astype(np.int64)
     first = np.unique(groups, return_index=True)[1]
-    amounts = lines.drop(columns=["product", "day"])
     sums: dict[str, FloatArray] = {
         str(name): np.asarray(np.round(np.bincount(groups, values), DECIMALS), dtype=np.float64)
-        for name, values in amounts.items()
+        for name, values in lines.drop(columns=["product", "day"]).items()
     }
     notes = []
     if PRICE in sums:
@@ -207,7 +213,6 @@ def _group(preset: Preset, lines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]
         price[~(price > 0)] = np.nan  # days of returns or gifts only have no price
     if columns.COUPONS in derived:
         derived[columns.COUPONS] *= derived[columns.COUPONS] >= LEAST_COUPONS
-    named = lines["product"].cat.remove_unused_categories()
-    keys = {columns.PRODUCT: named.iloc[first], columns.REPORT_DATE: lines["day"].iloc[first]}
-    kept = sums if preset.kind == "ads" else {}
-    return pd.DataFrame({**keys, **kept, **derived}, index=lines.index[first]), notes
+    frame = lines[["product", "day"]].iloc[first].set_axis([columns.PRODUCT, columns.REPORT_DATE], axis=1)
+    frame[columns.PRODUCT] = frame[columns.PRODUCT].cat.remove_unused_categories()
+    return frame.assign(**(sums if preset.kind == "ads" else {}), **derived), notes

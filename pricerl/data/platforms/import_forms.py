@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from pricerl.data.reading.sources.containers import named
 from pricerl.errors import DataError
 from pricerl.formatting import csv_text
 
@@ -56,21 +57,23 @@ class ImportForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         _, *rows = table
         prices = {row[0].removeprefix("'"): row[2] for row in rows}
-        try:
+        with named(str(export)):
             heads, *lines = csv.reader(io.StringIO(export.read_bytes().decode("utf-8-sig"), newline=""))
-        except (OSError, ValueError, csv.Error) as error:
-            raise DataError(str(export), [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
         places = [heads.index(name) for name in self.keys if name in heads]
         if self.fills not in heads or not places:
-            needed = f"{self.fills!r} and one of {', '.join(self.keys)}"
-            raise DataError(str(export), [f"is no product export of {self.platform}: it needs the columns {needed}"])
+            raise DataError(
+                str(export),
+                [
+                    f"is no product export of {self.platform}: it needs the columns {self.fills!r} and one of "
+                    f"{', '.join(self.keys)}"
+                ],
+            )
         price = heads.index(self.fills)
         found = set()
-        for line in lines:
-            if len(line) == len(heads) and line[price]:
-                named = prices.keys() & {line[place] for place in places}
-                found |= named
-                line[price] = next((prices[name] for name in named), line[price])
+        for line in (line for line in lines if len(line) == len(heads) and line[price]):
+            meant = prices.keys() & {line[place] for place in places}
+            found |= meant
+            line[price] = next((prices[name] for name in meant), line[price])
         if lacking := [name for name in prices if name not in found]:
             raise DataError(str(export), [f"has no row of {name!r} with a price" for name in lacking])
         return csv_text([heads, *lines])

@@ -50,15 +50,19 @@ def set_apart(lines: pd.DataFrame) -> tuple[BoolArray, list[str]]:
         notes.append(f"Set apart as no sale: {plural(number, 'line')} at 0.00, such as gifts and replacements.")
     if number := int(returned.sum()):
         share = -lines["revenue"][returned].sum() / max(lines["revenue"][kept].sum(), 1e-9)
-        found = f"{plural(number, 'line')} with returns, {share:.1%} of revenue"
-        notes.append(f"Set apart: {found}. They lower neither the price nor the units sold.")
+        notes.append(
+            f"Set apart: {plural(number, 'line')} with returns, {share:.1%} of revenue. They lower neither the price "
+            "nor the units sold."
+        )
     sold = lines[kept].reset_index(drop=True)
     wholesale = _are_wholesale(sold)
     if number := int(wholesale.sum()):
         largest = sold.iloc[int(np.argmax(sold["units"].where(wholesale, 0)))]
-        example = f"{largest['units']:.10g} units at {largest['revenue'] / largest['units']:.2f} on {largest['day']:%F}"
-        found = f"{plural(number, 'wholesale order')}, such as {example}"
-        notes.append(f"Set apart: {found}. They show neither the units nor the prices of other buyers.")
+        notes.append(
+            f"Set apart: {plural(number, 'wholesale order')}, such as {largest['units']:.10g} units at "
+            f"{largest['revenue'] / largest['units']:.2f} on {largest['day']:%F}. They show neither the units nor the "
+            "prices of other buyers."
+        )
     kept[kept] = ~wholesale
     return kept, notes
 
@@ -88,8 +92,10 @@ def find_medians(values: FloatArray, weights: FloatArray, groups: IntArray) -> F
 def note_prices(lines: pd.DataFrame, posted: FloatArray) -> list[str]:
     """Return notes on lines at other prices than ``posted (N,)`` on their days, and on discounts."""
     other = (lines["price"] - posted).abs() > SAME_PRICE * posted
-    others = f"; {other.mean():.1%} of lines have another" if other.any() else ""
-    found = f"Product Price is the posted one, the median of a day's lines{others}."
+    found = (
+        "Product Price is the posted one, the median of a day's lines"
+        f"{f'; {other.mean():.1%} of lines have another' if other.any() else ''}."
+    )
     share = other.groupby(lines["product"], observed=True).mean()
     if share.max() >= MIXED_SHARE:
         found += f" Of {share.idxmax()!r} {share.max():.0%} have: give variants, or shops, names of their own."

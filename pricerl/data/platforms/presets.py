@@ -56,9 +56,8 @@ class Expression:
 
     def __call__(self, values: Mapping[str, FloatArray]) -> FloatArray:
         """Return the value for each row ``(N,)``; NaN where an operand is NaN or a divisor is 0."""
-        shape = next(iter(values.values())).shape
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            result = np.broadcast_to(np.asarray(_evaluate(self.tree, values), dtype=np.float64), shape)
+            result = _evaluate(self.tree, values) + np.zeros(next(iter(values.values())).shape)
         return np.where(np.isfinite(result), result, np.nan)
 
 
@@ -193,9 +192,8 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def derived(self) -> dict[str, Expression]:
         """Return the expressions of the history's columns."""
-        of_lines = OF_LINES if self.has_lines else {}
-        texts = {**DERIVED, **of_lines, **self.columns} if self.kind == "sales" else self.columns
-        return {name: parse_expression(text) for name, text in texts.items()}
+        usual = {} if self.kind == "ads" else DERIVED | OF_LINES if self.has_lines else DERIVED
+        return {name: parse_expression(text) for name, text in {**usual, **self.columns}.items()}
 
     def used(self) -> dict[str, None]:
         """Return the columns that identify the export and those that the preset reads, in order."""
@@ -258,8 +256,10 @@ def find_preset(name: str) -> Preset:
         return read_preset(Path(name))
     known = {preset.name: preset for preset in own_presets()}
     if name not in known:
-        found = f"there is no preset {name!r}{did_you_mean(name, known)}"
-        raise UsageError(f"{found} docs/presets.md lists them; a file's name ends in .yaml")
+        raise UsageError(
+            f"there is no preset {name!r}{did_you_mean(name, known)} docs/presets.md lists them; a file's name ends in "
+            ".yaml"
+        )
     return known[name]
 
 
@@ -283,18 +283,23 @@ def _check(preset: Preset) -> None:
         if not preset.instead:
             raise ValueError("instead must state what to download, as the export has no dates or no sums")
         return
-    dated = preset.date is not None and preset.date.column in preset.header
     lacking = sorted({"units", "revenue"} - set(preset.sums)) if preset.kind == "sales" else []
     allowed = columns.CONVERSIONS if preset.kind == "ads" else (*columns.REQUIRED[1:], *columns.OPTIONAL_NUMBERS)
-    stray = [name for name in preset.columns if name not in allowed]
     cells = {*preset.header, *preset.optional, *(preset.split.fields if preset.split else ())}
-    sums = {*preset.sums, PRICE}
     faults = [
-        *(() if dated else ["date must name the column with the day, one of the header"]),
+        *(
+            ["date must name the column with the day, one of the header"]
+            if preset.date is None or preset.date.column not in preset.header
+            else ()
+        ),
         *([f"sums must define {' and '.join(lacking)}"] if lacking else ()),
-        *(f"columns: {name!r} cannot come from {preset.kind}{did_you_mean(name, allowed)}" for name in stray),
+        *(
+            f"columns: {name!r} cannot come from {preset.kind}{did_you_mean(name, allowed)}"
+            for name in preset.columns
+            if name not in allowed
+        ),
         *_find_strays("sums", preset.expressions(), cells, set(), "columns of header, optional or split in quotes"),
-        *_find_strays("columns", preset.derived(), set(), sums, "names of sums without quotes"),
+        *_find_strays("columns", preset.derived(), set(), {*preset.sums, PRICE}, "names of sums without quotes"),
     ]
     if faults:
         raise ValueError("; ".join(faults))

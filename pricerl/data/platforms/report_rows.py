@@ -28,8 +28,7 @@ from pricerl.formatting import plural
 
 def choose_rows(cells: pd.Series, choose: Callable[[str], object]) -> BoolArray:
     """Return the rows ``(N,)`` whose cell is chosen; each different text is judged once."""
-    column = TextColumn(cells)
-    return np.asarray(column.spread(np.array([choose(text) for text in column.texts.to_pylist()], dtype=bool)))
+    return TextColumn(cells).choose(choose)
 
 
 def _count(cells: pd.Series) -> Counter[str]:
@@ -53,8 +52,9 @@ def count_sales(preset: Preset, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[
     counts = _count_currencies(preset, rows)
     if len(counts) > 1:
         listed = ", ".join(f"{name} ({plural(count, 'row')})" for name, count in counts.most_common(4))
-        found = f"has {len(counts)} currencies: {listed}; export each currency on its own"
-        problems.append(Problem(0, str(preset.currency), found))
+        problems.append(
+            Problem(0, str(preset.currency), f"has {len(counts)} currencies: {listed}; export each currency on its own")
+        )
     return rows, notes, problems
 
 
@@ -62,22 +62,19 @@ def _fill_down(rule: FillDown | None, rows: pd.DataFrame) -> pd.DataFrame:
     """Copy cells from a line to later ones of the same order, or of the same file."""
     if rule is None or (rule.by and rule.by not in rows):
         return rows
-    every = np.arange(len(rows))
-    order = rows[rule.by].array.codes if rule.by else np.zeros(len(rows), np.int64)
     filled = rows.copy()
     for column in rows.columns.intersection(list(rule.columns)):
-        above = np.maximum.accumulate(np.where(choose_rows(rows[column], is_blank), 0, every))
-        filled[column] = rows[column].array[np.where(order[above] == order, above, every)]
+        cells = rows[column].mask(choose_rows(rows[column], is_blank))
+        above = cells.groupby(rows[rule.by], observed=True, sort=False).ffill() if rule.by else cells.ffill()
+        filled[column] = above.fillna(rows[column])
     return filled
 
 
 def _apply_status(preset: Preset, rule: Status, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[Problem]]:
     """Return the rows whose status counts as a sale, notes, and a problem per unknown status."""
-    keep = _matcher(rule.keep)
-    drop = _matcher(rule.drop)
-    others = ANY in rule.keep
+    keep, drop, unpaid = map(_matcher, (rule.keep, rule.drop, rule.unpaid))
     cells = rows[rule.column]
-    counted = choose_rows(cells, lambda text: keep(text) or (others and not drop(text)))
+    counted = choose_rows(cells, lambda text: keep(text) or (ANY in rule.keep and not drop(text)))
     left = _count(cells[~counted])
     remedy = f"list it in keep or drop of a copy of preset {preset.name}, or remove such rows"
     problems = [
@@ -85,10 +82,9 @@ def _apply_status(preset: Preset, rule: Status, rows: pd.DataFrame) -> tuple[pd.
         for text in left
         if ANY not in rule.drop and not drop(text)
     ]
-    unpaid = _count(cells[choose_rows(cells, _matcher(rule.unpaid)) & counted])
     notes = [
         *_describe(left, "not counted as sales", rule),
-        *_describe(unpaid, "not paid yet and counted as demand", rule),
+        *_describe(_count(cells[choose_rows(cells, unpaid) & counted]), "not paid yet and counted as demand", rule),
     ]
     return rows[counted], notes, problems
 
@@ -114,9 +110,8 @@ def _describe(counts: Counter[str], what: str, rule: Status) -> list[str]:
     if not counts:
         return []
     few = ", ".join(f"{text or 'blank'} ({count:,})" for text, count in counts.most_common(3))
-    more = " and others" if len(counts) > 3 else ""
-    verb = "is" if counts.total() == 1 else "are"
-    return [f"{plural(counts.total(), 'row')} {verb} {what}: {rule.column} {few}{more}."]
+    rows = f"{plural(counts.total(), 'row')} {'is' if counts.total() == 1 else 'are'}"
+    return [f"{rows} {what}: {rule.column} {few}{' and others' if len(counts) > 3 else ''}."]
 
 
 def find_code(preset: Preset, rows: pd.DataFrame, names: Mapping[str, str]) -> str:
@@ -129,8 +124,8 @@ def find_code(preset: Preset, rows: pd.DataFrame, names: Mapping[str, str]) -> s
 
 
 def _count_currencies(preset: Preset, rows: pd.DataFrame) -> Counter[str]:
-    counts = _count(rows[preset.currency]) if preset.currency in rows else Counter()
-    return Counter({text: count for text, count in counts.items() if not is_blank(text)})
+    counts = _count(rows[preset.currency]).items() if preset.currency in rows else ()
+    return Counter({text: count for text, count in counts if not is_blank(text)})
 
 
 def name_products(
@@ -141,8 +136,8 @@ def name_products(
     instead = f"; {preset.instead}" if preset.instead else ""
     blanks = {name: choose_rows(rows[name], is_blank) for name in candidates if name in rows}
     if not blanks:
-        needed = f"{preset.title}, needs a column {' or '.join(map(repr, candidates))}{instead}"
-        return nobody, [Problem(0, "", needed)] if candidates else []
+        listed = " or ".join(map(repr, candidates))
+        return nobody, [Problem(0, "", f"{preset.title}, needs a column {listed}{instead}")] if candidates else []
     column = min(blanks, key=lambda name: int(blanks[name].sum()))
     cells = rows[column].array.remove_unused_categories()
     pattern = re.compile(preset.product_pattern or "(.*)", re.DOTALL)
@@ -151,8 +146,8 @@ def name_products(
     faulty = blank if blank.any() else np.array([match is None for match in found.values()], dtype=bool)[cells.codes]
     if faulty.any():
         row = int(np.argmax(faulty))
-        wrong = "is blank; every sale needs a product" if blank.any() else f"{cells[row].strip()!r} is not one product"
-        return nobody, [Problem(int(rows.index[row]), column, f"{wrong}{instead}")]
+        why = "is blank; every sale needs a product" if blank.any() else f"{cells[row].strip()!r} is not one product"
+        return nobody, [Problem(int(rows.index[row]), column, f"{why}{instead}")]
     names = [match[1].strip() for match in found.values() if match]
     alike, _ = pd.factorize(np.array([fold_product(name) for name in names], dtype=object))
     codes, order = pd.factorize(alike[cells.codes])
@@ -171,8 +166,7 @@ def split_cells(rule: Split | None, rows: pd.DataFrame) -> tuple[pd.DataFrame, l
         Problem(int(line), rule.column, f"{quote(cells[line])!r} does not start with {rule.fields[0]!r}")
         for line in rows.index[~listed & ~choose_rows(rows[rule.column], is_blank)]
     ]
-    start = rf"\s*{re.escape(rule.separator)}\s*(?={names[0]}\s*:)"
-    lines = cells[listed].str.split(start, regex=True).explode()
+    lines = cells[listed].str.split(rf"\s*{re.escape(rule.separator)}\s*(?={names[0]}\s*:)", regex=True).explode()
     split = rows.loc[lines.index]
     for field, name in zip(rule.fields, names, strict=True):
         value = rf"(?s)(?:^|,)\s*{name}\s*:(.*?)(?=,\s*(?:{'|'.join(names)})\s*:|$)"

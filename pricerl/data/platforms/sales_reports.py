@@ -50,13 +50,20 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
     ads = [(table, preset) for table, preset in reports if preset is not None and preset.kind == "ads"]
     sales = [(table, preset) for table, preset in reports if preset is None or preset.kind != "ads"]
     if not sales:
-        text = f"{ads[0][1].title}, has no sales; name it together with a sales report of the same products and days"
-        refuse(ads[0][0].source, [text])
-    if len(sales) > 1:
-        found = (
-            f"is neither of the same report as {sales[0][0].source} nor a report of ads (docs/presets.md lists them)"
+        refuse(
+            ads[0][0].source,
+            [
+                f"{ads[0][1].title}, has no sales; name it together with a sales report of the same products and days",
+            ],
         )
-        refuse(sales[1][0].source, [f"{found}; read one sales report at a time"])
+    if len(sales) > 1:
+        refuse(
+            sales[1][0].source,
+            [
+                f"is neither of the same report as {sales[0][0].source} nor a report of ads (docs/presets.md lists "
+                "them); read one sales report at a time"
+            ],
+        )
     return *sales[0], ads
 
 
@@ -80,8 +87,10 @@ def choose_preset(table: TextTable, setting: str) -> Preset | None:
     preset = presets.find_preset(setting)
     missing = presets.find_missing(preset, header)
     if missing and (known is None or known.kind != "ads"):
-        text = f"preset {preset.name} needs column {missing[0]!r}; the header has: {', '.join(header[:12])}"
-        refuse(table.source, [text])
+        refuse(
+            table.source,
+            [f"preset {preset.name} needs column {missing[0]!r}; the header has: {', '.join(header[:12])}"],
+        )
     return known if missing else preset
 
 
@@ -99,9 +108,8 @@ def _find_order_lines(table: TextTable) -> Preset | None:
     dates, names = (as_categorical(table.frame.iloc[:, header.index(cell)]) for cell in (found["Date"], product))
     days, _ = pd.factorize(np.array([re.split("[ T]", text.strip())[0] for text in dates.categories], dtype=object))
     shared = pd.DataFrame({"product": names.codes, "day": days[dates.codes]}).duplicated().any()
-    numbered = not {*map(fold, preset.names["Order"])}.isdisjoint(map(fold, header))
-    timed = any(":" in text for text in dates.categories)
-    if has_required(header) and not (shared and (numbered or timed)):
+    marked = {*map(fold, preset.names["Order"])} & {*map(fold, header)} or any(":" in text for text in dates.categories)
+    if has_required(header) and not (shared and marked):
         return None
     return preset if shared else msgspec.structs.replace(preset, lists_sales_only=False)
 
@@ -116,9 +124,13 @@ def _refuse_part(table: TextTable) -> None:
     ]
     if near:
         missing, best = min(near, key=lambda part: len(part[0]))
-        named = " and ".join(map(repr, missing))
-        remedy = f"download it with all columns: {best.download}"
-        refuse(table.source, [f"looks like {best.title}, but has no column {named}; {remedy}"])
+        refuse(
+            table.source,
+            [
+                f"looks like {best.title}, but has no column {' and '.join(map(repr, missing))}; download it with all "
+                f"columns: {best.download}"
+            ],
+        )
 
 
 def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
@@ -130,8 +142,10 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
     present = presets.locate(preset, table.header)
     named: list[tuple[str, ...]] = [(name,) for name in preset.product if name in present]
     candidates = [()] if known == {UNNAMED_PRODUCT} else named or [preset.product]
-    reports = [aggregate(preset, table, config, names) for names in candidates]
-    ads = max(reports, key=lambda report: len(known & set(report.frame[columns.PRODUCT].cat.categories)))
+    ads = max(
+        (aggregate(preset, table, config, names) for names in candidates),
+        key=lambda report: len(known & set(report.frame[columns.PRODUCT].cat.categories)),
+    )
     if ads.lost:
         refuse(table.source, [Problem(row.line, "", f"{row.finding}; {row.remedy}") for row in ads.lost], table.files)
     keys = [columns.PRODUCT, columns.REPORT_DATE]
@@ -140,8 +154,11 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
     matched = int((joined.pop("_merge") == "both").sum())
     if not matched:
         theirs, ours = map(_describe_rows, (ads.frame, frame))
-        text = f"no product and day are in both reports: it has {theirs}, the sales report {ours}"
-        refuse(table.source, [f"{preset.title}: {text}"], table.files)
+        refuse(
+            table.source,
+            [f"{preset.title}: no product and day are in both reports: it has {theirs}, the sales report {ours}"],
+            table.files,
+        )
     cost = f", ad cost {ads.frame['cost'].sum():,.2f}" if "cost" in ads.frame else ""
     note = f"Joined {preset.title} (preset {preset.name}) on {matched:,} of {plural(len(frame), 'row')}{cost}."
     joined[columns.PRODUCT] = frame[columns.PRODUCT].array

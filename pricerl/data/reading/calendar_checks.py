@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_days
-from pricerl.data.cleaning.product_rows import Segments, order_rows
+from pricerl.data.cleaning.product_rows import Segments, codes_of, order_rows
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.platforms.presets import ORDER_LINES
 from pricerl.data.reading import columns
@@ -34,27 +35,29 @@ ROWS_PER_PART = 5
 """Fewest rows per text of a column that separates shops: the number of an order is on one or a few rows."""
 
 
+NOT_APART = (
+    "which no column separates; add orders up, leave returns out, delete copies, name several products in a column "
+    f"Product; of order lines, set --data.reading.preset {ORDER_LINES}"
+)
+
+
 def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
     """Check each product's dates; rows may be far apart where the file lists sales only, as ``setting`` says."""
     frame = parsed.frame
     if columns.REPORT_DATE not in frame.columns:
         return []
-    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     first, after = (np.datetime64(f"{year}-01-01") for year in (columns.FIRST_YEAR, columns.LAST_YEAR + 1))
-    dated = np.flatnonzero((days >= first) & (days < after))
-    products = frame[columns.PRODUCT].array
-    codes = np.asarray(products.codes)[dated]
-    order = order_rows(codes, days[dated])
-    rows = dated[order]
-    days = days[rows]
-    codes = codes[order]
-    segments = Segments(np.diff(np.flatnonzero(np.diff(codes, prepend=-1, append=-1))))
-    names = products.categories[codes[segments.starts]].astype(str).tolist()
+    every = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    dated = np.flatnonzero((every >= first) & (every < after))
+    codes = codes_of(frame[columns.PRODUCT])
+    rows = dated[order_rows(codes[dated], every[dated])]
+    days = every[rows]
+    segments = Segments(np.diff(np.flatnonzero(np.diff(codes[rows], prepend=-1, append=-1))))
+    names = frame[columns.PRODUCT].iloc[rows[segments.starts]].astype(str).tolist()
     problems = _find_repeats(parsed, rows, segments)
     apart: list[Problem] = []
     steps = np.ones(len(segments), dtype=np.int64)
-    for place in map(int, np.flatnonzero(_unusual_products(days, segments))):
-        part = segments.part(place)
+    for place, part in compress(enumerate(segments), _unusual_products(days, segments)):
         name = names[place]
         whose = f" of product {name!r}" if len(segments) > 1 else ""
         gaps = np.diff(days[part]).astype(np.int64)
@@ -68,8 +71,7 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
             f"one weekday; if the file has a row only for days with a sale, set {SETTING} zero"
         )
         regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
-        kind = problems if setting != "zero" and regular else apart
-        kind.append(Problem(0, columns.REPORT_DATE, text, name))
+        (problems if setting != "zero" and regular else apart).append(Problem(0, columns.REPORT_DATE, text, name))
     problems += _check_steps(steps, segments.sizes, names)
     unclear = apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns)
     meaning = find_missing_days(frame.iloc[dated], setting).meaning if unclear else setting
@@ -81,8 +83,8 @@ def _unusual_products(days: DateArray, segments: Segments) -> BoolArray:
     steps = np.diff(days, prepend=days[:1]).astype(np.int64)
     steps[segments.starts] = 1  # from product to product
     wide = segments.count(steps >= LARGEST_DAILY_SPACING)
-    far_apart = (2 * wide >= segments.sizes - 1) & (wide > 0)
-    return np.asarray(far_apart | segments.any((steps == 0) | (steps > LONGEST_GAP_DAYS)))
+    odd = segments.any((steps == 0) | (steps > LONGEST_GAP_DAYS))
+    return np.asarray((2 * wide >= segments.sizes - 1) & (wide > 0) | odd)
 
 
 def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list[Problem]:
@@ -93,16 +95,19 @@ def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list
         return []
     surely = weekly & (sizes >= FEWEST_WEEKS)
     balance = int(surely.sum() - daily.sum())
-    odd = (weekly & ~surely) | (weekly & (balance <= 0)) | (daily & (balance >= 0))
-    places = [(names[place], STEP_WORDS[int(steps[place])]) for place in map(int, np.flatnonzero(odd))]
+    odd = (weekly & (~surely | (balance <= 0))) | (daily & (balance >= 0))
     text = "rows of product {!r} are {}s, other products' rows are not; use a file of its own for it"
-    return [Problem(0, columns.REPORT_DATE, text.format(name, word), name) for name, word in places]
+    return [
+        Problem(0, columns.REPORT_DATE, text.format(name, STEP_WORDS[step]), name)
+        for name, step, is_odd in zip(names, steps.tolist(), odd, strict=True)
+        if is_odd
+    ]
 
 
 def _find_repeats(parsed: Parsed, rows: IntArray, segments: Segments) -> list[Problem]:
     """Return one problem on all ``rows (N,)``, by product and day, that repeat these, or one per product if few do."""
     days = parsed.frame[columns.REPORT_DATE].to_numpy()[rows]
-    owner = segments.spread(np.arange(len(segments)))
+    owner = segments.owners
     second = np.flatnonzero((days[1:] == days[:-1]) & (owner[1:] == owner[:-1])) + 1
     affected = np.unique(owner[second])
     if 2 * len(affected) > len(segments):
@@ -131,10 +136,8 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
     ]
     if keys.groupby(list(keys), observed=True).size().max() == 2 and 2 * same.sum() > len(second):
         apart = ["cell by cell; delete what is there twice"]
-    remedy = "add orders up, leave returns out, delete copies, name several products in a column Product"
-    why = (*apart, f"which no column separates; {remedy}; of order lines, set --data.reading.preset {ORDER_LINES}")[0]
-    found = f"{len(second):,} rows repeat product and day, such as line {line} and line {before}, {why}"
-    return Problem(line, columns.REPORT_DATE, found, name)
+    found = f"{len(second):,} rows repeat product and day, such as line {line} and line {before}"
+    return Problem(line, columns.REPORT_DATE, f"{found}, {[*apart, NOT_APART][0]}", name)
 
 
 def _check_years(days: DateArray, rows: IntArray, lines: Sequence[int], whose: str) -> list[Problem]:
@@ -144,6 +147,8 @@ def _check_years(days: DateArray, rows: IntArray, lines: Sequence[int], whose: s
         return []
     at = int(gaps.argmax())  # the side with fewer rows has the typo
     odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
-    far = f"is {gaps[at]:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
-    text = f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"
+    text = (
+        f"{days[odd]}{whose} is {gaps[at]:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; "
+        "is the year right? Otherwise keep the rows after the gap"
+    )
     return [Problem(lines[rows[odd]], columns.REPORT_DATE, text)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -129,20 +129,24 @@ def check_currencies(
         stated = split_currency(names.get(name, "")).currency
         header = [Mention(header_line, name, stated, repr(names[name]), in_header=True)] if stated else []
         mentions[name] = [*header, *sorted(_first_cells(name, texts[name], lines) if name in texts else ())]
-    clashes = [_find_clash(found) for found in mentions.values()]
-    if not any(clashes):
-        clashes = [_find_clash(list(chain(*mentions.values())))]
-    problems = []
-    for one, other in filter(None, clashes):
-        column = f" in {one.column}" if one.column != other.column and not one.in_header else ""
-        first = f"{one.text}{column} on line {one.line}" if one.line else f"{one.text}{column}"
-        text = f"{other.text} and {first} are two currencies; convert all amounts to one"
-        problems.append(Problem(other.line, other.column, text, everywhere=True))
-    return problems
+    within = [problem for found in mentions.values() for problem in _find_clash(found)]
+    return within or _find_clash([*chain(*mentions.values())])
 
 
-def _find_clash(mentions: Sequence[Mention]) -> tuple[Mention, Mention] | None:
-    return next((pair for pair in combinations(mentions, 2) if not pair[0].agrees(pair[1])), None)
+def _find_clash(mentions: Sequence[Mention]) -> list[Problem]:
+    """Return the problem of the first two mentions that cannot be one currency, if any."""
+    clashes = ((one, other) for one, other in combinations(mentions, 2) if not one.agrees(other))
+    return [
+        Problem(
+            other.line,
+            other.column,
+            f"{other.text} and {one.text}"
+            f"{f' in {one.column}' if one.column != other.column and not one.in_header else ''}"
+            f"{f' on line {one.line}' if one.line else ''} are two currencies; convert all amounts to one",
+            everywhere=True,
+        )
+        for one, other in islice(clashes, 1)
+    ]
 
 
 def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
@@ -151,11 +155,9 @@ def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
     if stated or columns.PRODUCT_PRICE not in texts:
         return min(stated, default="")
     prices = TextColumn(texts[columns.PRODUCT_PRICE])
-    if not _has_words(prices):
-        return ""
-    found = {currency_of(text) for text in prices.texts.to_pylist() if any(map(str.isdigit, text))}
-    code = found.pop() if len(found) == 1 else ""
-    return code if code in list_currencies() else ""
+    written = prices.texts.to_pylist() if _has_words(prices) else []
+    found = {currency_of(text) for text in written if any(map(str.isdigit, text))}
+    return min(found & list_currencies(), default="") if len(found) == 1 else ""
 
 
 def _first_cells(name: str, cells: Cells, lines: Sequence[int]) -> list[Mention]:

@@ -17,7 +17,7 @@ from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.problems import Problem
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import did_you_mean, refuse
 
 ALIASES = msgspec.yaml.decode(
     (Path(__file__).parents[1] / "column_names.yaml").read_bytes(), type=dict[str, tuple[str, ...]]
@@ -26,6 +26,8 @@ ALIASES = msgspec.yaml.decode(
 
 VAGUE_COSTS = ALIASES.pop("Vague Costs")
 """Names of a column that may hold the cost of one unit, of all units of a row, or of something else."""
+
+_VAGUE = set(map(fold, VAGUE_COSTS))
 
 _KNOWN = {fold(name): name for name in (*columns.REQUIRED, *columns.OPTIONAL)}
 _WIDTHS = {fold(name): width for width, name in enumerate((columns.GROUP, *ALIASES[columns.GROUP]))}
@@ -55,13 +57,12 @@ def check_renames(renames: Mapping[str, str]) -> None:
     """Raise a ``UsageError`` unless the values of ``renames`` are different known columns."""
     known = _KNOWN.values()
     counts = Counter(renames.values())
-    strange = [ours for ours in renames.values() if ours not in known]
-    problems = [
-        *(f"columns: {ours!r} is no column of ours{did_you_mean(str(ours), known)}" for ours in strange),
-        *(f"columns: {ours!r} stands for several columns" for ours, count in counts.items() if count > 1),
-    ]
-    if problems:
-        raise UsageError("; ".join(problems))
+    refuse(
+        {
+            **{f"columns: {it!r} is no column of ours{did_you_mean(str(it), known)}": it not in known for it in counts},
+            **{f"columns: {it!r} stands for several columns": count > 1 for it, count in counts.items()},
+        }
+    )
 
 
 def match_header(
@@ -95,18 +96,23 @@ def match_header(
     absent = {folded: name for folded, name in _KNOWN.items() if name not in {*positions, *ambiguous}}
     close = {cell: get_close_matches(fold(cell), absent, 1, 0.85) for cell in unknown if len(cell) <= 100}
     misspelt = {cell: absent[found[0]] for cell, found in close.items() if found}
-    twice = [names[place] for place in names if first[folded[place]] != place]
     listed = {name: " and ".join(repr(names[place]) for place in places) for name, places in ambiguous.items()}
     header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
-    lost = [theirs for theirs in renames or {} if fold(theirs) not in first]
     lacking = [name for name in absent.values() if name in columns.REQUIRED]
-    odd = {cell: name for cell, name in misspelt.items() if name not in columns.REQUIRED}
     problems = [
-        *(f"column {cell!r} appears more than once; keep one" for cell in twice),
-        *(f"column {name!r}, named by data.reading.columns, is missing{did_you_mean(name, unknown)}" for name in lost),
+        *(f"column {names[at]!r} appears more than once; keep one" for at in names if first[folded[at]] != at),
+        *(
+            f"column {theirs!r}, named by data.reading.columns, is missing{did_you_mean(theirs, unknown)}"
+            for theirs in renames or {}
+            if fold(theirs) not in first
+        ),
         *(f"columns {two} can both be {it!r}; set --data.reading.columns or remove one" for it, two in listed.items()),
-        *(f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in lacking),
-        *(f"column {it!r} is not known; rename or remove it{did_you_mean(it, [name])}" for it, name in odd.items()),
+        *(f"column {it!r} is missing{did_you_mean(it, unknown) or header}" for it in lacking),
+        *(
+            f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [name])}"
+            for cell, name in misspelt.items()
+            if name not in columns.REQUIRED
+        ),
     ]
     group = names.get(positions.get(columns.GROUP, -1), "")
     ignored = {cell: _describe_unused(cell, group) for cell in unknown if cell not in misspelt}
@@ -119,9 +125,8 @@ def match_header(
 
 def _describe_unused(cell: str, group: str) -> str:
     """Return why a column is not read, next to the one that is read as group, or none."""
-    if fold(group) in _WIDTHS and _WIDTHS.get(fold(cell), 0) > _WIDTHS[fold(group)]:
-        return f"wider than {group!r}"
-    return "another by the setting" if fold(cell) in _KNOWN else "not known"
+    is_wider = _WIDTHS.get(fold(cell), 0) > _WIDTHS.get(fold(group), np.inf)
+    return f"wider than {group!r}" if is_wider else "another by the setting" if fold(cell) in _KNOWN else "not known"
 
 
 ADS = frozenset(("clicks", "impressions", "spend", "acos", "roas", "cpc", "ctr", "klicks", "impressionen"))
@@ -137,8 +142,7 @@ ROUNDING = 0.02
 def find_vague_cost(header: Sequence[str], used: Collection[int]) -> int | None:
     """Return the place of the only such column that is not ``used``; None next to columns of ads."""
     names = [fold(split_currency(name).name) for name in header]
-    vague = set(map(fold, VAGUE_COSTS))
-    found = [at for at, name in enumerate(names) if name in vague and at not in used]
+    found = [at for at, name in enumerate(names) if name in _VAGUE and at not in used]
     return found[0] if len(found) == 1 and ADS.isdisjoint(names) else None
 
 

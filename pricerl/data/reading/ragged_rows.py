@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain, compress
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from pricerl.data.reading.tables import (
     RaggedRow,
     TextColumn,
     TextTable,
-    match_texts,
     text_frame,
 )
 from pricerl.formatting import plural
@@ -44,9 +44,11 @@ def check_share(table: TextTable) -> list[Problem]:
     every = len(table.lines) + len(ragged)
     if not ragged or (len(table.lines) and len(ragged) <= max(FEW, LARGEST_SHARE * every)):
         return []
-    found = f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {len(table.header)}"
-    remedy = f"use {table.separator!r} throughout, and quotes around numbers and texts that contain it"
-    text = f"{found}: this one has {len(ragged[0].cells)}; {remedy}, or export the file again"
+    text = (
+        f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {len(table.header)}: "
+        f"this one has {len(ragged[0].cells)}; use {table.separator!r} throughout, and quotes around numbers and "
+        "texts that contain it, or export the file again"
+    )
     return [Problem(ragged[0].line, "", text, everywhere=True)]
 
 
@@ -57,9 +59,8 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
     """
     days = TextColumn(table.frame.iloc[:, date])
     names = days if product is None else TextColumn(table.frame.iloc[:, product])
-    undated = days.spread([is_blank(text) for text in days.texts.to_pylist()])
-    sums = days.spread(match_texts(days.texts, SUM_WORDS)) | undated & names.spread(match_texts(names.texts, SUM_WORDS))
-    unnamed = names.spread([text.strip() in NO_NAMES for text in names.texts.to_pylist()]) & ~sums
+    sums = days.match(SUM_WORDS) | days.choose(is_blank) & names.match(SUM_WORDS)
+    unnamed = names.choose(lambda text: text.strip() in NO_NAMES) & ~sums
     unnamed &= product is not None and unnamed.sum() <= max(FEW, LARGEST_SHARE * len(unnamed))
     kept = ~(sums | unnamed)
     if kept.all() or not kept.any():
@@ -74,12 +75,12 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
 
 
 def find_lost(
-    table: TextTable, date: int, product: int | None, dates: Cells, read: Callable[[Sequence[str]], DateArray]
+    table: TextTable, date: int, product: int | None, dates: Cells, read: Callable[..., Sequence[Any]]
 ) -> list[LostRow]:
     """Return day and possible product of each ragged row of a table, from the columns at ``date`` and ``product``.
 
     Texts of another form than all ``dates`` of the rows that count are no days, and none is if they change how these
-    are read. Texts ``(N,)`` are judged together by ``read``, which returns NaT where they are no dates.
+    are read. Texts ``(N,)`` are judged together by ``read``, a function such as `read_dates`.
     """
     if not table.ragged:
         return []
@@ -89,17 +90,19 @@ def find_lost(
     own = [str(text) for text in column.texts.take(np.unique(column.codes)).to_pylist()]
     forms = set(map(_form_of, own))
     fitting = [text for text in chain(*candidates) if _form_of(text) in forms]
-    together = read([*own, *fitting])
-    unchanged = np.array_equal(together[: len(own)], read(own), equal_nan=True)
+    together, alone = (read(texts, range(len(texts)))[0] for texts in ([*own, *fitting], own))
+    unchanged = np.array_equal(together[: len(own)], alone, equal_nan=True)
     days = dict(zip(fitting, together[len(own) :], strict=True)) if unchanged else {}
     lost = []
     for row, texts in zip(table.ragged, candidates, strict=True):
         found = {days[text] for text in texts if text in days and not np.isnat(days[text])}
         day = found.pop() if len(found) == 1 else np.datetime64("NaT", "D")
         names = [] if product is None else _texts_at(row.cells, product, width, table.separator)
-        unnamed = len(row.cells) == width
-        finding = "has no product" if unnamed else f"has {plural(len(row.cells), 'cell')} where the header has {width}"
-        remedy = "fill it in" if unnamed else "check quotes and separators"
+        finding, remedy = (
+            ("has no product", "fill it in")
+            if len(row.cells) == width
+            else (f"has {plural(len(row.cells), 'cell')} where the header has {width}", "check quotes and separators")
+        )
         lost.append(LostRow(row.line, finding, day, names, remedy))
     return lost
 
@@ -108,10 +111,9 @@ def _texts_at(cells: Sequence[str], place: int, width: int, separator: str) -> l
     """Return the texts that a ragged row can have in the column at ``place`` of ``width``, likeliest first."""
     extra = len(cells) - width
     if extra < 0:
-        found = list(cells[place : place + 1]) if place < len(cells) - 1 else []
-    else:
-        found = [separator.join(cells[place : place + extra + 1]), cells[place], cells[place + extra]]
-    return [text.strip() for text in found]
+        return [cells[place].strip()] if place < len(cells) - 1 else []
+    joined = separator.join(cells[place : place + extra + 1])
+    return [text.strip() for text in (joined, cells[place], cells[place + extra])]
 
 
 def _form_of(text: str) -> str:
@@ -150,9 +152,8 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
         there = set() if summed else set(products[dates == row.day])
         for name in [product] if product else [name for name in used if name not in there]:
             unknown.setdefault(name, []).append(row.day)
-        of = f" of {product!r}" if owner else ""
-        text = f"{row.finding}; {row.day}{of} counts as unknown; {row.remedy}"
-        reported.append(Problem(row.line, "", text, owner))
+        day = f"{row.day} of {product!r}" if owner else str(row.day)
+        reported.append(Problem(row.line, "", f"{row.finding}; {day} counts as unknown; {row.remedy}", owner))
     for name, days in unknown.items():
         gone |= (products == name) & np.isin(dates, days)
     return ~gone, {name: np.unique(days) for name, days in unknown.items()}, reported, unclear

@@ -61,8 +61,8 @@ def read_rows(path: Sources | Frame, config: DataConfig | None = None) -> Rows:
     """Read and check a seller's file as `read_history` does, without laying its rows on a calendar."""
     config = config or DataConfig()
     if isinstance(path, Frame):
-        table = read_frame(path, "frame")
-        return _rows_of([table], replace(config, decimal="." if config.decimal == "auto" else config.decimal))
+        config = replace(config, decimal="." if config.decimal == "auto" else config.decimal)
+        return _rows_of([read_frame(path, "frame")], config)
     sources = list_sources(path)
     try:
         return _rows_of(open_tables(sources, config.query), config)
@@ -106,13 +106,15 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
     usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & kept]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)
-    unknown = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
-    ragged = [f"Wrong number of cells or no product: {unknown}"] if lost else []
+    ragged = (
+        f"Wrong number of cells or no product: {plural(len(lost), 'row')}, whose day counts as unknown. "
+        "check FILE lists them."
+    )
     found = Rows(
         source=table.source,
         frame=usable,
         config=config,
-        notes=(*ragged, *parsed.notes, *blanked, *merged),
+        notes=(*([ragged] if lost else ()), *parsed.notes, *blanked, *merged),
         skipped=tuple(name_files(skipped, table.files)),
         lost=unknown_days,
         problems=tuple(name_files({*lost, *table.unread}, table.files)),
@@ -150,17 +152,14 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
             frame[columns.UNIT_COST] = costs
             positions[columns.UNIT_COST] = place
             cells |= vague
-            how = "" if costs is found else " after division by Units"
-            name = f"Column {header[place].strip()!r}"
-            ignored = [note for note in ignored if not note.startswith(f"{name} ")]
-            ignored.append(f"{name} was read as {columns.UNIT_COST}{how}.")
+            name = f"Column {header[place].strip()!r} "
+            read = f"{name}was read as {columns.UNIT_COST}{'' if costs is found else ' after division by Units'}."
+            ignored = [*(note for note in ignored if not note.startswith(name)), read]
     too_many = check_share(table)
     lost: list[LostRow] = []
     if date is not None and not too_many:
-        read = partial(read_dates, date_format=config.date_format, usual=config.date_order)
-        lost = find_lost(
-            table, date, product, cells[columns.REPORT_DATE], lambda texts: read(texts, range(len(texts)))[0]
-        )
+        find_days = partial(read_dates, date_format=config.date_format, usual=config.date_order)
+        lost = find_lost(table, date, product, cells[columns.REPORT_DATE], find_days)
     names = {name: header[position] for name, position in positions.items()}
     problems += [*too_many, *unreadable]
     return Parsed(frame, table.lines, [*sums, *table.notes, *ignored], problems, lost, cells, names, table.frame)
@@ -170,8 +169,8 @@ def _parse(
     cells: Mapping[str, Cells], lines: Sequence[int], separator: str, config: DataConfig
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Parse text columns into dates and numbers."""
-    texts = {name: cells[name] for name in columns.NUMERIC if name in cells}
-    values, problems = read_number_columns(texts, lines, config.decimal, separator)
+    numeric = {name: cells[name] for name in columns.NUMERIC if name in cells}
+    values, problems = read_number_columns(numeric, lines, config.decimal, separator)
     frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)), copy=False)
     frame[columns.PRODUCT] = pd.Categorical([UNNAMED_PRODUCT]).repeat(len(lines))
     if columns.PRODUCT in cells:
@@ -180,15 +179,13 @@ def _parse(
         merged, names = pd.factorize(np.array(stripped, dtype=object))
         codes, order = pd.factorize(column.spread(merged))  # categories in their order of first appearance
         frame[columns.PRODUCT] = pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist()))
-        blank = np.array([name in NO_NAMES for name in stripped], dtype=bool)
-        text = "is blank; every row needs a product"
-        problems += [Problem(lines[row], columns.PRODUCT, text) for row in column.rows(blank)]
+        blank = column.rows(np.array([name in NO_NAMES for name in stripped], dtype=bool))
+        problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
     if columns.GROUP in cells:
         frame[columns.GROUP] = read_groups(cells[columns.GROUP])
-    for name in columns.FLAGS:
-        if name in cells:
-            frame[name], trouble = read_flags(name, cells[name], lines)
-            problems += trouble
+    for name in (name for name in columns.FLAGS if name in cells):
+        frame[name], trouble = read_flags(name, cells[name], lines)
+        problems += trouble
     if columns.REPORT_DATE in cells:
         days, trouble = read_dates(cells[columns.REPORT_DATE], lines, config.date_format, config.date_order)
         frame[columns.REPORT_DATE] = days.astype("datetime64[s]")
@@ -200,10 +197,9 @@ def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:
     """Treat a price of 0 on a day without sales as blank; return a note if any exist."""
     if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
         return ()
-    price = frame[columns.PRODUCT_PRICE].to_numpy()
-    sales = frame[columns.TOTAL_SALES].to_numpy()
-    zero = (price == 0) & ~(sales > 0)
-    frame[columns.PRODUCT_PRICE] = np.where(zero, np.nan, price)
+    sales = frame[columns.TOTAL_SALES]
+    zero = (frame[columns.PRODUCT_PRICE] == 0) & ~(sales > 0)
+    frame[columns.PRODUCT_PRICE] = frame[columns.PRODUCT_PRICE].mask(zero)
     if columns.UNITS in frame.columns:
-        frame[columns.UNITS] = np.where(sales < 0, np.nan, frame[columns.UNITS].to_numpy())
+        frame[columns.UNITS] = frame[columns.UNITS].mask(sales < 0)
     return (f"Product Price is 0 on {zero.sum()} rows without sales; read as blank.",) if zero.any() else ()

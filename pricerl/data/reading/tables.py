@@ -78,6 +78,11 @@ class LostRow(NamedTuple):
     remedy: str
 
 
+ORDER = ["product", "day", "number"]
+AMOUNTS = ["units", "revenue"]
+"""Columns of the lines of orders."""
+
+
 class Orders(NamedTuple):
     """Orders on the first and the last day of a file, of which another file may have other ones."""
 
@@ -160,6 +165,14 @@ class TextColumn:
     def map(self, read: Callable[[str], Result]) -> dict[str, Result]:
         """Return what a function makes of each different text."""
         return {text: read(text) for text in self.texts.to_pylist()}
+
+    def choose(self, choose: Callable[[str], object]) -> BoolArray:
+        """Return the rows ``(N,)`` whose text a function chooses."""
+        return np.asarray(self.spread(np.array([*map(choose, self.texts.to_pylist())], dtype=bool)))
+
+    def match(self, pattern: str) -> BoolArray:
+        """Return the rows ``(N,)`` in whose text a regular expression is found."""
+        return np.asarray(self.spread(match_texts(self.texts, pattern)))
 
     def rows(self, marked: BoolArray) -> IntArray:
         """Return the rows whose text is marked, in ascending order; ``marked (U,)``."""

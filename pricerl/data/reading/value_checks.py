@@ -48,6 +48,33 @@ RULES: list[tuple[str, tuple[str, ...], Any, Any]] = [
 """Rules with their columns, the smallest value, and the one that all values are below; a cell breaks its first one."""
 
 
+PERCENTAGE = "is a percentage, but this column is money; is it another column?"
+SHARES_AND_PERCENTS = (
+    "{value:.10g} looks like a share, {value_percent:.10g} on line {line_percent} like a percent; use percent "
+    f"throughout, or {KEEP}"
+)
+_ABOVE = "is above {} on {{number}} of {{days}} days with sales;"
+ABOVE = {
+    columns.TOTAL_PROFIT: (
+        f"{_ABOVE.format(columns.TOTAL_SALES)} are the columns swapped, or in two currencies? Otherwise, {KEEP}"
+    ),
+    columns.UNIT_COST: (
+        f"{_ABOVE.format(columns.PRODUCT_PRICE)} is it the cost of all units, or in another currency? Otherwise, {KEEP}"
+    ),
+}
+OF_REVENUE = "{units:.10g} × {price:.10g} is not {sales:.10g}"
+OF_UNITS = "neither {units:.10g} × {price:.10g} nor {units:.10g} is {sales:.10g}"
+AS_OTHERS = (
+    "as on many other rows; does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
+)
+PACKS = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
+MOVED = (
+    f"{{{{sales:.10g}}}} at a price of {{{{price:.10g}}}} is {{times}} what other days suggest; is the decimal sign "
+    f"wrong? Otherwise, {KEEP}"
+)
+"""Findings and remedies, with the cells of a row in braces."""
+
+
 def check_values(parsed: Parsed) -> list[Problem]:
     """Return a problem per cell outside its range, from all columns at once."""
     frame = parsed.frame
@@ -87,11 +114,11 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     """Return the values that cannot be meant; the setting ``suspicious`` keeps all but percent signs in money."""
     frame = parsed.frame
     problems = []
-    remedy = "is a percentage, but this column is money; is it another column?"
     for name in (name for name in columns.MONEY if name in parsed.cells):
         column = TextColumn(parsed.cells[name])
         marked = column.texts.filter(pc.match_substring(column.texts, "%")).to_pylist()
-        problems += column.find_problems(name, parsed.lines, {text: f"{text.strip()} {remedy}" for text in marked})
+        reasons = {text: f"{text.strip()} {PERCENTAGE}" for text in marked}
+        problems += column.find_problems(name, parsed.lines, reasons)
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     rows = frame.reindex(columns=list(_NAMES)).set_axis(list(_NAMES.values()), axis=1).assign(line=parsed.lines)
@@ -154,11 +181,11 @@ def _price_typos(name: str, rows: pd.DataFrame) -> list[Problem]:
     for place in np.flatnonzero(odd_rows) if len(rows) > 2 else ():
         pair = rows[["line", "price"]].iloc[place - 1 : place + 1].to_numpy()
         (line, odd), (near_line, near) = pair if first.iloc[place] else pair[::-1]
-        factor = f"{odd / near:.3g} times" if odd > near else f"1/{near / odd:.3g} of"
-        found = f"{odd:.10g} is {factor} {near:.10g} on line {near_line:.0f}"
-        problems.append(
-            Problem(int(line), name, f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}")
+        text = (
+            f"{odd:.10g} is {f'{odd / near:.3g} times' if odd > near else f'1/{near / odd:.3g} of'} {near:.10g} on "
+            f"line {near_line:.0f}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
         )
+        problems.append(Problem(int(line), name, text))
     return problems
 
 
@@ -178,10 +205,9 @@ def _mixed_shares(name: str, rows: pd.DataFrame) -> list[Problem]:
     shares, percents = (_firsts(kinds[part]) for part in (kinds["value"] <= 1, kinds["value"] > 1))
     both = shares.merge(percents, on="product", suffixes=("", "_percent"))
     fewest = np.maximum(FEWEST_SHARES, LEAST_SHARES * (both["size"] + both["size_percent"]))
-    mixed = both[["size", "size_percent"]].min(axis=1) >= fewest
-    mixed &= both["low_percent"] >= SHARE_GAP * both["high"]
-    found = "{value:.10g} looks like a share, {value_percent:.10g} on line {line_percent} like a percent"
-    return _report(name, both[mixed], f"{found}; use percent throughout, or {KEEP}")
+    enough = both[["size", "size_percent"]].min(axis=1) >= fewest
+    mixed = enough & (both["low_percent"] >= SHARE_GAP * both["high"])
+    return _report(name, both[mixed], SHARES_AND_PERCENTS)
 
 
 CONTRADICTING = 0.30
@@ -202,6 +228,7 @@ FAR = 7.0
 FARTHEST = 100.0
 BULK = 1000
 """Factor and number of units that no order reaches."""
+FAR_ABOVE = f"{{sales:.10g}} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
 SMALL = 2.0
 """The same for units below all others, if they are no whole number."""
 FEWEST_COMPARED = 10
@@ -223,12 +250,10 @@ def _check_amounts(sold: pd.DataFrame, parsed: Parsed, config: DataConfig) -> li
     price, sales, units = _amounts(sold)
     are_units = find_kind(price, sales, units, config.sales) == "units"
     sold = sold.assign(units=np.where(units > 0, units, sales if are_units else sales / price))
-    swapped = f"is above {columns.TOTAL_SALES} on", "are the columns swapped, or in two currencies?"
-    excess = sold["profit"] - (sales * price if are_units else sales)
-    problems = _mostly_above(sold, excess, columns.TOTAL_PROFIT, swapped)
+    excess = {columns.TOTAL_PROFIT: sold["profit"] - (sales * price if are_units else sales)}
     if columns.UNIT_COST not in (config.columns or {}).values():
-        whole = f"is above {columns.PRODUCT_PRICE} on", "is it the cost of all units, or in another currency?"
-        problems += _mostly_above(sold, sold["cost"] - sold["posted"], columns.UNIT_COST, whole)
+        excess[columns.UNIT_COST] = sold["cost"] - sold["posted"]
+    problems = [item for name, above in excess.items() for item in _mostly_above(sold, above, name)]
     limit = highest_other(codes_of(sold["product"]), sold["units"].to_numpy())
     if (units > 0).any():
         problems += _contradictions(sold[units > 0], are_units)
@@ -237,8 +262,7 @@ def _check_amounts(sold: pd.DataFrame, parsed: Parsed, config: DataConfig) -> li
         odd = _taxed_rows(sold, whole_units) or _moved_points(sold, whole_units, limit)
         problems += [*odd, *(_coarse_sales(sold) if config.sales == "auto" else ())]
     far = sold[(sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0)]
-    text = f"{{sales:.10g}} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
-    problems += _report(columns.TOTAL_SALES, far, text)
+    problems += _report(columns.TOTAL_SALES, far, FAR_ABOVE)
     return problems or check_tax_turns(sold, parsed.lines)
 
 
@@ -258,14 +282,13 @@ def _count(sold: pd.DataFrame) -> IntArray:
     return np.bincount(codes)[codes]
 
 
-def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str, words: tuple[str, str]) -> list[Problem]:
-    """Return a problem per product with an ``excess`` on most of its known days, in the words around their number."""
+def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Problem]:
+    """Return a problem per product with an ``excess`` on most of its known days."""
     known = sold.assign(above=excess > CENTS)[excess.notna()]
     days = known["above"].groupby(codes_of(known["product"]))
     known = known.assign(days=days.transform("size"), number=days.transform("sum"))
     mostly = known["above"] & (known["days"] >= FEWEST_COMPARED) & (2 * known["number"] > known["days"])
-    text = f"{words[0]} {{number}} of {{days}} days with sales; {words[1]} Otherwise, {KEEP}"
-    return _report(name, _firsts(known[mostly]), text)
+    return _report(name, _firsts(known[mostly]), ABOVE[name])
 
 
 def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
@@ -287,14 +310,9 @@ def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
     low, high = (1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE
     far = ~ratio.between(low, high)
     far &= (_count(sold) >= FEWEST_COMPARED) & (_share(far, sold) > LARGEST_FAR_SHARE)
-    product = "{units:.10g} × {price:.10g}"
-    found = (
-        f"neither {product} nor {{units:.10g}} is {{sales:.10g}}" if are_units else f"{product} is not {{sales:.10g}}"
-    )
-    remedy = "does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
+    found = OF_UNITS if are_units else OF_REVENUE
     rows = _report(columns.UNITS, sold[off], f"{found}; {KEEP}")
-    text = f"{found}, as on many other rows; {remedy}; {KEEP}"
-    patterns = _report(columns.UNITS, _firsts(sold[far]), text)
+    patterns = _report(columns.UNITS, _firsts(sold[far]), f"{found}, {AS_OTHERS}; {KEEP}")
     return [*rows, *patterns] if rows else _one_if_most(patterns, sold)
 
 
@@ -314,8 +332,10 @@ def _two_levels(sold: pd.DataFrame, plain: BoolArray, level: BoolArray, mixed: b
     when = next((text for text, span in spans.items() if level[span].mean() >= MOSTLY), "")
     if not (mixed or when):
         return []
-    remedy = f"is tax, or a discount, in the price or the sales alone on some days? Otherwise, {KEEP}"
-    text = f"{found}{when}, but not so on line {whole['line'].iloc[0]}; {remedy}"
+    text = (
+        f"{found}{when}, but not so on line {whole['line'].iloc[0]}; "
+        f"is tax, or a discount, in the price or the sales alone on some days? Otherwise, {KEEP}"
+    )
     return [Problem(int(taxed["line"].iloc[0]), columns.TOTAL_SALES, text, everywhere=True)]
 
 
@@ -335,11 +355,9 @@ def _taxed_rows(sold: pd.DataFrame, whole: BoolArray) -> list[Problem]:
 
 def _coarse_sales(sold: pd.DataFrame) -> list[Problem]:
     """Return a problem per product whose sales can be units in packs as well as revenue."""
-    text = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
     codes = codes_of(sold["product"])
-    price, sales, _ = _amounts(sold)
-    packs = sold[can_be_packs(price, sales, codes)[codes]]
-    return _one_if_most(_report(columns.TOTAL_SALES, _firsts(packs), text), sold)
+    packs = sold[can_be_packs(sold["price"].to_numpy(), sold["sales"].to_numpy(), codes)[codes]]
+    return _one_if_most(_report(columns.TOTAL_SALES, _firsts(packs), PACKS), sold)
 
 
 def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> list[Problem]:
@@ -360,8 +378,8 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
         small &= 2 * _share(small, rows) >= _share(~rows["whole"], rows)
         tens = np.abs(count / factor - np.round(count / factor)) <= CENTS
         large = whole & tens & (count > FAR * factor / 10 * rows["limit"]) & (count / factor <= rows["limit"])
-        for marked, times in ((small, f"1/{factor} of"), (large, f"{factor} times")):
-            found = f"{{sales:.10g}} at a price of {{price:.10g}} is {times} what other days suggest"
-            remedy = f"is the decimal sign wrong? Otherwise, {KEEP}"
-            problems += _report(columns.TOTAL_SALES, rows[marked], f"{found}; {remedy}")
+        problems += [
+            *_report(columns.TOTAL_SALES, rows[small], MOVED.format(times=f"1/{factor} of")),
+            *_report(columns.TOTAL_SALES, rows[large], MOVED.format(times=f"{factor} times")),
+        ]
     return problems

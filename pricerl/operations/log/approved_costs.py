@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pricerl.data.naming import COSTS_FILE
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, COSTS
 from pricerl.shop.database import Database
 from pricerl.writing import explained, locked
+
+if TYPE_CHECKING:
+    from pricerl.data.row_table import RowTable
 
 WRITTEN = "costs written"
 """Fact with the last entry whose cost is in costs.csv."""
@@ -24,9 +27,7 @@ Row = Mapping[str, Any]
 
 def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool) -> None:
     """Raise a ``UsageError`` or ``DataError`` if costs.csv cannot take a cost."""
-    from pricerl.data.row_table import TABLES  # imports pandas, here and below
-
-    TABLES["costs"].group(COSTS_FILE, _merge(_read(_path(folder)), product, given, only))
+    _table().group(COSTS_FILE, _merge(_read(_path(folder)), product, given, only))
 
 
 def with_approved(kept: Row, newest: Mapping[str, Entry], entries: Sequence[Entry]) -> dict[str, Any]:
@@ -48,14 +49,18 @@ def write_costs(database: Database, folder: Path, entries: Sequence[Entry]) -> N
     """Write approved costs into costs.csv; a row without a product is the only product's."""
     if not (costs := unwritten(database, entries)):
         return
-    from pricerl.data.row_table import TABLES
-
     path = _path(folder)
     only = len({entry["product"] for entry in entries if entry["kind"] == ADVICE}) == 1
     with explained(path), locked(path.with_name(LOCK)):
         for entry in costs:
-            TABLES["costs"].write(path, _merge(_read(path), entry["product"], _given(entry), only))
+            _table().write(path, _merge(_read(path), entry["product"], _given(entry), only))
     database.keep_fact(WRITTEN, str(costs[-1]["id"]))
+
+
+def _table() -> RowTable:
+    from pricerl.data.row_table import TABLES  # imports pandas
+
+    return TABLES["costs"]
 
 
 def _path(folder: Path) -> Path:
@@ -65,9 +70,7 @@ def _path(folder: Path) -> Path:
 
 def _read(path: Path) -> list[Row]:
     """Return the rows of costs.csv; none without the file."""
-    from pricerl.data.row_table import TABLES
-
-    return [*TABLES["costs"].read(str(path), {})[0]] if path.is_file() else []
+    return [*_table().read(str(path), {})[0]] if path.is_file() else []
 
 
 def _given(entry: Entry) -> Row:
@@ -79,5 +82,5 @@ def _merge(known: Sequence[Row], product: str, given: Row, only: bool) -> list[R
     rows = [{"product": product, **row} if only else row for row in known]
     place = product, given.get("from"), None
     same = [row for row in rows if (row.get("product"), row.get("from"), row.get("up_to")) == place]
-    others = [row for row in rows if row not in same]
-    return [*others, {"product": product, **(same[0] if same else {}), **given}]
+    new = {"product": product, **(same[0] if same else {}), **given}
+    return [*(row for row in rows if row not in same), new]

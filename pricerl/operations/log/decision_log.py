@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pricerl.entry_parts import FORMAT, Count
-from pricerl.errors import DataError, UsageError
+from pricerl.errors import DataError, refuse
 from pricerl.operations.log.log_entries import parse_entry
 from pricerl.shop.database import FILE, REMEDY, Database, exists, reading
 
@@ -65,6 +65,8 @@ def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
 STANDING = """WHERE kind <> 'advice' OR id IN (SELECT max(id) FROM entry WHERE kind = 'advice' GROUP BY product)
     OR product IN (SELECT product FROM entry WHERE kind <> 'advice')"""
 """Entries that today's prices depend on: all but older advice on products that nobody decided on."""
+OWN = "SELECT id, hash, line FROM entry WHERE product IS NOT DISTINCT FROM ?"
+"""Entries about one product, or about none."""
 
 
 def canonical(entry: Entry) -> str:
@@ -90,8 +92,13 @@ def load(database: Database, path: Path, standing: bool = False) -> Log:
     (kept,) = database.run("SELECT count(*), max(id) FROM entry")
     last = entries[-1]["hash"] if entries else BEFORE_THE_FIRST
     if kept != (head.entries, head.entries or None) or last != head.hash:
-        found = f"{kept[0]} entries, the last one number {kept[1] or 0}, but {head.entries} were kept"
-        raise DataError(str(path), [f"was cut or rewritten: it has {found}; {REMEDY}"])
+        raise DataError(
+            str(path),
+            [
+                f"was cut or rewritten: it has {kept[0]} entries, the last one number {kept[1] or 0}, but "
+                f"{head.entries} were kept; {REMEDY}"
+            ],
+        )
     return Log(entries, head)
 
 
@@ -102,16 +109,14 @@ def find_head(database: Database) -> Head:
 
 def read_own(path: Path, products: Iterable[str]) -> list[Entry]:
     """Return all entries about some products or about none, oldest first; the first wrong one is a ``DataError``."""
-    own = "SELECT id, hash, line FROM entry WHERE product IS NOT DISTINCT FROM ?"
     with reading(path) as database:
-        rows = [row for name in (None, *products) for row in database.run(own, (_plain(name),))]
+        rows = [row for name in (None, *products) for row in database.run(OWN, (_plain(name),))]
     return [check_row(path, *row) for row in sorted(rows)]
 
 
 def verify(path: Path) -> Log:
     """Read a log as `read_log` does, check its chain, and refuse one that does not exist."""
-    if not exists(path):
-        raise UsageError(f"{path} does not exist; fit and predict create it")
+    refuse({f"{path} does not exist; fit and predict create it": not exists(path)})
     with reading(path) as database:
         return load_chain(database, path)
 
@@ -122,8 +127,13 @@ def load_chain(database: Database, path: Path) -> Log:
     hashes = [BEFORE_THE_FIRST, *(entry["hash"] for entry in log.entries)]
     for number, (entry, previous) in enumerate(zip(log.entries, hashes, strict=False), 1):
         if (entry["id"], entry["previous"]) != (number, previous):
-            why = f"entry {entry['id']}: does not follow the previous one; an entry was removed, inserted or moved"
-            raise DataError(str(path), [f"{why}; {REMEDY}"])
+            raise DataError(
+                str(path),
+                [
+                    f"entry {entry['id']}: does not follow the previous one; an entry was removed, inserted or moved; "
+                    f"{REMEDY}"
+                ],
+            )
     return log
 
 
@@ -172,9 +182,8 @@ def check_row(path: Path, number: int, digest: str, line: str, standing: bool = 
 
     One that was changed or is not an entry raises a ``DataError``.
     """
-    mark = f'"hash":"{digest}",'
     why = "was changed after it was written; its hash does not match"
-    if hashlib.sha256(line.replace(mark, "").encode()).hexdigest() == digest:
+    if hashlib.sha256(line.replace(f'"hash":"{digest}",', "").encode()).hexdigest() == digest:
         try:
             found = parse_entry(line, standing and ADVICE_MARK in line)
             if (found.get("id"), found.get("hash")) == (number, digest):

@@ -13,7 +13,7 @@ import msgspec
 from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import blocking_of
-from pricerl.errors import NotAllowedError, UsageError
+from pricerl.errors import NotAllowedError, UsageError, refuse
 from pricerl.formatting import plural
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import name_limit, refuse_price
@@ -98,19 +98,14 @@ def draft_override(
     draft = _draft_order(orders.OVERRIDE, shop, advice, until, by, reason)
     refusal = refuse_price(orders.positive_price(price), limits_of(advice, shop.log.entries))
     doubt = orders.doubt_price(price, advice["current_price"], advice["tried"], tolerance)
-    faults = {
-        f"--price: {refusal}; choose another price or change the limit": refusal,
-        f"--tolerance: must be 0 or more, found {tolerance:g}": not 0 <= tolerance < math.inf,
-        f"--price: {doubt}; add --force if you mean it": doubt and not (force or refusal),
-    }
-    refuse(faults)
+    refuse(
+        {
+            f"--price: {refusal}; choose another price or change the limit": refusal,
+            f"--tolerance: must be 0 or more, found {tolerance:g}": not 0 <= tolerance < math.inf,
+            f"--price: {doubt}; add --force if you mean it": doubt and not (force or refusal),
+        }
+    )
     return draft | {"price": price, "currency": advice["terms"]["currency"], "forced": bool(doubt)}
-
-
-def refuse(faults: Mapping[str, object]) -> None:
-    """Raise a ``UsageError`` with all faults that are the case."""
-    if found := [fault for fault, is_so in faults.items() if is_so]:
-        raise UsageError("; ".join(found))
 
 
 def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | None, reason: str) -> Entry:
@@ -118,12 +113,13 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
     first = open_day(advice, shop.today)
     last = read_day(until, "--until").isoformat()
     latest = (date.fromisoformat(first) + MOST_DAYS).isoformat()
-    faults = {
-        f"--until: {last} is before {first}, the next day that has no price yet; choose a later day": last < first,
-        f"--until: {last} is more than a year away; choose a day until {latest}": last > latest,
-        "--reason: must be a text, found nothing": not shown(reason),
-    }
-    refuse(faults)
+    refuse(
+        {
+            f"--until: {last} is before {first}, the next day that has no price yet; choose a later day": last < first,
+            f"--until: {last} is more than a year away; choose a day until {latest}": last > latest,
+            "--reason: must be a text, found nothing": not shown(reason),
+        }
+    )
     return typed_stamp(kind, by, reason) | {"product": advice["product"], "until": last}
 
 
@@ -138,9 +134,8 @@ def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: st
     approval = approval_of(advice, shop.log.entries)
     clearing = orders.clearances_on(shop.log.entries, shop.today).get(advice["product"])
     ends = [found for found in (order and order.id, clearing and clearing["id"], approval and approval["id"]) if found]
-    if not ends:
-        name = shown(advice["product"])
-        raise UsageError(f"no override, pause, price test, clearance or approval of {name} is in force (see history)")
+    none = f"no override, pause, price test, clearance or approval of {shown(advice['product'])}"
+    refuse({f"{none} is in force (see history)": not ends})
     return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends[0]}
 
 
@@ -155,8 +150,7 @@ def draft_price_test(
     """Draft the start of a planned test; a ``UsageError`` if plan, limits, doubts or another order forbid it."""
     draft = plan | typed_stamp(orders.PRICE_TEST, by, reason or "to measure which price is better")
     product = draft["product"]
-    if product not in shop.newest:
-        raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
+    refuse({f"the run has no advice on {shown(product)} yet; run predict first": product not in shop.newest})
     last = shop.newest[product]
     now = last["current_price"]
     regular = draft["regular_price"]
@@ -169,19 +163,20 @@ def draft_price_test(
     refusals = [refuse_price(price, limits, "scheduled price" if price == regular else "price") for price in prices]
     doubts = [orders.doubt_price(price, now, tried, tolerance) for price in prices]
     refusal, doubt = (next(filter(None, found), "") for found in (refusals, doubts))
-    planned = f"{now:g}, not {regular:g} as when the test was planned"
     again = "make it again with price-test plan"
-    faults: dict[str, object] = {
-        f"the planned test begins on {begins}, before {first}, the next day; {again}": begins < first,
-        f"the current price of {shown(product)} is {planned}; {again}": not same_price(now, regular),
-        f"{refusal}; {again}": refusal,
-        f"the scheduled price of {doubt}; add --force if you mean it, or {again}": doubt and not force,
-    }
-    if (order := blocking_of(shop.orders_on(product))) is not None:
-        what = f"{order.kind.replace('_', ' ')} of {shown(product)} until {order.until}"
-        why = f"waits, as {order.refusal}" if order.refusal else "is in force"
-        faults[f"the {what} {why}; end it with resume first"] = True
-    refuse(faults)
+    order = blocking_of(shop.orders_on(product))
+    standing = order and f"{order.kind.replace('_', ' ')} of {shown(product)} until {order.until}"
+    refuse(
+        {
+            f"the planned test begins on {begins}, before {first}, the next day; {again}": begins < first,
+            f"the current price of {shown(product)} is {now:g}, not {regular:g} as when the test was planned; "
+            f"{again}": not same_price(now, regular),
+            f"{refusal}; {again}": refusal,
+            f"the scheduled price of {doubt}; add --force if you mean it, or {again}": doubt and not force,
+            f"the {standing} {f'waits, as {order.refusal}' if order and order.refusal else 'is in force'}; "
+            "end it with resume first": order,
+        }
+    )
     return draft | {"forced": bool(doubt)}
 
 
@@ -205,8 +200,10 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     order = shop.order_on(advice["product"])
     if order is not None and order.id not in (advice.get("order"), advice.get("test")):
         price = "keeps the price" if order.price is None else f"of {price_words(order.price, shop)}"
-        rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
-        raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
+        raise UsageError(
+            f"{name}: the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes "
+            "precedence; end it with resume, or let predict advise under it"
+        )
     return {
         **typed_stamp(orders.APPROVAL, by, reason),
         **{"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]},
@@ -219,20 +216,23 @@ def _find_newest(shop: Shop, product: str | None, number: int) -> Entry:
     if not 1 <= number <= len(entries):
         raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
     advice = entries[number - 1]
-    if advice["kind"] != orders.ADVICE:
-        raise UsageError(f"entry {number} is not an advice, but of kind {advice['kind']} (see history)")
+    kind = advice["kind"]
+    refuse({f"entry {number} is not an advice, but of kind {kind} (see history)": kind != orders.ADVICE})
     newest = shop.newest[advice["product"]]
-    if newest["id"] != number:
-        found, instead = (f"entry {item['id']}, {_advised_words(item, shop)}" for item in (advice, newest))
-        raise UsageError(f"{found}, is not the newest advice on {shown(advice['product'])}; the newest is {instead}")
-    if product not in (None, advice["product"]):
-        raise UsageError(f"entry {number} advises on {shown(advice['product'])}, not on {shown(product)}")
+    found, instead = (
+        f"entry {item['id']}, which advises {price_words((first_change(item) or {'price': now})['price'], shop)}"
+        for item in (advice, newest)
+        for now in [item["current_price"]]
+    )
+    name = shown(advice["product"])
+    refuse(
+        {
+            f"{found}, is not the newest advice on {name}; the newest is {instead}": newest["id"] != number,
+            f"entry {number} advises on {name}, not on {shown(product or '')}": product
+            not in (None, advice["product"]),
+        }
+    )
     return newest
-
-
-def _advised_words(advice: Entry, shop: Shop) -> str:
-    """Return the price that an advice recommends first, or keeps."""
-    return f"which advises {price_words((first_change(advice) or {'price': advice['current_price']})['price'], shop)}"
 
 
 def draft_publishing(shop: Shop, mode: Approval, by: str | None, reason: str, may_widen: bool = True) -> Entry:
@@ -241,8 +241,7 @@ def draft_publishing(shop: Shop, mode: Approval, by: str | None, reason: str, ma
     One that is looser, by a person who may not widen what is charged, is a ``NotAllowedError``.
     """
     before = shop.publishing or "auto"
-    if mode == before:
-        raise UsageError(f"advised prices are published this way already: {mode}")
+    refuse({f"advised prices are published this way already: {mode}": mode == before})
     if not may_widen and LOOSENESS.index(mode) > LOOSENESS.index(before):
         raise NotAllowedError(f"{mode} is looser than {before}; only an approver may do this")
     return typed_stamp(orders.PUBLISHING, by, reason) | {"mode": mode, "instead_of": before}
@@ -270,22 +269,18 @@ def draft_limits(
     own = limits_on(shop.guardrails, name)
     changed = {setting: value for setting, value in limits.items() if value != own[setting]}
     before = {setting: own[setting] for setting in changed}
-    if not changed:
-        raise UsageError("these limits are in force already")
+    refuse({"these limits are in force already": not changed})
     if not may_widen and (wider := widened(changed, before)):
         raise NotAllowedError(f"a wider {name_limit(wider[0])} is an approver's decision; an editor may narrow limits")
     broken = broken_by(after, shop.guardrails, list(shop.newest.values()))
+    confirmed = {item: limit for item, (_, limit) in broken.items()}
     refuse(
-        {
-            f"{shown(item)}: no price leaves this {name_limit(rule)}": math.isinf(limit)
-            for item, (rule, limit) in broken.items()
-        }
+        {f"{shown(it)}: no price leaves this {name_limit(broken[it][0])}": confirmed[it] == math.inf for it in broken}
     )
     said = "; ".join(f"{shown(item)}: {beyond_words(*broken[item], shop.newest[item])}" for item in [*broken][:3])
     if broken and not may_widen:
         raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
     refuse({f"{said}; confirm it, and the next advice moves the price": broken and not force})
-    confirmed = {item: limit for item, (_, limit) in broken.items()}
     return {
         **typed_stamp(orders.LIMITS, by, reason),
         **{"product": name, "limits": changed, "instead_of": before, "confirmed": confirmed},
@@ -317,8 +312,8 @@ def actor_of(name: str | None) -> str:
 def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     """Return an entry of a shop's log as texts: number, time, kind, author and content."""
     about = f"{shown(entry['product'] or 'all products')}: " if "product" in entry else ""
-    author = f"by {shown(entry['actor'], 40)}"
-    return (f"{entry['id']}", entry["time"], entry["kind"], author, f"{about}{content_words(entry, shop)}")
+    cells = f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}"
+    return (*cells, f"{about}{content_words(entry, shop)}")
 
 
 def price_words(price: float, shop: Shop) -> str:

@@ -201,8 +201,10 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
     doubts = []
     change = price / current_price - 1
     if abs(change) > tolerance + FLOAT32_SLACK:
-        far = f"{100 * abs(change):.3g} % {'above' if change > 0 else 'below'} the current price of {current_price:g}"
-        doubts.append(f"{far} (--tolerance {tolerance:g})")
+        doubts.append(
+            f"{100 * abs(change):.3g} % {'above' if change > 0 else 'below'} the current price of {current_price:g} "
+            f"(--tolerance {tolerance:g})"
+        )
     if is_outside(price, *tried):
         doubts.append(f"outside the prices tried, {tried[0]:g} to {tried[1]:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""

@@ -194,10 +194,9 @@ def hash_history(products: Iterable[ProductHistory]) -> str:
 def hash_weights(state: Mapping[str, Any]) -> str:
     """Hash the tensors of a state dict, on any device."""
     found = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        if isinstance(value, Tensor):
-            found.update(f"{name}\0{value.dtype}{tuple(value.shape)}".encode())
-            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    for name, value in ((name, value) for name, value in sorted(state.items()) if isinstance(value, Tensor)):
+        found.update(f"{name}\0{value.dtype}{tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.problems import list_names
-from pricerl.errors import PricerlError, UsageError
+from pricerl.errors import PricerlError, UsageError, refuse
 from pricerl.experiments.schedule import read_plans
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.approved_costs import check_cost
@@ -24,8 +24,7 @@ Asked = Literal["override", "pause", "price_test", "costs"]
 
 def draft_staged(shop: Shop, asks: Asked, product: str | None, given: Mapping[str, Any], by: str, reason: str) -> Entry:
     """Draft a prepared decision, checked as if it were made now; errors are the decision's, and a missing reason."""
-    if not shown(reason):
-        raise UsageError("reason: must be a text, found nothing")
+    refuse({"reason: must be a text, found nothing": not shown(reason)})
     staged = {"asks": asks, "product": shop.advice_on(product)["product"], "given": dict(given)}
     _decide(shop, staged, by, reason[:MOST_REASON])
     return drafts.typed_stamp(orders.STAGED, by, reason[:MOST_REASON]) | staged
@@ -55,8 +54,7 @@ def draft_approvals(
     """
     if group is None:
         return [draft_approval(shop, product, number, by, reason)]
-    if product is not None:
-        raise UsageError(f"group {shown(group)!r}: approves all its products; leave out product")
+    refuse({f"group {shown(group)!r}: approves all its products; leave out product": product is not None})
     if group not in (known := {*groups_of(shop).values()}):
         raise UsageError(f"group {shown(group)!r} is unknown; known are {list_names(sorted(known)) or 'none'}")
     found = [drafts.draft_approval(shop, name, None, by, reason) for name in waiting_in(shop, group)]
@@ -142,10 +140,9 @@ def _decide(shop: Shop, staged: Mapping[str, Any], by: str | None, reason: str) 
 
 def _draft_test(shop: Shop, product: str, by: str | None, reason: str, schedule_hash: str, **_: Any) -> Entry:
     """Draft the start of the planned test, unless another one was planned since."""
-    for plan in read_plans(shop.folder.path):
-        if plan["schedule_hash"] == schedule_hash:
-            return drafts.draft_price_test(shop, plan, by, reason)
-    raise UsageError(f"the price test of {shown(product)} was planned again since; prepare it again")
+    plans = [plan for plan in read_plans(shop.folder.path) if plan["schedule_hash"] == schedule_hash]
+    refuse({f"the price test of {shown(product)} was planned again since; prepare it again": not plans})
+    return drafts.draft_price_test(shop, plans[0], by, reason)
 
 
 def _draft_costs(shop: Shop, product: str, by: str | None, reason: str, **given: Any) -> Entry:
@@ -154,8 +151,11 @@ def _draft_costs(shop: Shop, product: str, by: str | None, reason: str, **given:
 
     TABLES["costs"].group(COSTS_FILE, [{"product": product, **given}])
     price = shop.advice_on(product)["current_price"]
-    if given["unit_cost"] > price:
-        why = f"is above the current price, {drafts.price_words(price, shop)}: is it the cost of all units?"
-        raise UsageError(f"unit cost {given['unit_cost']:g} {why} Otherwise a person types it into {COSTS_FILE}")
+    refuse(
+        {
+            f"unit cost {given['unit_cost']:g} is above the current price, {drafts.price_words(price, shop)}: is it "
+            f"the cost of all units? Otherwise a person types it into {COSTS_FILE}": given["unit_cost"] > price
+        }
+    )
     about = {"product": product, "unit_cost": given["unit_cost"], "since": given.get("from")}
     return drafts.typed_stamp(orders.COSTS, by, reason) | about

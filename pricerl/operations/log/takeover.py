@@ -33,8 +33,9 @@ def take_over(path: Path) -> None:
             if hashes[head["entries"]] != head["hash"]:
                 raise ValueError("another log's")
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            found = f"it has {len(entries)} entries, unlike its head"
-            raise DataError(str(older), [f"was cut or rewritten: {found}; {REMEDY}"]) from error
+            raise DataError(
+                str(older), [f"was cut or rewritten: it has {len(entries)} entries, unlike its head; {REMEDY}"]
+            ) from error
         uses = [entry for entry in entries if entry["kind"] == ROLLBACK or entry.get("command") == "fit"]
         generations = [entry.get("generation") or advising_generation(entry) for entry in uses]
         database.keep_fact(MODEL, next(filter(None, reversed(generations)), ""))

@@ -160,10 +160,9 @@ def beyond_words(rule: str, limit: float, advice: Entry) -> str:
     """Return that the current price of an advice breaks a hard limit in money, given by its setting."""
     digits = max(PLAIN_DIGITS, advice["terms"]["price_decimals"])
     now = advice["current_price"]
-    what = f"your {name_limit(rule)}"
-    money = f"{limit:.{digits}f}"
-    named = f"the price of {what}, {money}," if rule == "min_margin" else f"{what} of {money}"
-    return f"{named} is {'above' if limit > now else 'below'} the current price {now:.{digits}f}"
+    text = "the price of your {}, {:.{}f}," if rule == "min_margin" else "your {} of {:.{}f}"
+    side = "above" if limit > now else "below"
+    return f"{text.format(name_limit(rule), limit, digits)} is {side} the current price {now:.{digits}f}"
 
 
 def broken_by(

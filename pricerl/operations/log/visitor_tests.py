@@ -10,13 +10,13 @@ import msgspec
 from pricerl.data.naming import choose_product
 from pricerl.data.reading.problems import Problem
 from pricerl.data.row_table import TABLES, Row
-from pricerl.errors import DataError, did_you_mean
+from pricerl.errors import DataError, did_you_mean, refuse
 from pricerl.experiments.visitor_rows import find_mismatch, sum_up
 from pricerl.guardrails.price_grid import is_outside
 from pricerl.market.demand.config import GRID_MARGIN
 from pricerl.market.visitor_tests import VisitorTest
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.drafts import refuse, typed_stamp
+from pricerl.operations.log.drafts import typed_stamp
 from pricerl.operations.log.orders import VISITOR_TEST
 from pricerl.operations.shop import Shop
 from pricerl.terminal import print_notes, shown
@@ -35,15 +35,17 @@ def draft_visitor_tests(shop: Shop, path: Path, product: str | None, by: str | N
     rows, notes, lines, currency = TABLES[VISITOR_TEST].read_lines(str(path), {})
     if not any("product" in row for row in rows):
         rows = [{**row, "product": choose_product([*shop.newest], product, "the shop")} for row in rows]
-    problems = [item for row, line in zip(rows, lines, strict=True) for item in _object(row, line, shop.newest)]
-    problems += [
-        Problem(0, "", f"its prices are in {currency}, the shop's in {own}; convert them")
-        for own in [shop.outbox.currency]
-        if currency and own not in ("", currency)
-    ]
     groups = {name: [row for row in rows if row["product"] == name] for name in {row["product"]: 0 for row in rows}}
     found = {name: sum_up(group, str(shop.today)) for name, group in groups.items()}
-    problems += [Problem(0, "", f"{shown(name)}: {why}") for name, why in found.items() if isinstance(why, str)]
+    problems = [
+        *(item for row, line in zip(rows, lines, strict=True) for item in _object(row, line, shop.newest)),
+        *(
+            Problem(0, "", f"its prices are in {currency}, the shop's in {own}; convert them")
+            for own in [shop.outbox.currency]
+            if currency and own not in ("", currency)
+        ),
+        *(Problem(0, "", f"{shown(name)}: {why}") for name, why in found.items() if isinstance(why, str)),
+    ]
     if problems:
         raise DataError(str(path), list(map(str, problems)))
     stamp = typed_stamp(VISITOR_TEST, by, reason) | {"file": hash_file(path)}

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from pricerl.errors import UsageError, import_extra
+from pricerl.errors import UsageError, import_extra, refuse
 from pricerl.operations.watching.monitor_document import SEVERITIES, Monitor, Severity
 from pricerl.terminal import clean
 from pricerl.writing import explained, sync_folder, write_through
@@ -44,8 +44,7 @@ class Alert(NamedTuple):
     @property
     def line(self) -> str:
         """Alert on one line."""
-        place = f"{self.product}, " if self.product else ""
-        return f"{self.severity}: {place}{self.kind}: {self.text}"
+        return f"{self.severity}: {f'{self.product}, ' if self.product else ''}{self.kind}: {self.text}"
 
 
 class SentAlert(msgspec.Struct):
@@ -101,8 +100,7 @@ def send_alerts(
     more = [f"and {len(due) - MOST_LINES} more"] if len(due) > MOST_LINES else []
     message = Message(clean(f"pricerl {severity}: {folder.name}"), "\n".join([*lines, *more]), severity)
     failures = [fault for channel in channels if (fault := channel(message))]
-    sent = len(channels) - len(failures)
-    counts = {"time": now.isoformat(timespec="seconds"), "sent": sent, "failed": len(failures)}
+    counts = {"sent": len(channels) - len(failures), "failed": len(failures), "time": now.isoformat(timespec="seconds")}
     text = "".join(f"{json.dumps({**alert._asdict(), **counts}, sort_keys=True)}\n" for alert in due)
     with explained(path):
         write_through(path, text.encode(), "ab")
@@ -117,11 +115,8 @@ def send_page(title: str, lines: Sequence[str], page: Path, addresses: str | Non
     """
     channels = apprise_channels(read_addresses(addresses))
     message = Message(clean(title), "\n".join(map(clean, lines)), "ok", page)
-    failures = [fault for channel in channels if (fault := channel(message))]
-    if not channels:
-        failures = [f"--send: there is no address; name a file by --alert_file, or set {ADDRESSES}"]
-    if failures:
-        raise UsageError("; ".join(failures))
+    refuse({f"--send: there is no address; name a file by --alert_file, or set {ADDRESSES}": not channels})
+    refuse({fault: True for channel in channels if (fault := channel(message))})
     return len(channels)
 
 
@@ -168,8 +163,7 @@ def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
 
 def _apprise_channel(apprise: Any, address: str, number: int) -> Channel:
     sender = apprise.Apprise()
-    if not sender.add(address):
-        raise UsageError(f"alert address {number} is not one that apprise knows (docs/log.md)")
+    refuse({f"alert address {number} is not one that apprise knows (docs/log.md)": not sender.add(address)})
 
     def send(message: Message) -> str:
         kinds = {"alarm": "failure", "warning": "warning"}

@@ -64,15 +64,16 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) -> Monitor:
         """Return the document, in the present format and with the highest severity of its findings."""
         listed = [*findings, *(finding for item in products for finding in item.findings)]
-        severities: list[Severity] = ["ok", *(finding.severity for finding in listed)]
-        severity = max(severities, key=SEVERITIES.index)
+        severity = max((finding.severity for finding in listed), key=SEVERITIES.index, default=SEVERITIES[0])
         return cls(1, __version__, run, generation, today.isoformat(), severity, findings, products)
 
     def listed(self) -> list[tuple[str, Finding]]:
         """Return all findings with their product, an empty one for those about the file, the most severe first."""
         kinds = get_args(Kind)
-        found = [("", finding) for finding in self.findings]
-        found += [(product.product, finding) for product in self.products for finding in product.findings]
+        found = [
+            *(("", finding) for finding in self.findings),
+            *((product.product, finding) for product in self.products for finding in product.findings),
+        ]
         return sorted(found, key=lambda pair: (-SEVERITIES.index(pair[1].severity), kinds.index(pair[1].kind)))
 
     def urgent(self) -> list[tuple[str, Finding]]:

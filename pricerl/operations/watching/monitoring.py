@@ -37,9 +37,8 @@ def watch_run(
         market = fit_market(trained, data.market_config, data.cost, data.seed, spread=data.spread)
     fitted = market.preprocessor.names
     skipped = sorted({problem.product for problem in data.problems if problem.product})
-    last_day = max(str(product.dates[-1]) for product in fresh.products)
     findings = [
-        check_delay(last_day, today, fresh.step_days, settings),
+        check_delay(max(str(item.dates[-1]) for item in fresh.products), today, fresh.step_days, settings),
         *(
             Finding("data", "warning", f"{name} is not in the file")
             for name in run.checkpoint.data_state(type(run.data))["preprocessor"]["names"]

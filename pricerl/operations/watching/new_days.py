@@ -83,8 +83,7 @@ class NewDays:
 
     def expect(self, day: IntArray) -> FloatArray:
         """Return the units that the market expects on days, ``(K, N)`` in every posterior draw."""
-        response = respond_on(self.market, self.index, self.history, day)
-        return response.expected_units.cpu().double().numpy()
+        return respond_on(self.market, self.index, self.history, day).expected_units.cpu().double().numpy()
 
 
 def check_product(new: NewDays) -> list[Finding]:
@@ -109,10 +108,9 @@ def check_delay(last_day: str, today: date, step_days: int, settings: WatchSetti
     limit = float(settings.late_after + (step_days if step_days > 1 else 0))
     if age < 0:
         return Finding("data", "warning", f"the file ends on {last_day}, after today", age, 0.0)
-    late = age > limit
-    step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file." if late else ""
     text = f"the file ends on {last_day}, {plural(int(age), 'day')} ago"
-    return Finding("data", "alarm" if late else "ok", text, age, limit, step)
+    step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file."
+    return Finding("data", "alarm", text, age, limit, step) if age > limit else Finding("data", "ok", text, age, limit)
 
 
 def check_gaps(new: NewDays) -> Finding:
@@ -138,13 +136,13 @@ def check_drift(new: NewDays, drift: DriftDays) -> Finding:
     latest = alarms[np.isin(new.day[alarms], new.latest)]
     if len(latest):
         found = int(latest[-1])
-        way = int(drift.alarm[0, found])
-        start = int(drift.start[0, found])
+        way, start = (int(values[0, found]) for values in (drift.alarm, drift.start))
         change, size = _size_of(new, drift, start)
-        text = f"demand {'fell' if way < 0 else 'rose'} by about {size} around {new.date(new.day[start])}"
-        rows = new.day[start:]
-        cause = find_cause(new.history, rows, change, new.formatter)
-        text = f"{text}, found on {new.date(new.day[found])}; {cause.words}"
+        cause = find_cause(new.history, new.day[start:], change, new.formatter)
+        text = (
+            f"demand {'fell' if way < 0 else 'rose'} by about {size} around {new.date(new.day[start])}, found on "
+            f"{new.date(new.day[found])}; {cause.words}"
+        )
         return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0, cause.step)
     level = float(drift.level[0, -1])
     if len(alarms) and abs(level - 1) > max(CHANGE / 2, Z90 * float(drift.level_sd[0, -1]) * level):
@@ -182,8 +180,7 @@ def check_conversions(new: NewDays) -> Iterator[Finding]:
             continue
         response = respond_on(new.market, new.index, history, day)
         ratio = actual / np.maximum(getattr(response, name).cpu().double().numpy().mean(0), 1e-9)
-        latest = ratio[day >= first]
-        before = ratio[day < first]
+        latest, before = (ratio[part] for part in (day >= first, day < first))
         if min(len(latest), len(before)) < FEWEST_DAYS or before.mean() <= 0:
             yield Finding("conversion", "unknown", f"{new.few} to judge the {name} conversion")
             continue

@@ -53,15 +53,14 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
     for name, prices, helps, doubt in (own, ("the competitor's price", history.competitor, 1, "")):
         if prices is None:
             continue
-        old = float(np.median(prices[before]))
-        new = float(np.median(prices[rows]))
+        old, new = (float(np.median(prices[part])) for part in (before, rows))
         if STRONGEST * (new / old - 1) * helps * np.sign(change) >= abs(change):
             return Cause(f"{name} went from {f.price(old)} to {f.price(new)}{doubt}", again)
     if rows[0] - len(before) >= YEAR // history.step_days:
         now, then = (history.units[part - YEAR // history.step_days].mean() for part in (rows, before))
         if then > 0 and (now / then - 1) / change >= SHARE_OF_CHANGE:
             return Cause(f"the same days of last year changed by {f.percent(now / then - 1, 0, '+')}, too", again)
-    known = "price, stock and competitor" if history.competitor is not None else "price and stock"
+    known = "price and stock" if history.competitor is None else "price, stock and competitor"
     look = "Look at the listing, reviews, ads and delivery times first. " if change < 0 else ""
     return Cause(f"{known} in the file do not explain it", look + again)
 
@@ -70,8 +69,7 @@ def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: st
     """Return that the stop rule of a product's last advice has triggered, and what to charge, if it has."""
     products = {} if advice is None else {item["product"]: item for item in advice["products"]}
     product = products.get(history.product)
-    rule = product and product["stop_rule"]
-    if product is None or rule is None:
+    if product is None or (rule := product["stop_rule"]) is None:
         return None
     after = history.dates > np.datetime64(product["data_quality"]["last_day"])
     rows = np.flatnonzero(after & history.observed)
@@ -82,9 +80,11 @@ def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: st
         return None  # enough was sold, or the price was taken back
     last = f.date(str(history.dates[rows[first + rule["days"] - 1]]))
     few = f"fewer than {plural(rule['units'], 'unit')} on {plural(rule['days'], f.period)} running until {last}"
-    words = ["pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"]
-    words += ["--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run]
-    words += ["--product", shown(history.product)] if len(products) > 1 else []
+    words = [
+        *("pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"),
+        *("--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run),
+        *(("--product", shown(history.product)) if len(products) > 1 else ()),
+    ]
     step = f"Charge {f.price(rule['price'])} again in your shop, and record it: {shlex.join(words)}"
     return Cause(f"the stop rule has triggered, {few}", step)
 
@@ -100,6 +100,8 @@ def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter)
     first = np.datetime64(next(day.date for day in record.days if day.outcome == "followed"))
     cause = find_cause(history, np.flatnonzero(history.dates >= first), change, f)
     sold, due, low, high = (f.number(value, 0) for value in (found.actual, found.predicted, found.low, found.high))
-    more = f"{f.percent(abs(change), 0)} {'more' if change > 0 else 'fewer'} units than forecast were sold"
-    words = f"{more} in {plural(record.followed, f.period)}: {sold} instead of {due} (90 %: {low} to {high})"
+    words = (
+        f"{f.percent(abs(change), 0)} {'more' if change > 0 else 'fewer'} units than forecast were sold in "
+        f"{plural(record.followed, f.period)}: {sold} instead of {due} (90 %: {low} to {high})"
+    )
     return change, Cause(words, f"{sentence(cause.words)} {cause.step}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import glob
 import gzip
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, takewhile
+from itertools import accumulate, chain, takewhile
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote
@@ -21,7 +22,6 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.problems import FILE_STEP, Problem, list_names, refuse
 from pricerl.data.reading.sources import sizes
@@ -29,7 +29,7 @@ from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
 from pricerl.data.reading.sources.sizes import check_bytes, check_size, unpack
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
-from pricerl.data.reading.tables import Cells, RaggedRow, TextTable, as_categorical, text_frame
+from pricerl.data.reading.tables import Cells, TextTable, as_categorical, text_frame
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import plural
 
@@ -69,7 +69,7 @@ def _open(source: str, query: str | None) -> TextTable:
         return read_query(source, query)
     if source == STANDARD_INPUT:
         return _open_bytes(_read_stdin(), "standard input")
-    with _named(source):
+    with named(source):
         files = _files(source)
         if not files:
             return _open_bytes(_read_file(source, Path(source)), source)
@@ -77,7 +77,7 @@ def _open(source: str, query: str | None) -> TextTable:
         unread = {}
         for name, file in files.items():
             try:
-                with _named(str(file)):
+                with named(str(file)):
                     tables[name] = _add_partitions(_open_bytes(_read_file(str(file), file), str(file)), name)
             except DataError as error:
                 unread[name] = "; ".join(error.problems)
@@ -85,13 +85,13 @@ def _open(source: str, query: str | None) -> TextTable:
 
 
 @contextmanager
-def _named(source: str) -> Iterator[None]:
-    """Turn an error of the system into a ``DataError`` that names a source."""
+def named(source: str) -> Iterator[None]:
+    """Turn an error of the system, or of a file's form, into a ``DataError`` that names a source."""
     try:
         yield
     except PermissionError:
         raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
 
@@ -128,8 +128,8 @@ def _add_partitions(table: TextTable, name: str) -> TextTable:
 def _read_file(source: str, path: Path) -> bytes:
     if not path.is_file():
         neighbours = [entry.name for entry in path.parent.glob("*") if entry.is_file()]
-        absent = f"there is no such file{did_you_mean(path.name, neighbours)}"
         other = "is a folder without files" if path.is_dir() else "is not a regular file; name a file or folder"
+        absent = f"there is no such file{did_you_mean(path.name, neighbours)}"
         raise DataError(source, [other if path.exists() else absent])
     check_bytes(source, path.stat().st_size)
     return path.read_bytes()
@@ -168,14 +168,12 @@ def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 members = [item for item in archive.infolist() if not item.is_dir()]
                 if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
-                    size = sum(map(len, unpack(source, map(archive.open, members), packed)))
-                    return read_workbook(data, source, size)
+                    parts = unpack(source, map(archive.open, members), packed)
+                    return read_workbook(data, source, sum(map(len, parts)))
                 files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
                 if len(files) != 1:
-                    listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
-                    raise DataError(
-                        source, [f"is a zip archive of {len(files)} files ({listed}); one is needed: unpack it"]
-                    )
+                    listed = f"{len(files)} files ({', '.join(repr(item.filename) for item in files[:5]) or 'none'})"
+                    raise DataError(source, [f"is a zip archive of {listed}; one is needed: unpack it"])
                 unpacked.writelines(unpack(source, [archive.open(files[0])], packed))
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
         raise DataError(source, [f"is not a whole {kind}; export or copy it again"]) from None
@@ -203,42 +201,44 @@ def join_files(
     first = next(iter(tables.values()))
     places = {name: _places(first.header, part) for name, part in tables.items()}
     if strangers := [name for name, found in places.items() if not found]:
-        others = f"has other columns than {[*first.files, *tables][0]}; read files of one report together"
-        raise DataError(source, [f"{name} {others}" for name in strangers])
-    files: list[str] = []
-    frames: list[pd.DataFrame] = []
-    lines: list[IntArray] = []
-    ragged: list[RaggedRow] = []
-    for name, part in tables.items():
-        shift = (len(files) + (not part.files)) * FILE_STEP
-        files += part.files or [name]
-        frames.append(part.frame.iloc[:, places[name]].set_axis(range(len(first.header)), axis=1))
-        lines.append(shift + np.asarray(part.lines))
-        ragged += [row._replace(line=shift + row.line) for row in part.ragged]
+        raise DataError(
+            source,
+            [
+                f"{name} has other columns than {[*first.files, *tables][0]}; read files of one report together"
+                for name in strangers
+            ],
+        )
+    parts = tables.values()
+    frames = [
+        part.frame.iloc[:, places[name]].set_axis(range(len(first.header)), axis=1) for name, part in tables.items()
+    ]
+    files = [*chain.from_iterable(part.files or [name] for name, part in tables.items())]
+    before = accumulate((len(part.files) or 1 for part in parts), initial=0)
+    shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
+    lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
     check_size(source, sum(map(len, frames)), len(first.header))
     columns = [pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0]]
     owner = np.repeat(np.arange(len(frames)), [len(part) for part in frames])
     frame = text_frame(list(frames[0]), columns)
     copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
     kept = ~frame.assign(copy=copy).duplicated().to_numpy()
-    of = f"{len(unread)} of {plural(len(files) + len(unread), 'file')}"
-    skipped = f"Skipped, as they cannot be read: {of} ({list_names(unread)}). check FILE lists the problems."
     notes = {
         f"{plural(len(files), 'file')} were read as one: {files[0]} to {files[-1]}.": len(files) > 1,
-        skipped: bool(unread),
+        f"Skipped, as they cannot be read: {len(unread)} of {plural(len(files) + len(unread), 'file')} "
+        f"({list_names(unread)}). check FILE lists the problems.": unread,
         f"Rows that files have in common, read once: {(~kept).sum()}.": not kept.all(),
     }
-    noted = [text for text, holds in notes.items() if holds]
+    noted = (text for text, holds in notes.items() if holds)
     return TextTable(
         frame[kept].reset_index(drop=True).set_axis(list(first.header), axis=1),
         source,
-        ";" if any(part.separator == ";" for part in tables.values()) else first.separator,
+        ";" if any(part.separator == ";" for part in parts) else first.separator,
         np.concatenate(lines)[kept].tolist(),
         first.header_line + (not first.files) * FILE_STEP,
-        tuple(dict.fromkeys(chain(noted, *(part.notes for part in tables.values())))),
-        tuple(ragged),
+        tuple(dict.fromkeys(chain(noted, *(part.notes for part in parts)))),
+        tuple(row._replace(line=at + row.line) for at, part in zip(shifts, parts, strict=True) for row in part.ragged),
         tuple(files),
-        (*bad, *chain.from_iterable(part.unread for part in tables.values())),
+        (*bad, *chain.from_iterable(part.unread for part in parts)),
     )
 
 
@@ -248,5 +248,4 @@ def _places(names: Sequence[str], table: TextTable) -> list[int]:
     wanted = list(map(fold, names))
     if own == wanted:
         return list(range(len(own)))
-    same = len(set(own)) == len(own) and set(own) == set(wanted)
-    return [own.index(name) for name in wanted] if same else []
+    return [own.index(name) for name in wanted] if len({*own}) == len(own) and {*own} == {*wanted} else []

@@ -53,16 +53,15 @@ Rows = tuple[Sequence[Sequence[str] | pd.Categorical], Sequence[int], list[Ragge
 def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Return text as UTF-8 without byte order mark, and a note on another encoding, or raise a ``DataError``."""
     text = data.removeprefix(codecs.BOM_UTF8)
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "cp1252"
-    is_utf8 = encoding == "cp1252" and _is_utf8(text)
+    has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if has_mark else "utf-8" if _is_utf8(text) else "cp1252"
     try:
-        text = text if is_utf8 else data.decode(encoding).encode()
+        text = text if encoding == "utf-8" else data.decode(encoding).encode()
     except UnicodeDecodeError as error:
         raise DataError(source, [f"byte {error.start:,} is not text; export the file as CSV in UTF-8"]) from None
     if b"\0" in text:
         raise DataError(source, ["contains binary data, not text; export it as CSV in UTF-8"])
-    other = encoding == "cp1252" and not is_utf8
-    return text, ("The file is not UTF-8; it was read as Windows-1252 text.",) if other else ()
+    return text, ("The file is not UTF-8; it was read as Windows-1252 text.",) if encoding == "cp1252" else ()
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -41,12 +41,13 @@ def read_query(url: str, query: str | None) -> TextTable:
     """
     remedy = 'reading databases needs SQLAlchemy and the database\'s driver: pip install -e ".[sql]"'
     if query is None:
-        why = "a database needs its query in every command, as no checkpoint holds it"
-        raise UsageError(f"{why}: set --data.reading.query, such as 'select * from sales'")
+        raise UsageError(
+            "a database needs its query in every command, as no checkpoint holds it: set --data.reading.query, such as "
+            "'select * from sales'"
+        )
     alchemy: Any = import_extra("sqlalchemy", remedy)
     try:
-        address = alchemy.make_url(url)
-        engine = _open_read_only(alchemy, address, url)
+        engine = _open_read_only(alchemy, alchemy.make_url(url), url)
     except (alchemy.exc.ArgumentError, ImportError) as error:
         raise UsageError(f"{error}; {remedy}") from error
     try:
@@ -73,15 +74,13 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
     """Return an engine whose connections cannot write; raise a ``DataError`` if the database's file does not exist."""
     kind = address.get_backend_name()
     file = Path(address.database or "")
-    settings = {}
-    if kind in ("sqlite", "duckdb"):  # one file, which the driver would create
-        if not file.is_file():
-            raise DataError(url, [f"there is no database file {address.database!r}"])
+    if kind in ("sqlite", "duckdb") and not file.is_file():  # one file, which the driver would create
+        raise DataError(url, [f"there is no database file {address.database!r}"])
+    if kind == "sqlite":
+        address = alchemy.URL.create(kind, database=file.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
+    elif kind == "duckdb":
         address = address.set(query={})
-        if kind == "sqlite":
-            address = alchemy.URL.create(kind, database=file.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
-        else:
-            settings = {"read_only": True, "config": _LOCKED}
+    settings = {"read_only": True, "config": _LOCKED} if kind == "duckdb" else {}
     engine = alchemy.create_engine(address, connect_args=settings)
 
     def restrict(connection: Any, _: Any) -> None:
@@ -89,10 +88,10 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
             with closing(connection.cursor()) as cursor:
                 cursor.execute(_READ_ONLY[kind])
             connection.commit()
-        if kind == "sqlite":
-            # no other file is opened, or made by "vacuum into"
-            attach = sqlite3.SQLITE_ATTACH
-            connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == attach else sqlite3.SQLITE_OK)
+        if kind == "sqlite":  # no other file is opened, or made by "vacuum into"
+            connection.set_authorizer(
+                lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
+            )
 
     alchemy.event.listen(engine, "connect", restrict)
     return engine

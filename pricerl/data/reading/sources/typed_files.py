@@ -55,8 +55,8 @@ def table_of(
     """Return the table of columns of text, rows numbered from 1 by default; raise a ``DataError`` without rows."""
     if not columns or not len(columns[0]):
         raise DataError(source, [NO_ROWS])
-    known = range(1, len(columns[0]) + 1) if lines is None else lines
-    return TextTable(text_frame(names, columns), source, ",", known, header_line=0, notes=tuple(notes))
+    lines = range(1, len(columns[0]) + 1) if lines is None else lines
+    return TextTable(text_frame(names, columns), source, ",", lines, header_line=0, notes=tuple(notes))
 
 
 def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
@@ -103,13 +103,11 @@ def read_parquet(data: bytes, source: str) -> TextTable:
 
 def table_of_arrow(source: str, schema: pa.Schema, read: Callable[[int], pa.ChunkedArray]) -> TextTable:
     """Return the table of the columns that ``read`` returns by place, but nested ones, which are noted."""
-    nested = [field.name for field in schema if pa.types.is_nested(field.type)]
-    kept = [at for at, field in enumerate(schema) if not pa.types.is_nested(field.type)]
-    names = [schema[at].name for at in kept]
-    columns = [_texts_of(read(at), source, name) for at, name in zip(kept, names, strict=True)]
-    return table_of(
-        source, names, columns, [f"Column {name!r} holds nested values and was ignored." for name in nested]
-    )
+    nested = {at: field.name for at, field in enumerate(schema) if pa.types.is_nested(field.type)}
+    kept = {at: field.name for at, field in enumerate(schema) if at not in nested}
+    columns = [_texts_of(read(at), source, name) for at, name in kept.items()]
+    notes = [f"Column {name!r} holds nested values and was ignored." for name in nested.values()]
+    return table_of(source, [*kept.values()], columns, notes)
 
 
 def _unpacked_bytes(file: Any) -> int:
@@ -139,8 +137,9 @@ def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical
     encoded = column.unify_dictionaries().combine_chunks()
     values = [*map(to_text, encoded.dictionary.to_pylist()), ""]  # the last for no value
     if (longest := max(map(len, values))) > sizes.LONGEST_CELL:
-        found = f"has a cell of {longest:,} characters; at most {sizes.LONGEST_CELL:,} are read"
-        raise DataError(source, [f"{name}: {found}"])
+        raise DataError(
+            source, [f"{name}: has a cell of {longest:,} characters; at most {sizes.LONGEST_CELL:,} are read"]
+        )
     codes, known = pd.factorize(np.array(values, dtype=object))
     rows = encoded.indices.cast(pa.int32()).fill_null(len(values) - 1).to_numpy()
     return pd.Categorical.from_codes(codes.astype(np.int32)[rows], pd.Index(known)).remove_unused_categories()

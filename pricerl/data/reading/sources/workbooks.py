@@ -27,8 +27,10 @@ Sheets = dict[str, list[tuple[int, list[Any]]]]
 def read_sheets(data: bytes, source: str, unpacked: int) -> Sheets:
     """Return the cells of each sheet, or raise a ``DataError`` if damaged or beyond memory or time."""
     memory = min(MEMORY, LEAST_MEMORY + MEMORY_PER_BYTE * unpacked)
-    most = f"{memory // 2**20:,} MiB of memory, more than its cells need"
-    found: Sheets | str = f"it is damaged, has cells far from all others, or takes more than {most}"
+    found: Sheets | str = (
+        f"it is damaged, has cells far from all others, or takes more than {memory // 2**20:,} MiB of memory, more "
+        "than its cells need"
+    )
     command = [sys.executable, "-c", START, str(memory), *sys.path]
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
