@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "experiments": 403,
     "guardrails": 489,
     "market": 418,
-    "market/demand": 914,
+    "market/demand": 919,
     "mcp": 141,
     "operations": 919,
     "operations/log": 600,

@@ -112,7 +112,7 @@ class Case:
     @cached_property
     def fit(self) -> WorkingFit:
         """Demand regression of the history."""
-        return fit_demand(self.product.history)
+        return fit_demand(self.product.history, self.product.fitted.motions)
 
     @cached_property
     def card(self) -> tuple[CardLine, ...]:

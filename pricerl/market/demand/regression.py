@@ -12,11 +12,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.blas import dsbmv
-from scipy.linalg.lapack import dpbtrf, dpbtrs
+from scipy.linalg.lapack import dpbtrf, dpbtrs, dtbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
@@ -194,9 +195,8 @@ def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) ->
     motions = tuple(modes)
     evidence = [mode.evidence for mode in modes.values()]
     weight = softmax(evidence)
-    coefficients, levels, covariance, response = (
-        np.stack([mode[place] for mode in modes.values()]) for place in range(4)
-    )
+    coefficients, levels, covariance = (np.stack([mode[place] for mode in modes.values()]) for place in range(3))
+    response = np.stack([mode.response for mode in modes.values()])
     mean = weight @ coefficients
     apart = coefficients - mean
     shock, walk = (weight @ levels).reshape(-1, 2).T
@@ -211,7 +211,7 @@ def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) ->
         response=np.tensordot(weight, response, 1).reshape(len(shock), 2, -1).sum(1),
         motion=motions[int(weight.argmax())],
         motions=motions,
-        future=forecast_level(motions, [mode.last_levels() for mode in modes.values()], weight),
+        future=forecast_level(motions, [*map(Mode.last_levels, modes.values(), response)], weight),
     )
 
 
@@ -224,17 +224,22 @@ class Mode(NamedTuple):
     """``(2 R,)`` two levels of each row in turn."""
     covariance: FloatArray
     """``(C, C)``."""
-    response: FloatArray
-    """``(2 R, C)`` change of the levels per change of a coefficient."""
+    joined: FloatArray
+    """``(2 R, C)`` half of what the levels lose per change of a coefficient."""
     factor: FloatArray
     """Cholesky factor of the levels' precision, a lower band."""
     evidence: float
     """Log marginal likelihood, up to the density of the prior."""
 
-    def last_levels(self) -> LevelEnd:
+    @property
+    def response(self) -> FloatArray:
+        """``(2 R, C)`` change of the levels per change of a coefficient."""
+        return -_solve_half(self.factor, self.joined)
+
+    def last_levels(self, response: FloatArray) -> LevelEnd:
         """Return both levels of the last row."""
         spread, _ = dpbtrs(self.factor, np.eye(len(self.levels), 2, 2 - len(self.levels)), lower=1)
-        return LevelEnd(self.levels[-2:], spread[-2:], self.response[-2:])
+        return LevelEnd(self.levels[-2:], spread[-2:], response[-2:])
 
 
 class Quadratic(NamedTuple):
@@ -294,11 +299,12 @@ class Counts(NamedTuple):
                 curved[0, level::2] += weight
                 right[:, level::2] += np.vstack([weighted, gradient])
             factor, _ = dpbtrf(curved, lower=1)
-            solved, _ = dpbtrs(factor, right.T, lower=1)
-            information = weighted @ self.design + prior.precision - right[:-1] @ solved[:, :-1]
+            half, _ = dtbtrs(factor, right.T, uplo="L")  # half of a solution is enough for the coefficients
+            joined, own = half[:, :-1], half[:, -1]
+            information = weighted @ self.design + prior.precision - joined.T @ joined
             uphill = gradient @ self.design + prior.pull - prior.precision @ coefficients - prior.joint @ levels
-            step = np.linalg.solve(information, uphill - right[:-1] @ solved[:, -1])
-            moved = solved[:, -1] - solved[:, :-1] @ step
+            step = np.linalg.solve(information, uphill - own @ joined)
+            moved = _solve_half(factor, own - joined @ step)
             share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
             coefficients = coefficients + share * step
             levels = levels + share * moved
@@ -307,9 +313,16 @@ class Counts(NamedTuple):
         expected = np.exp(self.log_mean(coefficients, levels))
         evidence = self.known @ log_probability(self.units, expected, size) - np.log(factor[0]).sum()
         evidence -= np.linalg.slogdet(information)[1] / 2
-        return Mode(coefficients, levels, np.linalg.inv(information), -solved[:, :-1], factor, float(evidence))
+        return Mode(coefficients, levels, np.linalg.inv(information), joined, factor, float(evidence))
 
 
+def _solve_half(factor: FloatArray, half: FloatArray) -> FloatArray:
+    """Return the solution ``(2 R,)`` or ``(2 R, C)`` of which a half is known, by the factor of the precision."""
+    solved, _ = dtbtrs(factor, half, uplo="L", trans="T")
+    return np.asarray(solved)
+
+
+@lru_cache(maxsize=256)
 def level_precision(motion: Motion, rows: int) -> FloatArray:
     """Return the prior precision of shock and walk of each row in turn, as a lower band ``(3 or 5, 2 R)``."""
     band = np.zeros((5 if motion.smooth else 3, 2 * rows))
