@@ -70,7 +70,7 @@ MOST_STATEMENTS = {
     "data/platforms": 468,
     "data/reading": 789,
     "data/reading/sources": 438,
-    "decide": 458,
+    "decide": 468,
     "env": 537,
     "env/stock": 251,
     "evaluation": 463,

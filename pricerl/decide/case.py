@@ -46,6 +46,8 @@ class Proposed(NamedTuple):
     """Whether the policy returned NaN or infinity, and there is no plan to take its place."""
     over_plan: PolicyOverPlan | None = None
     """Comparison that decided who proposes, or None if only one may."""
+    by_draw: Callable[[], PricePath] | None = None
+    """The path with its limits over the posterior draws, where ``path`` lacks them."""
 
 
 Propose = Callable[[Product, int], Proposed]
