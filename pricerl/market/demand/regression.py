@@ -181,7 +181,7 @@ def fit_regression(
     found: dict[Motion, Mode] = {}
     best = -np.inf
     for motion in waiting:  # grows on the way
-        found[motion] = mode = _find_mode_given(motion, counts, prior, *near)
+        found[motion] = mode = _find_mode_given(motion, counts, prior, *near, best + 2 * np.log(NEGLIGIBLE))
         near = mode.coefficients, mode.levels
         best = max(best, mode.evidence)
         if mode.evidence > best + np.log(NEGLIGIBLE):
@@ -228,6 +228,8 @@ class Mode(NamedTuple):
     """``(2 R, C)`` half of what the levels lose per change of a coefficient."""
     factor: FloatArray
     """Cholesky factor of the levels' precision, a lower band."""
+    rise: float
+    """Rise of the log posterior that the last step promised, infinite for one cut short; a further one gains little."""
     evidence: float
     """Log marginal likelihood, up to the density of the prior."""
 
@@ -282,10 +284,12 @@ class Counts(NamedTuple):
         level = sum(levels[place::2] for place in self.levels)
         return np.asarray(np.clip(self.design @ coefficients + level, *LOG_MEAN_RANGE))
 
-    def find_mode(self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray) -> Mode:
-        """Find the mode of a log posterior, which is concave, by Newton's method from a start."""
+    def find_mode(
+        self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray, steps: int = NEWTON_STEPS
+    ) -> Mode:
+        """Find the mode of a log posterior, which is concave, by at most some ``steps`` of Newton's method."""
         right = np.empty((len(coefficients) + 1, len(levels)))
-        for _ in range(NEWTON_STEPS):
+        for _ in range(steps):
             expected = np.exp(self.log_mean(coefficients, levels))
             spread = 1 + expected / size
             gradient = self.known * (self.units - expected) / spread
@@ -308,12 +312,13 @@ class Counts(NamedTuple):
             share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
             coefficients = coefficients + share * step
             levels = levels + share * moved
-            if uphill @ step + right[-1] @ moved < LAST_RISE:
+            rise = float(uphill @ step + right[-1] @ moved) if share == 1 else np.inf
+            if rise < LAST_RISE:
                 break
         expected = np.exp(self.log_mean(coefficients, levels))
         evidence = self.known @ log_probability(self.units, expected, size) - np.log(factor[0]).sum()
         evidence -= np.linalg.slogdet(information)[1] / 2
-        return Mode(coefficients, levels, np.linalg.inv(information), joined, factor, float(evidence))
+        return Mode(coefficients, levels, np.linalg.inv(information), joined, factor, rise, float(evidence))
 
 
 def _solve_half(factor: FloatArray, half: FloatArray) -> FloatArray:
@@ -352,21 +357,26 @@ def covariance_of_levels(motion: Motion, row: IntArray, rows: int) -> FloatArray
 
 
 def _find_mode_given(
-    motion: Motion, counts: Counts, prior: Prior, coefficients: FloatArray, levels: FloatArray
+    motion: Motion, counts: Counts, prior: Prior, coefficients: FloatArray, levels: FloatArray, least: float
 ) -> Mode:
-    """Find the mode given a motion, with its log evidence."""
+    """Find the mode given a motion, with its log evidence; one that a whole step leaves below ``least`` stays there."""
     proper = np.isfinite(prior.sd)
     precision = 1.0 / np.square(prior.sd)
     anchor = np.where(proper, prior.mean, 0.0)
     band = level_precision(motion, len(levels) // 2)
     none = np.zeros((len(anchor), len(levels)))
     quadratic = Quadratic(np.diag(precision), none, band, precision * anchor, 0.0)
-    mode = counts.find_mode(motion.size, quadratic, coefficients, levels)
-    away = np.square(mode.coefficients - anchor) @ precision + mode.levels @ times_band(band, mode.levels)
-    density = 0.5 * np.log1p(-(motion.memory**2)) - 0.5 * away - np.log(prior.sd[proper]).sum()
+    density = 0.5 * np.log1p(-(motion.memory**2)) - np.log(prior.sd[proper]).sum()
     density -= len(levels) // 2 * np.log(motion.shock_sd * motion.walk_sd)
     density -= np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0
-    return mode._replace(evidence=mode.evidence + float(density))
+    for steps in (1, NEWTON_STEPS):
+        mode = counts.find_mode(motion.size, quadratic, coefficients, levels, steps)
+        coefficients, levels = mode.coefficients, mode.levels
+        away = np.square(coefficients - anchor) @ precision + levels @ times_band(band, levels)
+        mode = mode._replace(evidence=mode.evidence + float(density - 0.5 * away))
+        if mode.rise < LAST_RISE or (mode.rise < np.inf and mode.evidence < least):
+            break
+    return mode
 
 
 def times_band(band: FloatArray, vector: FloatArray) -> FloatArray:
