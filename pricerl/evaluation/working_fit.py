@@ -63,11 +63,13 @@ class WorkingFit:
         columns = np.column_stack([self.days.covariates[:, kept], season, np.ones(len(self.mean))])
         return [*(self.days.names[column] for column in kept), *[SEASON] * len(places)], columns
 
+    def whiten(self, columns: FloatArray) -> FloatArray:
+        """Return columns ``(D,)`` or ``(D, N)`` so combined that errors of the working response are independent."""
+        return np.asarray(solve_triangular(self._factor, columns, lower=True, check_finite=False))
+
     @cached_property
-    def whitening(self) -> FloatArray:
-        """``(D, D)`` lower triangular matrix that makes the errors of the working response independent."""
-        factor = np.linalg.cholesky(self.levels + np.diag(1 / self.weight))
-        return np.asarray(solve_triangular(factor, np.eye(len(factor)), lower=True))
+    def _factor(self) -> FloatArray:
+        return np.asarray(np.linalg.cholesky(self.levels + np.diag(1 / self.weight)))
 
 
 def fit_demand(history: ProductHistory, motions: Sequence[Motion] = ()) -> WorkingFit:

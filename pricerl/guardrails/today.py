@@ -39,7 +39,7 @@ NEAREST = "the nearest price that may be charged"
 FEES = "fees"
 """Name of the rule that no price lies in a gap; the costs have it, not the guardrails."""
 OF_RECENT_PRICES = ("_band", "band", "bounds", "waits", "walks", "_words")
-"""What depends on settings, costs and recent prices alone, so that days on which these are equal share it."""
+"""Parts that depend on settings, costs and recent prices alone; days on which these are equal share them."""
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,9 @@ from pricerl.market.demand.covariates import (
 )
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
 from pricerl.market.demand.priors import CommonBias
-from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
+from pricerl.market.demand.regression import Prior, RegressionPosterior, fit_regression
 from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS, Motion
+from pricerl.market.outliers import find_inliers, winsorise
 
 PRICE_SD = 6.0
 """Prior sd of the elasticity in the regressions. The curves have the prior that counts; a narrow one here would explain

@@ -20,7 +20,7 @@ from scipy.linalg.blas import dsbmv
 from scipy.linalg.lapack import dpbtrf, dpbtrs, dtbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import FloatArray, IntArray
 from pricerl.market.level import FutureLevel, LevelEnd, Motion, forecast_level
 
 NEWTON_STEPS = 30
@@ -38,12 +38,6 @@ LOG_MEAN_RANGE = (-30.0, 30.0)
 
 LOOSE_SD = 10.0
 """Sd of a coefficient that should have no prior; finite, because the price may never have varied."""
-
-ROOT_SHIFT = 0.375
-"""Shift of Poisson counts after which their square root has about the sd ``ROOT_SD`` (Anscombe 1948)."""
-ROOT_SD = 0.5
-"""Sd of the square root of shifted Poisson counts, whatever their mean."""
-
 
 STILL = 1e-3
 """Sd of a shock or walk that hardly moves; finite, so that its precision is."""
@@ -389,20 +383,3 @@ def log_probability(units: FloatArray, mean: FloatArray, size: float) -> FloatAr
     share = np.log1p(mean / size)
     sold = units * (np.log(mean / size) - share)
     return np.asarray(gammaln(units + size) - gammaln(size) - gammaln(units + 1) - size * share + sold)
-
-
-def winsorise(value: FloatArray, sds: float) -> FloatArray:
-    """Winsorise counts ``(D,)`` at ``sds`` robust sds of their square root above the median, for a first fit."""
-    root = np.sqrt(value + ROOT_SHIFT)
-    return np.asarray(np.minimum(value, (float(np.median(root)) + sds * _robust_sd(root)) ** 2 - ROOT_SHIFT))
-
-
-def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArray:
-    """Return the days ``(D,)`` whose square-root residual is within ``sds`` robust sds of the median."""
-    residual = np.sqrt(value + ROOT_SHIFT) - np.sqrt(expected + ROOT_SHIFT)
-    return np.asarray(np.abs(residual - np.median(residual)) <= sds * _robust_sd(residual))
-
-
-def _robust_sd(roots: FloatArray) -> float:
-    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts: most days may be equal."""
-    return max(1.4826 * float(np.median(np.abs(roots - np.median(roots)))), ROOT_SD)
