@@ -167,7 +167,7 @@ class Today:
             walks_to=round(self.hard_limit, DIGITS) if self.walks else None,
         )
 
-    @property
+    @cached_property
     def recent(self) -> RecentPrices:
         """Past prices used by the moving rules."""
         return RecentPrices(*(price.item() for price in self._recent))

@@ -243,7 +243,7 @@ def fit_demand_regression(
     """Fit the regression twice, the second time without outliers; return the days kept and the posterior.
 
     Groups of days by their optional flags, such as promotions, are winsorised around their own median. The likely
-    ``motions`` are searched if absent.
+    ``motions``, likeliest first, are searched if absent.
     """
     optional = data.covariates[:, data.covariates.shape[1] - len(data.optional) :]
     flags = optional[:, ((optional == 0) | (optional == 1)).all(0)].astype(np.int64)
@@ -253,12 +253,12 @@ def fit_demand_regression(
     units = data.units.copy()
     for item in np.unique(group):
         units[group == item] = winsorise(units[group == item], settings.outlier_sds)
-    first = regress(replace(data, units=units), settings, motions=motions)
+    first = regress(replace(data, units=units), settings, motions=motions[:1])
     inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
-    if inliers.all() and (units == data.units).all():
+    if not motions and inliers.all() and (units == data.units).all():
         return data, first
     kept = data.keep(inliers)
-    return kept, regress(kept, settings, first)
+    return kept, regress(kept, settings, first, motions)
 
 
 def regress(

@@ -91,7 +91,7 @@ class DemandPosterior:
     prior: StatedPrior | None = None
     """Prior of the elasticity; None where the model states none."""
     motions: Sequence[Motion] = ()
-    """Likely motions of demand; empty where they are to be searched."""
+    """Likely motions of demand, likeliest first; empty where they are to be searched."""
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:

@@ -100,7 +100,7 @@ def fit_mixture(
         past=past * np.exp(posterior.level) / (lift * np.exp(posterior.future.mean)) * at_regular / at_price,
         ahead=replace(ahead, deals=likeliest.draw_deals(settings.num_draws, np.log(deal_lift / lift), deal_sd, rng)),
         prior=prior,
-        motions=posterior.motions,
+        motions=sorted(posterior.motions, key=lambda motion: motion != posterior.motion),
     )
 
 
