@@ -276,7 +276,7 @@ class Counts(NamedTuple):
     def log_mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
         """Return the log mean ``(R,)``, clipped."""
         level = sum(levels[place::2] for place in self.levels)
-        return np.asarray(np.clip(self.design @ coefficients + level, *LOG_MEAN_RANGE))
+        return np.asarray((self.design @ coefficients + level).clip(*LOG_MEAN_RANGE))
 
     def find_mode(
         self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray, steps: int = NEWTON_STEPS
@@ -295,7 +295,8 @@ class Counts(NamedTuple):
             right[-1] = prior.level_pull - times_band(prior.band, levels) - coefficients @ prior.joint
             for level in self.levels:
                 curved[0, level::2] += weight
-                right[:, level::2] += np.vstack([weighted, gradient])
+                right[:-1, level::2] += weighted
+                right[-1, level::2] += gradient
             factor, _ = dpbtrf(curved, lower=1)
             half, _ = dtbtrs(factor, right.T, uplo="L")  # half of a solution is enough for the coefficients
             joined, own = half[:, :-1], half[:, -1]
