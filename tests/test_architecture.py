@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "experiments": 403,
     "guardrails": 494,
     "market": 423,
-    "market/demand": 921,
+    "market/demand": 920,
     "mcp": 141,
     "operations": 919,
     "operations/log": 600,
