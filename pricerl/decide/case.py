@@ -46,6 +46,8 @@ class Proposed(NamedTuple):
     """Whether the policy returned NaN or infinity, and there is no plan to take its place."""
     over_plan: PolicyOverPlan | None = None
     """Comparison that decided who proposes, or None if only one may."""
+    by_draw: Callable[[], PricePath] | None = None
+    """The path with its limits over the posterior draws, where ``path`` lacks them."""
 
 
 Propose = Callable[[Product, int], Proposed]
@@ -112,7 +114,7 @@ class Case:
     @cached_property
     def fit(self) -> WorkingFit:
         """Demand regression of the history."""
-        return fit_demand(self.product.history)
+        return fit_demand(self.product.history, self.product.fitted.motions)
 
     @cached_property
     def card(self) -> tuple[CardLine, ...]:

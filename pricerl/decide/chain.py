@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -18,7 +18,7 @@ from pricerl.decide.decision import Decision, DecisionConfig
 from pricerl.decide.evidence import aim_for_quarter, follow_measured_pair, weigh_evidence
 from pricerl.decide.final_check import pass_gate_last, publish
 from pricerl.decide.overruled import keep_relations, obey_order, stop_model
-from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, propose_path
+from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, policy_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.stock.product import StockedProduct
@@ -90,10 +90,13 @@ class Proposer:
             advantage, error = (float(values[product.index]) * share for values in self.comparison)
             behind = not advantage - 2 * error > -self.margin
             over_plan = PolicyOverPlan(advantage, error) if math.isfinite(advantage) else PolicyOverPlan(None, None)
-        if self.benchmark is None or not behind:
+        if self.benchmark is None:
             watched = WatchedPolicy(self.policy)
             path = propose_path(watched, product, horizon)
-            failed = watched.failed is not None and bool(watched.failed.any())
-            if self.benchmark is None or not failed:
-                return Proposed("policy", path, failed, over_plan)
+            return Proposed("policy", path, watched.failed is not None and bool(watched.failed.any()))
+        if not behind:
+            path = policy_paths(self.policy, self.dynamics, horizon)[product.index]
+            if bool(path.asked.isfinite().all()):
+                by_draw = partial(propose_path, self.policy, product, horizon)
+                return Proposed("policy", path, False, over_plan, by_draw)
         return Proposed("planner", plan_paths(self.benchmark.plan, horizon)[product.index], False, over_plan)

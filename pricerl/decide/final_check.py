@@ -63,6 +63,9 @@ def publish(case: Case, course: Course) -> Course:
         followed = approach_path(aim.limits.nearest, case.product, case.horizon)._replace(asked=case.kept)
     elif course.decision.follow == "hold":
         followed = aim._replace(price=case.kept, low=case.kept, high=case.kept, asked=case.kept)
+    elif aim is course.proposed.path and course.proposed.by_draw is not None:
+        known = course.proposed.by_draw()
+        followed = aim._replace(low=known.low.minimum(aim.price), high=known.high.maximum(aim.price))
     gated = gate_path(case.product, followed)
     path = gated.onto(followed)
     decision = confirm(course.decision, gated, case.product.current_price)

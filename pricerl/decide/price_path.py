@@ -15,6 +15,7 @@ from pricerl.decide.decision import Limits
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
+from pricerl.guardrails.projection import PriceBand
 from pricerl.guardrails.today import DIGITS, Edit
 from pricerl.planner.dynamic_planner import DynamicPlan
 from pricerl.planner.rollout import Policy, Proposal, hold_left, propose_by, roll_path, starts
@@ -89,6 +90,20 @@ def plan_paths(plan: DynamicPlan, horizon: int) -> list[PricePath]:
     return _roll_alike(lambda state, band: plan(state), plan.dynamics, products, horizon)
 
 
+@lru_cache(maxsize=2)
+def policy_paths(policy: Policy, dynamics: Dynamics, horizon: int) -> list[PricePath]:
+    """Roll a policy forward for all products in the same way, in the posterior-mean market alone.
+
+    Where an action is not finite, the price asked is NaN.
+    """
+
+    def propose(state: State, band: PriceBand) -> Tensor:
+        action = policy(state.observation)[:, 0]
+        return dynamics.propose(state, action.masked_fill(~action.isfinite(), torch.nan), band)
+
+    return _roll_alike(propose, dynamics, range(dynamics.market.num_products), horizon, observes=True)
+
+
 def approach_path(target: float, product: Product, horizon: int) -> PricePath:
     """Return the path that approaches a price, in money, as fast as the guardrails allow and stays there."""
     return _roll_alike(product.money([target]), product.dynamics, [product.index], horizon)[0]
@@ -96,12 +111,12 @@ def approach_path(target: float, product: Product, horizon: int) -> PricePath:
 
 @torch.no_grad()
 def _roll_alike(
-    propose: Proposal | Tensor, dynamics: Dynamics, products: Sequence[int], horizon: int
+    propose: Proposal | Tensor, dynamics: Dynamics, products: Sequence[int], horizon: int, observes: bool = False
 ) -> list[PricePath]:
-    """Roll out a proposal that depends on past prices alone; products whose minimum holds end alike are one batch."""
+    """Roll out a proposal, ``observes`` as in `roll_path`; products whose minimum holds end alike are one batch."""
     found = {}
     for at, wait, state in starts(dynamics, torch.tensor(products, device=dynamics.market.device)):
-        paths = roll_path(propose, dynamics, state, horizon, wait, observes=False)
+        paths = roll_path(propose, dynamics, state, horizon, wait, observes)
         for row, price, asked, limits in zip(at.tolist(), *paths, _limits(dynamics, state), strict=True):
             found[row] = PricePath(price, price, price, asked, limits)
     return [found[row] for row in range(len(products))]

@@ -82,7 +82,7 @@ def predict_units(market: Market, product: ProductHistory, day: IntArray, genera
 
 def _with_limits(mean: Tensor, samples: Tensor) -> FloatArray:
     """Return the mean of expectations ``(K, H)`` and the limits of noisy samples ``(N, H)``, ``(3, H)``."""
-    return np.concatenate([_numpy(mean).mean(0)[None], limits_of(_numpy(samples))])
+    return np.concatenate([_numpy(mean).mean(0)[None], limits_of(samples.cpu().numpy())])
 
 
 def _numpy(values: Tensor) -> FloatArray:

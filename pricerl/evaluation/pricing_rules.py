@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray, Share
+from pricerl.arrays import FloatArray, Share, quantiles_of
 from pricerl.env.product import Product
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, margins_at
@@ -108,7 +108,7 @@ def lower_bound(candidates: Candidates) -> float:
     gain = candidates.objective - candidates.objective[:, [candidates.at_current_price]]
     passes = (gain > 0).mean(0) >= candidates.gate
     bound = np.zeros(gain.shape[1])
-    bound[passes] = np.quantile(gain[:, passes], 0.2, axis=0)
+    (bound[passes],) = quantiles_of(gain[:, passes], [0.2])
     return candidates.best(bound) if bound.max() > 0 else candidates.current_price
 
 

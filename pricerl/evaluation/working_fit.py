@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from pricerl.market.demand.averaging import fit_demand_regression, price_prior
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, RegressionData, gather_covariates
 from pricerl.market.demand.regression import LOOSE_SD, covariance_of_levels
+from pricerl.market.level import Motion
 
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
@@ -61,17 +63,19 @@ class WorkingFit:
         columns = np.column_stack([self.days.covariates[:, kept], season, np.ones(len(self.mean))])
         return [*(self.days.names[column] for column in kept), *[SEASON] * len(places)], columns
 
+    def whiten(self, columns: FloatArray) -> FloatArray:
+        """Return columns ``(D,)`` or ``(D, N)`` so combined that errors of the working response are independent."""
+        return np.asarray(solve_triangular(self._factor, columns, lower=True, check_finite=False))
+
     @cached_property
-    def whitening(self) -> FloatArray:
-        """``(D, D)`` lower triangular matrix that makes the errors of the working response independent."""
-        factor = np.linalg.cholesky(self.levels + np.diag(1 / self.weight))
-        return np.asarray(solve_triangular(factor, np.eye(len(factor)), lower=True))
+    def _factor(self) -> FloatArray:
+        return np.asarray(np.linalg.cholesky(self.levels + np.diag(1 / self.weight)))
 
 
-def fit_demand(history: ProductHistory) -> WorkingFit:
-    """Fit the demand regression to the observed days of a history."""
+def fit_demand(history: ProductHistory, motions: Sequence[Motion] = ()) -> WorkingFit:
+    """Fit the demand regression to the observed days of a history; the likely ``motions`` are searched if absent."""
     settings = DemandSettings()
-    days, posterior = fit_demand_regression(gather_covariates(history).keep(history.observed), settings)
+    days, posterior = fit_demand_regression(gather_covariates(history).keep(history.observed), settings, motions)
     mean = np.exp(posterior.log_mean)
     alone = posterior.without_prior([1], price_prior(days, settings))
     information = max(1 / alone.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-12)

@@ -38,6 +38,8 @@ PAUSED = "the product is paused"
 NEAREST = "the nearest price that may be charged"
 FEES = "fees"
 """Name of the rule that no price lies in a gap; the costs have it, not the guardrails."""
+OF_RECENT_PRICES = ("_band", "band", "bounds", "waits", "walks", "_words")
+"""Parts that depend on settings, costs and recent prices alone; days on which these are equal share them."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,16 @@ class Today:
         """Return the rules one more day, or week, later per price in money, after these were charged."""
         dates = self.log.dates[-1] + np.arange(1, len(prices) + 1) * (self.log.step_days * DAY)
         charged = np.append(self.log.prices, prices)
-        return replace(self, log=self.log._replace(dates=np.append(self.log.dates, dates), prices=charged))
+        later = replace(self, log=self.log._replace(dates=np.append(self.log.dates, dates), prices=charged))
+        vars(later).update(_limits=self._limits, _alike=self._alike)
+        known = vars(self._alike.setdefault(later.recent, later))
+        vars(later).update((name, known[name]) for name in OF_RECENT_PRICES if name in known)
+        return later
+
+    @cached_property
+    def _alike(self) -> dict[RecentPrices, Today]:
+        """Days with the same limits, by the past prices that these depend on."""
+        return {self.recent: self}
 
     def objections(self, price: float) -> Iterator[Edit]:
         """Yield each rule's objection to a price, in money, on the next day: an edit to the nearest that it allows."""
@@ -156,7 +167,7 @@ class Today:
             walks_to=round(self.hard_limit, DIGITS) if self.walks else None,
         )
 
-    @property
+    @cached_property
     def recent(self) -> RecentPrices:
         """Past prices used by the moving rules."""
         return RecentPrices(*(price.item() for price in self._recent))
@@ -198,10 +209,15 @@ class Today:
 
     def explain(self, bound: Bound) -> str:
         """Return the reason for an edit by one of the bounds."""
+        return bound.template.format(**self._words)
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        """Settings and recent prices in words, by their names."""
         settings = {**vars(self.config), "max_rise": self.config.rise, "max_drop": self.config.drop}
         shares = {name: 100 * (settings[name] or 0.0) for name in PERCENTAGES}
         numbers = {**settings, **shares, **self.recent._asdict()}.items()
-        return bound.template.format(**{name: f"{it:g}" for name, it in numbers if isinstance(it, (int, float))})
+        return {name: f"{it:g}" for name, it in numbers if isinstance(it, (int, float))}
 
     @property
     def tightest(self) -> tuple[Bound, Bound]:

@@ -24,7 +24,8 @@ from pricerl.market.demand.curves import (
     recency_of,
     shape_curves,
 )
-from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, find_inliers, winsorise
+from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE
+from pricerl.market.outliers import find_inliers, winsorise
 
 NEWTON_STEPS = 12
 STEP_RANGE = (-2.0, 2.0)

@@ -116,7 +116,8 @@ def approach_all(targets: Tensor, dynamics: Dynamics, products: Tensor, days: in
 
 def starts(dynamics: Dynamics, products: Tensor) -> Iterator[tuple[Tensor, int, State]]:
     """Yield the positions among ``products (B,)`` whose minimum holds end alike, the days until then, their states."""
-    left = [hold_left(Product(dynamics, index)) for index in products.tolist()]
+    known = {index: hold_left(Product(dynamics, index)) for index in {*products.tolist()}}
+    left = [known[index] for index in products.tolist()]
     for wait in sorted({*left}):
         at = torch.tensor([row for row, own in enumerate(left) if own == wait], device=products.device)
         yield at, wait, dynamics.start(products[at], dynamics.history.num_days[products[at]] - 1)

@@ -12,4 +12,4 @@ def draw_cards(prepared: DataPreprocessor) -> list[tuple[CardLine, ...]]:
     """Return the card of every product, none of which has a price test."""
     fitted = fit_market(prepared, conversions=False).products
     pairs = zip(prepared.products, fitted, strict=True)
-    return [draw_card(fit_demand(product), product, market, tested=False) for product, market in pairs]
+    return [draw_card(fit_demand(product, market.motions), product, market, tested=False) for product, market in pairs]

@@ -64,6 +64,22 @@ def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(advisor, 
     assert item.to_dict() == together.advice[1].to_dict()
 
 
+@pytest.mark.slow
+def test_120_products_in_chunks_get_the_advice_that_each_gets_alone_to_the_cent(advisor, fitted):
+    prepared = fitted(replace(TRIO, products=120), DEMAND).preprocessor
+    many = replace(advisor, catalogue=120, decision=DecisionConfig())
+    rows = range(120)
+    parts, alone = (
+        [item for chunk in _chunks(many, prepared, *groups) for item in chunk._replace(tested=frozenset()).run().advice]
+        for groups in ([rows[first : first + 25] for first in rows[::25]], [[row] for row in rows])
+    )
+    for one, other in zip(parts, alone, strict=True):
+        assert (one.product, one.decision) == (other.product, other.decision)
+        for day, same in zip(one.days, other.days, strict=True):
+            assert day.recommended_price == pytest.approx(same.recommended_price, abs=1e-4)
+    assert len({item.decision.follow for item in parts}) > 1
+
+
 @pytest.fixture
 def faulty(prepared, monkeypatch):
     """Name of a product whose market cannot be fitted."""

@@ -6,13 +6,17 @@ Rao 1948). Sales simulated from the fit go through the same projection and show 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK
 from pricerl.data.price_setting import CHANGE
+from pricerl.env.noise import cell_of, tabulate_units
 from pricerl.evaluation.working_fit import ENTANGLED, WorkingFit, left_over, span
 
 REPLAYS = 128
@@ -47,26 +51,27 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     """Test a demand regression, or None if other causes explain the price, days are few, or sales show no chance."""
     x = fit.days.log_price - fit.days.log_price.mean()
     days = len(x)
-    white = fit.whitening
-    causes = white @ fit.causes[1]
-    own = left_over(white @ x, span(causes))
-    alone = left_over(white @ x, span(causes[:, -1:]))
-    basis = span(np.column_stack([causes, white @ x, white @ x**2]))
+    *causes, price, squared = fit.whiten(np.column_stack([fit.causes[1], x, x**2])).T
+    own = left_over(price, span(np.stack(causes, 1)))
+    alone = left_over(price, span(causes[-1][:, None]))
+    basis = span(np.stack([*causes, price, squared], 1))
     free = days - basis.shape[1]
     if free < WEEK or own @ own <= (1 - ENTANGLED) * (alone @ alone) or not np.ptp(x):
         return None
-    generator = np.random.default_rng(0)
-    drawn = generator.negative_binomial(fit.size, fit.size / (fit.size + fit.mean), (REPLAYS, days))
-    luck = np.column_stack([fit.days.units, drawn.T]) / fit.mean[:, None] - 1
-    levels = np.linalg.cholesky(fit.levels + 1e-9 * np.eye(days)) @ generator.normal(size=(days, REPLAYS))
-    noise = left_over(white @ (np.column_stack([fit.level, levels]) + luck), basis)
+    cells, normals = _draw_chance(days)
+    quantiles = tabulate_units(torch.tensor([fit.size]))
+    mean = torch.as_tensor(fit.mean, dtype=torch.float32)[:, None].expand_as(cells)
+    drawn = quantiles.units(mean, cells, torch.zeros(REPLAYS, dtype=torch.long)).double().numpy()
+    luck = np.column_stack([fit.days.units, drawn]) / fit.mean[:, None] - 1
+    levels = np.linalg.cholesky(fit.levels + 1e-9 * np.eye(days)) @ normals
+    noise = left_over(fit.whiten(np.column_stack([fit.level, levels]) + luck), basis)
     spread = np.square(noise).sum(0) / free
     if spread[0] < LEAST_CHANCE * spread[1:].mean():
         return None
     noise = noise / np.sqrt(spread)
 
     def slopes(columns: FloatArray) -> tuple[FloatArray, float]:
-        rest = left_over(white @ columns, basis)
+        rest = left_over(fit.whiten(columns), basis)
         length = np.maximum(np.linalg.norm(rest, axis=0), 1e-9)
         found = (rest / length).T @ noise
         beyond = (np.square(found[:, 0]) - np.square(found[:, 1:]).mean(1)) / length**2
@@ -82,6 +87,13 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     capped = -(busy + _score(spread) + _score(noise.max(0))) / np.sqrt(3)
     unlike = _score(np.log(np.square(shifted).mean(0)))
     return Placebos(_score(lead[0]), unlike, busy, float(capped), lead_spread, shifted_spread)
+
+
+@lru_cache(maxsize=8)
+def _draw_chance(days: int) -> tuple[Tensor, FloatArray]:
+    """Return the chance of the replays, the same for all products: cells of the day's units, and normal numbers."""
+    normals = np.random.default_rng(0).normal(size=(2, days, REPLAYS))
+    return cell_of(torch.as_tensor(normals[0], dtype=torch.float32)), normals[1]
 
 
 def _score(values: FloatArray) -> float:

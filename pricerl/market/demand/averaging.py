@@ -5,6 +5,7 @@ The way the prices were set decides which terms a regression may have.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,8 +32,9 @@ from pricerl.market.demand.covariates import (
 )
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
 from pricerl.market.demand.priors import CommonBias
-from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
-from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS
+from pricerl.market.demand.regression import Prior, RegressionPosterior, fit_regression
+from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS, Motion
+from pricerl.market.outliers import find_inliers, winsorise
 
 PRICE_SD = 6.0
 """Prior sd of the elasticity in the regressions. The curves have the prior that counts; a narrow one here would explain
@@ -235,10 +237,13 @@ def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested
     return bool(slope > FOLLOWING_T * error)
 
 
-def fit_demand_regression(data: RegressionData, settings: DemandSettings) -> tuple[RegressionData, RegressionPosterior]:
+def fit_demand_regression(
+    data: RegressionData, settings: DemandSettings, motions: Sequence[Motion] = ()
+) -> tuple[RegressionData, RegressionPosterior]:
     """Fit the regression twice, the second time without outliers; return the days kept and the posterior.
 
-    Groups of days by their optional flags, such as promotions, are winsorised around their own median.
+    Groups of days by their optional flags, such as promotions, are winsorised around their own median. The likely
+    ``motions``, likeliest first, are searched if absent.
     """
     optional = data.covariates[:, data.covariates.shape[1] - len(data.optional) :]
     flags = optional[:, ((optional == 0) | (optional == 1)).all(0)].astype(np.int64)
@@ -248,19 +253,22 @@ def fit_demand_regression(data: RegressionData, settings: DemandSettings) -> tup
     units = data.units.copy()
     for item in np.unique(group):
         units[group == item] = winsorise(units[group == item], settings.outlier_sds)
-    first = regress(replace(data, units=units), settings)
+    first = regress(replace(data, units=units), settings, motions=motions[:1])
     inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
-    if inliers.all() and (units == data.units).all():
+    if not motions and inliers.all() and (units == data.units).all():
         return data, first
     kept = data.keep(inliers)
-    return kept, regress(kept, settings, first)
+    return kept, regress(kept, settings, first, motions)
 
 
 def regress(
-    data: RegressionData, settings: DemandSettings, start: RegressionPosterior | None = None
+    data: RegressionData,
+    settings: DemandSettings,
+    start: RegressionPosterior | None = None,
+    motions: Sequence[Motion] = (),
 ) -> RegressionPosterior:
     """Fit the regression once; ``start`` is the posterior of a similar one."""
-    return fit_regression(data.units, data.design, price_prior(data, settings), data.row, start, data.rows)
+    return fit_regression(data.units, data.design, price_prior(data, settings), data.row, start, data.rows, motions)
 
 
 def price_prior(data: RegressionData, settings: DemandSettings) -> Prior:

@@ -60,8 +60,7 @@ def fit_mixture(
         stage = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd)
     setting, parts = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
-    data = likeliest.data
-    posterior = likeliest.posterior
+    data, posterior = likeliest.data, likeliest.posterior
     current_price = float(np.exp(data.regular[-1])) if product.in_force is None else product.current_price
     reached = np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws
     others = settings.pooled or log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
@@ -100,6 +99,7 @@ def fit_mixture(
         past=past * np.exp(posterior.level) / (lift * np.exp(posterior.future.mean)) * at_regular / at_price,
         ahead=replace(ahead, deals=likeliest.draw_deals(settings.num_draws, np.log(deal_lift / lift), deal_sd, rng)),
         prior=prior,
+        motions=sorted(posterior.motions, key=lambda motion: motion != posterior.motion),
     )
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.blas import dsbmv
-from scipy.linalg.lapack import dpbtrf, dpbtrs
+from scipy.linalg.lapack import dpbtrf, dpbtrs, dtbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import FloatArray, IntArray
 from pricerl.market.level import FutureLevel, LevelEnd, Motion, forecast_level
 
 NEWTON_STEPS = 30
@@ -37,12 +38,6 @@ LOG_MEAN_RANGE = (-30.0, 30.0)
 
 LOOSE_SD = 10.0
 """Sd of a coefficient that should have no prior; finite, because the price may never have varied."""
-
-ROOT_SHIFT = 0.375
-"""Shift of Poisson counts after which their square root has about the sd ``ROOT_SD`` (Anscombe 1948)."""
-ROOT_SD = 0.5
-"""Sd of the square root of shifted Poisson counts, whatever their mean."""
-
 
 STILL = 1e-3
 """Sd of a shock or walk that hardly moves; finite, so that its precision is."""
@@ -180,7 +175,7 @@ def fit_regression(
     found: dict[Motion, Mode] = {}
     best = -np.inf
     for motion in waiting:  # grows on the way
-        found[motion] = mode = _find_mode_given(motion, counts, prior, *near)
+        found[motion] = mode = _find_mode_given(motion, counts, prior, *near, best + 2 * np.log(NEGLIGIBLE))
         near = mode.coefficients, mode.levels
         best = max(best, mode.evidence)
         if mode.evidence > best + np.log(NEGLIGIBLE):
@@ -194,9 +189,8 @@ def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) ->
     motions = tuple(modes)
     evidence = [mode.evidence for mode in modes.values()]
     weight = softmax(evidence)
-    coefficients, levels, covariance, response = (
-        np.stack([mode[place] for mode in modes.values()]) for place in range(4)
-    )
+    coefficients, levels, covariance = (np.stack([mode[place] for mode in modes.values()]) for place in range(3))
+    response = np.stack([mode.response for mode in modes.values()])
     mean = weight @ coefficients
     apart = coefficients - mean
     shock, walk = (weight @ levels).reshape(-1, 2).T
@@ -211,7 +205,7 @@ def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) ->
         response=np.tensordot(weight, response, 1).reshape(len(shock), 2, -1).sum(1),
         motion=motions[int(weight.argmax())],
         motions=motions,
-        future=forecast_level(motions, [mode.last_levels() for mode in modes.values()], weight),
+        future=forecast_level(motions, [*map(Mode.last_levels, modes.values(), response)], weight),
     )
 
 
@@ -224,17 +218,24 @@ class Mode(NamedTuple):
     """``(2 R,)`` two levels of each row in turn."""
     covariance: FloatArray
     """``(C, C)``."""
-    response: FloatArray
-    """``(2 R, C)`` change of the levels per change of a coefficient."""
+    joined: FloatArray
+    """``(2 R, C)`` half of what the levels lose per change of a coefficient."""
     factor: FloatArray
     """Cholesky factor of the levels' precision, a lower band."""
+    rise: float
+    """Rise of the log posterior that the last step promised, infinite for one cut short; a further one gains little."""
     evidence: float
     """Log marginal likelihood, up to the density of the prior."""
 
-    def last_levels(self) -> LevelEnd:
+    @property
+    def response(self) -> FloatArray:
+        """``(2 R, C)`` change of the levels per change of a coefficient."""
+        return -_solve_half(self.factor, self.joined)
+
+    def last_levels(self, response: FloatArray) -> LevelEnd:
         """Return both levels of the last row."""
         spread, _ = dpbtrs(self.factor, np.eye(len(self.levels), 2, 2 - len(self.levels)), lower=1)
-        return LevelEnd(self.levels[-2:], spread[-2:], self.response[-2:])
+        return LevelEnd(self.levels[-2:], spread[-2:], response[-2:])
 
 
 class Quadratic(NamedTuple):
@@ -275,12 +276,14 @@ class Counts(NamedTuple):
     def log_mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
         """Return the log mean ``(R,)``, clipped."""
         level = sum(levels[place::2] for place in self.levels)
-        return np.asarray(np.clip(self.design @ coefficients + level, *LOG_MEAN_RANGE))
+        return np.asarray((self.design @ coefficients + level).clip(*LOG_MEAN_RANGE))
 
-    def find_mode(self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray) -> Mode:
-        """Find the mode of a log posterior, which is concave, by Newton's method from a start."""
+    def find_mode(
+        self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray, steps: int = NEWTON_STEPS
+    ) -> Mode:
+        """Find the mode of a log posterior, which is concave, by at most some ``steps`` of Newton's method."""
         right = np.empty((len(coefficients) + 1, len(levels)))
-        for _ in range(NEWTON_STEPS):
+        for _ in range(steps):
             expected = np.exp(self.log_mean(coefficients, levels))
             spread = 1 + expected / size
             gradient = self.known * (self.units - expected) / spread
@@ -292,24 +295,34 @@ class Counts(NamedTuple):
             right[-1] = prior.level_pull - times_band(prior.band, levels) - coefficients @ prior.joint
             for level in self.levels:
                 curved[0, level::2] += weight
-                right[:, level::2] += np.vstack([weighted, gradient])
+                right[:-1, level::2] += weighted
+                right[-1, level::2] += gradient
             factor, _ = dpbtrf(curved, lower=1)
-            solved, _ = dpbtrs(factor, right.T, lower=1)
-            information = weighted @ self.design + prior.precision - right[:-1] @ solved[:, :-1]
+            half, _ = dtbtrs(factor, right.T, uplo="L")  # half of a solution is enough for the coefficients
+            joined, own = half[:, :-1], half[:, -1]
+            information = weighted @ self.design + prior.precision - joined.T @ joined
             uphill = gradient @ self.design + prior.pull - prior.precision @ coefficients - prior.joint @ levels
-            step = np.linalg.solve(information, uphill - right[:-1] @ solved[:, -1])
-            moved = solved[:, -1] - solved[:, :-1] @ step
+            step = np.linalg.solve(information, uphill - own @ joined)
+            moved = _solve_half(factor, own - joined @ step)
             share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
             coefficients = coefficients + share * step
             levels = levels + share * moved
-            if uphill @ step + right[-1] @ moved < LAST_RISE:
+            rise = float(uphill @ step + right[-1] @ moved) if share == 1 else np.inf
+            if rise < LAST_RISE:
                 break
         expected = np.exp(self.log_mean(coefficients, levels))
         evidence = self.known @ log_probability(self.units, expected, size) - np.log(factor[0]).sum()
         evidence -= np.linalg.slogdet(information)[1] / 2
-        return Mode(coefficients, levels, np.linalg.inv(information), -solved[:, :-1], factor, float(evidence))
+        return Mode(coefficients, levels, np.linalg.inv(information), joined, factor, rise, float(evidence))
 
 
+def _solve_half(factor: FloatArray, half: FloatArray) -> FloatArray:
+    """Return the solution ``(2 R,)`` or ``(2 R, C)`` of which a half is known, by the factor of the precision."""
+    solved, _ = dtbtrs(factor, half, uplo="L", trans="T")
+    return np.asarray(solved)
+
+
+@lru_cache(maxsize=256)
 def level_precision(motion: Motion, rows: int) -> FloatArray:
     """Return the prior precision of shock and walk of each row in turn, as a lower band ``(3 or 5, 2 R)``."""
     band = np.zeros((5 if motion.smooth else 3, 2 * rows))
@@ -339,21 +352,26 @@ def covariance_of_levels(motion: Motion, row: IntArray, rows: int) -> FloatArray
 
 
 def _find_mode_given(
-    motion: Motion, counts: Counts, prior: Prior, coefficients: FloatArray, levels: FloatArray
+    motion: Motion, counts: Counts, prior: Prior, coefficients: FloatArray, levels: FloatArray, least: float
 ) -> Mode:
-    """Find the mode given a motion, with its log evidence."""
+    """Find the mode given a motion, with its log evidence; one that a whole step leaves below ``least`` stays there."""
     proper = np.isfinite(prior.sd)
     precision = 1.0 / np.square(prior.sd)
     anchor = np.where(proper, prior.mean, 0.0)
     band = level_precision(motion, len(levels) // 2)
     none = np.zeros((len(anchor), len(levels)))
     quadratic = Quadratic(np.diag(precision), none, band, precision * anchor, 0.0)
-    mode = counts.find_mode(motion.size, quadratic, coefficients, levels)
-    away = np.square(mode.coefficients - anchor) @ precision + mode.levels @ times_band(band, mode.levels)
-    density = 0.5 * np.log1p(-(motion.memory**2)) - 0.5 * away - np.log(prior.sd[proper]).sum()
+    density = 0.5 * np.log1p(-(motion.memory**2)) - np.log(prior.sd[proper]).sum()
     density -= len(levels) // 2 * np.log(motion.shock_sd * motion.walk_sd)
     density -= np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0
-    return mode._replace(evidence=mode.evidence + float(density))
+    for steps in (1, NEWTON_STEPS):
+        mode = counts.find_mode(motion.size, quadratic, coefficients, levels, steps)
+        coefficients, levels = mode.coefficients, mode.levels
+        away = np.square(coefficients - anchor) @ precision + levels @ times_band(band, levels)
+        mode = mode._replace(evidence=mode.evidence + float(density - 0.5 * away))
+        if mode.rise < LAST_RISE or (mode.rise < np.inf and mode.evidence < least):
+            break
+    return mode
 
 
 def times_band(band: FloatArray, vector: FloatArray) -> FloatArray:
@@ -366,20 +384,3 @@ def log_probability(units: FloatArray, mean: FloatArray, size: float) -> FloatAr
     share = np.log1p(mean / size)
     sold = units * (np.log(mean / size) - share)
     return np.asarray(gammaln(units + size) - gammaln(size) - gammaln(units + 1) - size * share + sold)
-
-
-def winsorise(value: FloatArray, sds: float) -> FloatArray:
-    """Winsorise counts ``(D,)`` at ``sds`` robust sds of their square root above the median, for a first fit."""
-    root = np.sqrt(value + ROOT_SHIFT)
-    return np.asarray(np.minimum(value, (float(np.median(root)) + sds * _robust_sd(root)) ** 2 - ROOT_SHIFT))
-
-
-def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArray:
-    """Return the days ``(D,)`` whose square-root residual is within ``sds`` robust sds of the median."""
-    residual = np.sqrt(value + ROOT_SHIFT) - np.sqrt(expected + ROOT_SHIFT)
-    return np.asarray(np.abs(residual - np.median(residual)) <= sds * _robust_sd(residual))
-
-
-def _robust_sd(roots: FloatArray) -> float:
-    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts: most days may be equal."""
-    return max(1.4826 * float(np.median(np.abs(roots - np.median(roots)))), ROOT_SD)
