@@ -96,7 +96,7 @@ class Formatter:
 
     @property
     def reader_locale(self) -> str:
-        """Locale of numbers and dates: that of the advice, or the reader's language where that is another."""
+        """Locale of numbers and dates: the advice's own, or the reader's language where that is another."""
         return self.locale if language() in ("en", self.locale[:2]) else language()
 
     def number(self, value: float | None, digits: int = PLAIN_DIGITS, plus: str = "") -> str:

@@ -15,13 +15,14 @@ from pricerl.advice.exports import PRICES
 from pricerl.advice.report.pictures import draw_outcome, draw_sales, spark, whisker
 from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_page, style_hash
 from pricerl.advice.report.work_list import MOST_LISTED, WorkList
-from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.sentences.verdict import Record, reason_words
+from pricerl.advice.translation import read_catalogue
 from pricerl.cli.settings_help import settings_of
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.data.row_table import TABLES
 from pricerl.errors import PricerlError, UsageError
-from pricerl.formatting import MEASURES, Formatter, better_by, price_digits, sentence
+from pricerl.formatting import Formatter, better_by, language, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.orders import ADVICE
@@ -67,6 +68,7 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
         "job": job and job.id,
         "edits": is_at_least(role, "editor"),
         "decides": is_at_least(role, "approver"),
+        "script": read_catalogue(language())[1],
     }
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render({**known, "frame": Frame(head=head), **values})
@@ -173,12 +175,13 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
         **{"spark": spark, "whisker": whisker, "sentence": sentence, "first_change": first_change},
+        "reason_words": reason_words,
         "sums": (WorkList(waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "prepared": {item["product"] for item in place.prepared(shop)},
         "going": {row.product for row in shop.outbox.rows},
         "receipt": place.receipt_of(shop),
-        "measure": MEASURES[found[0]["measure"]] if found else "profit",
+        "measure": found[0]["measure"] if found else "profit",
         "now": now,
         "least": min(ends, default=0.0),
         "most": max(ends, default=0.0),

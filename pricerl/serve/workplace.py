@@ -33,6 +33,7 @@ from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
+from pricerl.formatting import language
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import groups_of, open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
@@ -169,7 +170,7 @@ class Workplace:
 
     def receipt_of(self, shop: Shop) -> list[str]:
         """Return what the new prices of the last roll-out have earned, as sentences; none without one."""
-        return read_receipt(shop.folder.path, shop.today, shop.log_path.stat().st_mtime_ns)
+        return read_receipt(shop.folder.path, shop.today, shop.log_path.stat().st_mtime_ns, language())
 
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -322,8 +323,8 @@ def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[Any, .
 
 
 @lru_cache(maxsize=64)
-def read_receipt(folder: Path, today: date, changed: int) -> list[str]:
-    """Read the receipt of a shop, anew if its database has changed."""
+def read_receipt(folder: Path, today: date, changed: int, language: str) -> list[str]:
+    """Read the receipt of a shop in a language, anew if its database has changed."""
     return receipt_lines(Shop.read(RunFolder(folder), today))
 
 

@@ -13,7 +13,7 @@ FOUND = {
     "profit": "earned {amount} {more} than your old ones would have{limits}{chance}",
     "sales": "brought in {amount} {more} than your old ones would have{limits}{chance}",
 }
-"""What new prices have done, by the measure."""
+"""Clauses on what new prices have done, by the measure."""
 TOO_FEW = {
     "profit": "had too few weeks or products to say what they have earned",
     "sales": "had too few weeks or products to say what they have brought in",
