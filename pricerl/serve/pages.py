@@ -32,7 +32,7 @@ from pricerl.operations.outbox import first_change, waits_for
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
-from pricerl.serve.rest import Names, Opened, Place
+from pricerl.serve.rest import Meant, Names, Opened, Place
 from pricerl.serve.workplace import Workplace, address_of
 from pricerl.simulation.samples import SAMPLES
 from pricerl.terminal import clean
@@ -127,9 +127,9 @@ def last_day(shop: Shop) -> str:
 
 
 @router.get("/files")
-def show_files(request: Request, place: Place, names: Names) -> Response:
+def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Response:
     """Show how files were read, with the costs to type, the columns to correct, and the button Advise."""
-    reading = place.read(names)
+    reading = place.read(names, meant)
     products = [item.product for item in reading.products]
     costs = [{"product": products[0], **row} for row in place.costs_of(products)]
     known = {row["product"] for row in costs}
@@ -138,6 +138,8 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     columns = TABLES["costs"].written(costs)
     values = {
         "reading": reading,
+        "meant": meant,
+        "url": request.url,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": {key: column for key, column in columns.items() if key in USUAL or any(key in row for row in costs)},
