@@ -34,7 +34,7 @@ INSTRUCTIONS = (
 )
 
 QUESTIONS = {
-    "what_to_charge": "What should I charge at {shop}? Use advice, and name what each change earns and how likely that is.",
+    "what_to_charge": "What should I charge at {shop}? Use advice; name what a change earns and how likely it is.",
     "why": "Why does {shop} advise these prices? Use why for each change, and name what would change the advice.",
     "last_week": "What happened last week at {shop}? Use review without a product, and watch.",
     "should_i_test": "Should I test a price at {shop}? Use price_test_plan for each product, and give its reason.",

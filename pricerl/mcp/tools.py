@@ -204,7 +204,7 @@ class AgentTools:
         return {**about(opened), "count": len(chosen), "entries": entries}
 
     def review(self, shop: OfShop, product: OrAll = "") -> Answer:
-        """What happened: days followed, totals predicted and actual; without product, of each, and the earnings."""
+        """Review: days followed, totals predicted and actual; without product, of each, and the earnings."""
         opened = self.workplace.open_shop(shop)
         if not product and len(opened.newest) > 1:
             found = [{"product": mark(name), **self.review(shop, name)} for name in [*opened.newest][:MOST]]
