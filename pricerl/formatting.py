@@ -6,10 +6,15 @@ import csv
 import datetime
 import io
 import re
+import string
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from gettext import NullTranslations
+from types import MappingProxyType
+from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton
@@ -25,6 +30,20 @@ PLAIN_DIGITS = 2
 
 SMALL_GAIN = 10
 """Gain below which it is shown with decimals, whatever the outcomes that it compares."""
+
+
+CATALOGUE = ContextVar("CATALOGUE", default=NullTranslations())  # noqa: B039
+"""Words in the reader's language by the English ones; a server has one per request, everyone else the English."""
+
+
+def translate(words: str) -> str:
+    """Return words in the reader's language, or the English ones where the catalogue has none."""
+    return CATALOGUE.get().gettext(words) if words else ""
+
+
+def language() -> str:
+    """Return the reader's language, such as ``de``."""
+    return CATALOGUE.get().info().get("language", "en")
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,31 @@ class Formatter:
     def period(self) -> str:
         """Word for the time to which amounts and units refer: day or week."""
         return "day" if self.step_days == 1 else "week"
+
+    def say(self, template: str, values: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """Return a template of the catalogue with its values, and with ``{period}`` and ``{periods}``.
+
+        ``{until:date}`` is laid out by the method `date`, ``{share:percent.0}`` by `percent` with no decimals.
+        """
+        known = {"period": translate(self.period), "periods": translate(f"{self.period}s"), **values}
+        return _Layout(self).vformat(translate(template), (), known)
+
+    def days(self, count: int) -> str:
+        """Return a number of days or weeks with its noun."""
+        return plural(count, self.period)
+
+    def word(self, english: str) -> str:
+        """Return a word of the code in the reader's language."""
+        return translate(english)
+
+    def measure(self, name: str) -> str:
+        """Return the name of a measure by its field."""
+        return translate(MEASURES.get(name, name))
+
+    @property
+    def reader_locale(self) -> str:
+        """Locale of numbers and dates: the advice's own, or the reader's language where that is another."""
+        return self.locale if language() in ("en", self.locale[:2]) else language()
 
     def number(self, value: float | None, digits: int = PLAIN_DIGITS, plus: str = "") -> str:
         """Return a number with the locale's marks and a true minus; ``plus="+"`` marks gains. A zero has no sign."""
@@ -85,7 +129,7 @@ class Formatter:
 
     def span(self, low: float | None, high: float | None, digits: int, plus: str = "") -> str:
         """Return an interval without a currency, as its estimate shows one; ``plus="+"`` shows both signs."""
-        return " to ".join(self._laid_out(value, digits, "", plus) for value in (low, high))
+        return translate(" to ").join(self._laid_out(value, digits, "", plus) for value in (low, high))
 
     def money_digits(self, *values: float | None, whole: float = 1000) -> int:
         """Return the digits of a column of amounts: the currency's, or none if an amount reaches ``whole``."""
@@ -104,41 +148,59 @@ class Formatter:
 
     def weekday_date(self, day: str) -> str:
         """Return ``2026-01-01`` as ``Thu 1 Jan``."""
-        return _date(day, "MMMEd", self.locale)
+        return _date(day, "MMMEd", self.reader_locale)
 
     def date(self, day: str) -> str:
         """Return ``2026-01-01`` as ``1 Jan 2026``."""
-        return _date(day, "yMMMd", self.locale)
+        return _date(day, "yMMMd", self.reader_locale)
 
     def day_of_month(self, day: str) -> str:
         """Return ``2026-01-01`` as ``1 Jan``."""
-        return _date(day, "MMMd", self.locale)
+        return _date(day, "MMMd", self.reader_locale)
 
     def _laid_out(self, value: float | None, digits: int, currency: str, plus: str) -> str:
         if value is None:
             return UNKNOWN
         rounded = f"{abs(value):.{digits}f}"
         sign = ("\N{MINUS SIGN}" if value < 0 else plus) if rounded.strip("0.") else ""
-        before, group_ends, group, point, after = _marks(self.locale, currency)
+        before, group_ends, group, point, after = _marks(self.reader_locale, currency)
         whole, _, fraction = rounded.partition(".")
         return f"{sign}{before}{group_ends.sub(group, whole)}{point if fraction else ''}{fraction}{after}"
 
 
+class _Layout(string.Formatter):
+    """Layout of the values of a template by the methods of a formatter."""
+
+    def __init__(self, f: Formatter) -> None:
+        self.f = f
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Return a value as a method shows it, or as Python does where none is named."""
+        name, _, digits = format_spec.partition(".")
+        lay_out = getattr(self.f, name, None) if name else None
+        return str(
+            lay_out(value, *([int(digits)] if digits else [])) if lay_out else super().format_field(value, format_spec)
+        )
+
+
 def counted(share: float | None, num_draws: int) -> str:
     """Return a share of posterior draws as a count, such as ``61 of 64``."""
-    return UNKNOWN if share is None else f"{round(share * num_draws)} of {num_draws}"
+    if share is None:
+        return UNKNOWN
+    return translate("{count} of {all}").format(count=round(share * num_draws), all=num_draws)
 
 
 def better_by(objective: str | None, measure: str = "profit") -> str:
     """Return what a better price does, as a verb; an ``objective`` is named where gains are not the measure alone."""
     if objective:
-        return f"do better by the objective {objective}"
-    return "bring more revenue" if measure == "sales" else "earn more"
+        return translate("do better by the objective {objective}").format(objective=objective)
+    return translate("bring more revenue" if measure == "sales" else "earn more")
 
 
 def better_words(share: float, num_draws: int, objective: str | None, measure: str = "profit") -> str:
     """Return in how many posterior draws a price would be the better one, as a clause without its subject."""
-    return f"would {better_by(objective, measure)} in {counted(share, num_draws)} plausible scenarios"
+    better, found = better_by(objective, measure), counted(share, num_draws)
+    return translate("would {better} in {counted} plausible scenarios").format(better=better, counted=found)
 
 
 def price_digits(price_step: float, currency: str = "") -> int:
@@ -160,7 +222,7 @@ def sentence(text: str) -> str:
 
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun, such as ``1 day`` or ``3 days``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {CATALOGUE.get().ngettext(noun, f'{noun}s', count)}"
 
 
 def _largest(values: Sequence[float | None]) -> float:

@@ -162,7 +162,7 @@ def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
     helps = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
     helps += next_steps.what_would_change(product, f) if decision["follow"] == "hold" else []
     proposer = grounds.proposer_lines(product, f) if decision["grade"] != "D" else []
-    doubts = grounds.list_doubts(product)
+    doubts = grounds.list_doubts(product, f)
     if len(doubts) > MOST_CHECKS:
         doubts[MOST_CHECKS:] = [f"{len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"]
     parts = [

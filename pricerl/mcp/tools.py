@@ -7,13 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
 
 from pricerl.advice.block import reasons
 from pricerl.advice.report.render import formatter_of
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences import grounds
-from pricerl.advice.sentences.next_steps import Place, what_would_change
+from pricerl.advice.sentences.next_steps import Place, price_test_words, what_would_change
 from pricerl.advice.sentences.verdict import find_decided
 from pricerl.advice.what_if import COSTS_UNKNOWN
 from pricerl.cli.usage import option_words
@@ -31,8 +33,16 @@ from pricerl.serve.workplace import Workplace
 from pricerl.terminal import clean
 
 Answer = dict[str, Any]
+OfShop = Annotated[str, Field(description="Name of a shop.")]
+OfProduct = Annotated[str, Field(description="Name of a product; empty for the only one.")]
+OrAll = Annotated[str, Field(description="Name of a product; empty for all.")]
+Price = Annotated[float, Field(description="Price of a unit, in the shop's currency.")]
+UnitCost = Annotated[float, Field(description="Cost of a unit, in the shop's currency.")]
+Day = Annotated[str, Field(description="Day, as 2026-01-31.")]
+Why = Annotated[str, Field(description="Your reason, shown to the person as yours.")]
 MOST = 30
 """Most products, entries or findings of one answer."""
+NO_TEST = "The advice offers no price test: nothing is left to decide by one, or the data do not allow it."
 NOT_ADVISED = "the advice has none; why has its reasons"
 AUTHOR = ContextVar("AUTHOR", default="agent")
 """Author of prepared decisions: the name of the token, if it has one."""
@@ -63,11 +73,10 @@ class AdvisedProduct(NamedTuple):
     def about(self) -> Answer:
         """Keys that begin every answer on the product."""
         return {
-            "shop": mark(self.shop.folder.path.name),
+            **about(self.shop),
             "product": mark(self.record["product"]),
             "advised_on": self.entry["today"],
             "log_id": self.entry["id"],
-            "currency": self.f.currency or null("the file names no currency"),
         }
 
     def figures(self, values: Mapping[str, Any] | None) -> Answer:
@@ -96,7 +105,7 @@ class AgentTools:
             return {"products": null(mark(f"{error}"))}
         return {"products": len(names), "first": mark(names[:MOST])}
 
-    def check(self, file: str) -> Answer:
+    def check(self, file: Annotated[str, Field(description="Name of a file of the folder.")]) -> Answer:
         """How a file is read: current prices, days and doubts per product, and what is left out."""
         found = self.workplace.read([file])
         refused = {"refusal": mark(found.refusal)} if found.refusal else {}
@@ -119,13 +128,13 @@ class AgentTools:
             **refused,
         }
 
-    def advice(self, shop: str, product: str = "") -> Answer:
+    def advice(self, shop: OfShop, product: OrAll = "") -> Answer:
         """Recommended price with expected profit, sales and units; without product, those that matter most."""
         opened = self.workplace.open_shop(shop)
         records = self.workplace.advice_of(opened)["products"]
         if not product and len(records) > 1:
             first = [_verdict(item, opened) for _, item in WorkList(records).listed[:MOST]]
-            return {"shop": mark(shop), "count": len(records), "products": first}
+            return {**about(opened), "count": len(records), "products": first}
         advised = AdvisedProduct.find(self.workplace, shop, product)
         record = advised.record
         charged = [row for row in opened.outbox.rows if row.product == record["product"]]
@@ -140,7 +149,7 @@ class AgentTools:
             "to_charge": [{"price": row.price, "from": row.date, "until": row.last_day} for row in charged],
         }
 
-    def why(self, shop: str, product: str = "") -> Answer:
+    def why(self, shop: OfShop, product: OfProduct = "") -> Answer:
         """Reasons of an advice, the probability that it pays, and what would change it."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         weighed = advised.record["uplift"] or advised.record["weighed"]
@@ -153,7 +162,7 @@ class AgentTools:
             "would_change": mark(list(what_would_change(advised.record, advised.f))),
         }
 
-    def what_if(self, shop: str, price: float, product: str = "", unit_cost: float | None = None) -> Answer:
+    def what_if(self, shop: OfShop, price: Price, product: OfProduct = "", unit_cost: UnitCost | None = None) -> Answer:
         """Effect per day of a price, perhaps at another unit cost, its chance to earn more, and limits that object."""
         from pricerl.tasks.ask import ask_shop  # imports torch, which no other tool needs
 
@@ -173,7 +182,7 @@ class AgentTools:
             "limits_that_object": mark(found["objections"]),
         }
 
-    def limits(self, shop: str, product: str = "") -> Answer:
+    def limits(self, shop: OfShop, product: OfProduct = "") -> Answer:
         """Limits on the next price of a product."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         hard = asdict(limits_of(advised.entry, advised.shop.log.entries))
@@ -185,26 +194,32 @@ class AgentTools:
         words = mark(grounds.describe_limits(advised.record, advised.f))
         return {**advised.about, **set_or_not, "words": words}
 
-    def history(self, shop: str, product: str = "", last: int = 10) -> Answer:
+    def history(
+        self, shop: OfShop, product: OrAll = "", last: Annotated[int, Field(description="Most entries.")] = 10
+    ) -> Answer:
         """Newest entries of the decision log: who decided what, when and why."""
         opened = self.workplace.open_shop(shop)
         chosen = [entry for entry in opened.entries() if product in ("", entry.get("product"))]
         entries = [_logged(entry, opened) for entry in chosen[-max(1, min(last, MOST)) :]]
-        return {"shop": mark(shop), "count": len(chosen), "entries": entries}
+        return {**about(opened), "count": len(chosen), "entries": entries}
 
-    def review(self, shop: str, product: str = "") -> Answer:
-        """How past advice did: days followed, totals predicted and actual."""
+    def review(self, shop: OfShop, product: OrAll = "") -> Answer:
+        """Review: days followed, totals predicted and actual; without product, of each, and the earnings."""
+        opened = self.workplace.open_shop(shop)
+        if not product and len(opened.newest) > 1:
+            found = [{"product": mark(name), **self.review(shop, name)} for name in [*opened.newest][:MOST]]
+            return {**about(opened), "earned": self.workplace.receipt_of(opened), "products": found}
         advised = AdvisedProduct.find(self.workplace, shop, product)
         if not (record := advised.record["track_record"]) or not record["days"]:
             return {**advised.about, **null("no day of past advice is in the file yet")}
         totals = {name: record[name] for name in ("followed", "inside", "total")}
         return {**advised.about, "days": len(record["days"]), **totals}
 
-    def watch(self, shop: str) -> Answer:
+    def watch(self, shop: OfShop) -> Answer:
         """Findings of the last watch, the most severe first."""
         opened = self.workplace.open_shop(shop)
         if (monitor := read_monitor(opened.folder.path)) is None:
-            return {"shop": mark(shop), **null("pricerl watch has not run")}
+            return {**about(opened), **null("pricerl watch has not run")}
         findings = [
             {
                 "product": mark(name),
@@ -213,23 +228,34 @@ class AgentTools:
             }
             for name, item in monitor.listed()[:MOST]
         ]
-        return {"shop": mark(shop), "findings": findings}
+        return {**about(opened), "findings": findings}
 
-    def price_test_plan(self, shop: str, product: str = "") -> Answer:
-        """The price test that the advice offers, with its cost, or why there is none."""
+    def price_test_plan(self, shop: OfShop, product: OfProduct = "") -> Answer:
+        """Whether to test a price, in words with the reason; the test that the advice offers, with its cost."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         test = advised.record["details"]["price_test"]
-        return {**advised.about, "test": mark(test) if test else null(NOT_ADVISED)}
+        measure = advised.record["measure"]
+        words = (
+            price_test_words(test, advised.f, measure)
+            if test
+            else [NO_TEST, *what_would_change(advised.record, advised.f)]
+        )
+        return {
+            **advised.about,
+            "should_test": bool(test and test["pays"]),
+            "words": words,
+            "test": mark(test) if test else null(NOT_ADVISED),
+        }
 
-    def stage_override(self, shop: str, price: float, until: str, reason: str, product: str = "") -> Answer:
+    def stage_override(self, shop: OfShop, price: Price, until: Day, reason: Why, product: OfProduct = "") -> Answer:
         """Prepare an order to charge a price until a day (2026-01-31)."""
         return self._stage(shop, product, "override", {"price": price, "until": until}, reason, price)
 
-    def stage_pause(self, shop: str, until: str, reason: str, product: str = "") -> Answer:
+    def stage_pause(self, shop: OfShop, until: Day, reason: Why, product: OfProduct = "") -> Answer:
         """Prepare an order to keep the current price until a day."""
         return self._stage(shop, product, "pause", {"until": until}, reason)
 
-    def stage_price_test(self, shop: str, reason: str, product: str = "") -> Answer:
+    def stage_price_test(self, shop: OfShop, reason: Why, product: OfProduct = "") -> Answer:
         """Plan a price test and prepare its start; takes half a minute."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         given = {"run_name": shop, "product": advised.record["product"], "today": self.workplace.today}
@@ -243,7 +269,9 @@ class AgentTools:
         names = ("first_day", "until", "regular_price", "test_price", "power", "expected_cost", "cost")
         return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines())}
 
-    def stage_costs(self, shop: str, unit_cost: float, reason: str, product: str = "", valid_from: str = "") -> Answer:
+    def stage_costs(
+        self, shop: OfShop, unit_cost: UnitCost, reason: Why, product: OfProduct = "", valid_from: Day = ""
+    ) -> Answer:
         """Prepare what a unit costs the seller, from a day on or always."""
         given = {"unit_cost": unit_cost, **({"from": valid_from} if valid_from else {})}
         return self._stage(shop, product, "costs", given, reason)
@@ -257,6 +285,12 @@ class AgentTools:
         expected = self.what_if(shop, price or advised.record["recommended_price"], product, given.get("unit_cost"))
         done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": f"pricerl approve {entry['id']}"}
         return {**advised.about, **done, **run, "expected": expected}
+
+
+def about(shop: Shop) -> Answer:
+    """Return the keys that begin every answer on a shop: its name, its currency and the unit of prices."""
+    currency = shop.outbox.currency or null("the file names no currency")
+    return {"shop": mark(shop.folder.path.name), "currency": currency, "prices": "per unit"}
 
 
 def estimate(values: Sequence[float] | None, unit: str) -> Answer:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from pricerl.data.days import lowest_before
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import ApprovedChange, Order, active_of
-from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
+from pricerl.formatting import PLAIN, PLAIN_DIGITS, csv_text, safe_text, translate
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
@@ -43,6 +43,7 @@ COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log", "
 """First line of ``prices.csv``."""
 
 
+LARGEST = "none by more than {share} ({product}); if units stay as they are: {money} of sales per day"
 HELD = {PAUSE: "is paused", ROLL_OUT: "keeps its price in the roll-out"}
 """Reasons for a price that stays, by the kind of order."""
 
@@ -86,13 +87,17 @@ class Outbox(NamedTuple):
     def summary(self) -> str:
         """Number of changes, the largest one with its product, and what they bring if buyers do not react."""
         if not self.rows:
-            return "no price changes"
+            return translate("no price changes")
         most = max(self.rows, key=lambda row: abs(row.price / row.now - 1))
         change = sum((row.price - row.now) * row.units for row in self.rows)
-        money = f"{change:+,.2f} {self.currency}".strip().replace("-", "−")
-        count = "1 price changes" if len(self.rows) == 1 else f"{len(self.rows)} prices change"
-        share = f"none by more than {100 * abs(most.price / most.now - 1):.1f} % ({shown(most.product)})"
-        return f"{count}, {share}; if units stay as they are: {money} of sales per day"
+        given = {
+            "count": len(self.rows),
+            "share": PLAIN.percent(abs(most.price / most.now - 1)),
+            "product": shown(most.product),
+            "money": f"{PLAIN.number(change, plus='+')} {self.currency}".strip(),
+        }
+        count = PLAIN.say("1 price changes" if len(self.rows) == 1 else "{count} prices change", given)
+        return f"{count}, {PLAIN.say(LARGEST, given)}"
 
     def render(self) -> str:
         """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pricerl import __version__
 from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.view import Cell, shorten
-from pricerl.advice.sentences.verdict import review_words
+from pricerl.advice.sentences.earned import review_words
 from pricerl.arrays import Interval
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory

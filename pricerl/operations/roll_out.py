@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pricerl.advice.sentences.verdict import receipt_words
+from pricerl.advice.sentences.earned import receipt_words
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY, WEEK

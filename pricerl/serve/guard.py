@@ -20,7 +20,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pricerl.advice.translation import choose_language, read_catalogue
 from pricerl.errors import UsageError
+from pricerl.formatting import CATALOGUE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses of this computer alone."""
@@ -168,6 +170,9 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+
+        accepted = Headers(scope=scope).get("accept-language", "")
+        CATALOGUE.set(read_catalogue(choose_language(accepted))[0])
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":

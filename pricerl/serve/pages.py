@@ -15,13 +15,14 @@ from pricerl.advice.exports import PRICES
 from pricerl.advice.report.pictures import draw_outcome, draw_sales, spark, whisker
 from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_page, style_hash
 from pricerl.advice.report.work_list import MOST_LISTED, WorkList
-from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.sentences.verdict import Record, reason_words
+from pricerl.advice.translation import read_catalogue
 from pricerl.cli.settings_help import settings_of
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.data.row_table import TABLES
 from pricerl.errors import PricerlError, UsageError
-from pricerl.formatting import MEASURES, Formatter, better_by, price_digits, sentence
+from pricerl.formatting import Formatter, better_by, language, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.orders import ADVICE
@@ -31,7 +32,7 @@ from pricerl.operations.outbox import first_change, waits_for
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
-from pricerl.serve.rest import Names, Opened, Place
+from pricerl.serve.rest import Meant, Names, Opened, Place
 from pricerl.serve.workplace import Workplace, address_of
 from pricerl.simulation.samples import SAMPLES
 from pricerl.terminal import clean
@@ -67,6 +68,7 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
         "job": job and job.id,
         "edits": is_at_least(role, "editor"),
         "decides": is_at_least(role, "approver"),
+        "script": read_catalogue(language())[1],
     }
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render({**known, "frame": Frame(head=head), **values})
@@ -125,9 +127,9 @@ def last_day(shop: Shop) -> str:
 
 
 @router.get("/files")
-def show_files(request: Request, place: Place, names: Names) -> Response:
+def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Response:
     """Show how files were read, with the costs to type, the columns to correct, and the button Advise."""
-    reading = place.read(names)
+    reading = place.read(names, meant)
     products = [item.product for item in reading.products]
     costs = [{"product": products[0], **row} for row in place.costs_of(products)]
     known = {row["product"] for row in costs}
@@ -136,6 +138,8 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     columns = TABLES["costs"].written(costs)
     values = {
         "reading": reading,
+        "meant": meant,
+        "url": request.url,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": {key: column for key, column in columns.items() if key in USUAL or any(key in row for row in costs)},
@@ -173,12 +177,13 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
         **{"spark": spark, "whisker": whisker, "sentence": sentence, "first_change": first_change},
+        "reason_words": reason_words,
         "sums": (WorkList(waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "prepared": {item["product"] for item in place.prepared(shop)},
         "going": {row.product for row in shop.outbox.rows},
         "receipt": place.receipt_of(shop),
-        "measure": MEASURES[found[0]["measure"]] if found else "profit",
+        "measure": found[0]["measure"] if found else "profit",
         "now": now,
         "least": min(ends, default=0.0),
         "most": max(ends, default=0.0),

@@ -52,6 +52,15 @@ FirstLimits = Annotated[
     dict[str, int | float | None] | None, Body(description="Limits of a shop to be made, by their settings.")
 ]
 
+
+def meant_by(
+    date_order: Literal["day", "month"] | None = None, current_price: Literal["regular", "last"] | None = None
+) -> dict[str, Any]:
+    """Return what a person answered about files, by the settings of ``data.reading``."""
+    return {name: value for name, value in locals().items() if value}
+
+
+Meant = Annotated[dict[str, Any], Depends(meant_by)]
 NewName = Annotated[str, Body(description="Name of the shop that is made of these files; the found one if empty.")]
 
 
@@ -172,9 +181,9 @@ def make_sample(place: Place, name: Annotated[str, Body(embed=True)]) -> list[st
 
 
 @router.get("/reading")
-def read(place: Place, names: Names) -> dict[str, Any]:
+def read(place: Place, names: Names, meant: Meant) -> dict[str, Any]:
     """Read files as ``check`` does; nothing is trained."""
-    return asdict(place.read(names))
+    return asdict(place.read(names, meant))
 
 
 @router.put("/columns", dependencies=[Depends(alone)])
@@ -199,12 +208,18 @@ def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> li
 
 @router.post("/advise")
 def advise(
-    place: Place, jobs: Commands, role: Role, files: Files, limits: FirstLimits = None, shop: NewName = ""
+    place: Place,
+    jobs: Commands,
+    role: Role,
+    meant: Meant,
+    files: Files,
+    limits: FirstLimits = None,
+    shop: NewName = "",
 ) -> dict[str, int]:
     """Start ``pricerl advise`` on the shop of some files, with what was typed here, and limits if the shop is new."""
     if shop in place.shops():
         raise UsageError(f"{shop} is a shop already; give the new one another name")
-    shop, typed = place.typed_words(files := place.find(files), shop and check_name(shop))
+    shop, typed = place.typed_words(files := place.find(files), shop and check_name(shop), meant)
     if limits and shop in place.shops():
         raise UsageError(f"{shop} is a shop: type its limits on its page, or put them to /api/shops/{shop}/limits")
     drafts.check_typed(limits or {})
@@ -221,10 +236,17 @@ def waits_of(role: str) -> list[str]:
 
 @router.post("/shops/{name}/week")
 def take_week(
-    place: Place, name: str, shop: Opened, jobs: Commands, role: Role, files: Files, accept: Accepted = None
+    place: Place,
+    name: str,
+    shop: Opened,
+    jobs: Commands,
+    role: Role,
+    meant: Meant,
+    files: Files,
+    accept: Accepted = None,
 ) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
-    _, typed = place.typed_words(files := place.find(files), name)
+    _, typed = place.typed_words(files := place.find(files), name, meant)
     options = option_words({"run_name": name, "data.path": files, "today": place.today, "accept": accept})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []

@@ -1,5 +1,12 @@
 "use strict";
 
+/* Words in the reader's language, with their values. */
+let known;
+function say(words, values = {}) {
+  known ??= JSON.parse(document.querySelector?.("meta[name=words]")?.content || "{}");
+  return (known[words] || words).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
 /* What advice.json says of one price of its curves, in the form of an answer to /what-if. */
 function figuresAt(product, at) {
   const { curves, objections } = product.details;
@@ -23,8 +30,8 @@ function nearest(prices, price) {
 }
 
 /* Writers of numbers, prices and money in the locale and currency of an advice. */
-function writers(product) {
-  const locale = product.locale.replace("_", "-");
+function writers(product, place) {
+  const locale = (place || product.locale).replace("_", "-");
   const money = product.currency ? { style: "currency", currency: product.currency } : {};
   const two = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   const digits = { minimumFractionDigits: product.price_decimals, maximumFractionDigits: product.price_decimals };
@@ -66,7 +73,7 @@ function drawHandle(slider) {
    figures are grey meanwhile. At the advised price stand the figures of the advice itself. Limits that delay the advised
    change do not object to it. */
 function showSlider(box, product) {
-  const write = writers(product);
+  const write = writers(product, box.dataset.locale);
   const find = (id) => document.getElementById(id);
   const [slider, typed, cost, figures, heads] = ["at", "typed", "cost", "figures", "heads"].map(find);
   const { price: prices, ...curves } = product.details.curves;
@@ -76,13 +83,13 @@ function showSlider(box, product) {
   const hint = find("better").textContent;
   const isAdvised = () => Number(typed.value) === product.recommended_price && !cost.value;
   const rowOf = ([name, found]) => {
-    const label = element("th", name[0].toUpperCase() + name.slice(1), { scope: "row" });
+    const label = element("th", say(name[0].toUpperCase() + name.slice(1)), { scope: "row" });
     const row = element("tr", "");
     const texts = ["–", "–", "–"];
     if (found) {
       const [mean, low, high] = found.gain.map(write.gain);
       texts.splice(0, 3, write.amount[name](product.keep[name][0]), write.amount[name](found.asked[0]), mean);
-      if (low !== high) texts[3] = `(${low} to ${high})`;
+      if (low !== high) texts[3] = `(${say("{low} to {high}", { low, high })})`;
     }
     const cells = texts.slice(0, 3).map((text) => {
       const cell = element("td", "");
@@ -99,15 +106,15 @@ function showSlider(box, product) {
     find("price").textContent = slider.ariaValueText = write.price(typed.value);
     if (find("ordered")) find("ordered").value = typed.value; // absent for those who may not decide
     const known = ["profit", "sales", "units"].filter((name) => name in measures).map((name) => [name, measures[name]]);
-    const texts = ["", `keep ${write.price(product.current_price)}`, `charge ${write.price(typed.value)}`, "difference (90 %)"];
+    const texts = ["", say("keep {price}", { price: write.price(product.current_price) }), say("charge {price}", { price: write.price(typed.value) }), say("difference (90 %)")];
     const row = element("tr", "");
     row.append(...texts.map((text) => element("th", text, { scope: "col" })));
     heads.replaceChildren(...(isAdvised() ? ownHeads : [row]));
     figures.replaceChildren(...(isAdvised() ? own : known.map(rowOf)));
     figures.className = waits ? "asking" : "";
-    const better = `Would ${box.dataset.better} in ${Math.round(share * draws)} of ${draws} plausible scenarios.`;
+    const better = say("Would {better} in {count} of {draws} plausible scenarios.", { better: box.dataset.better, count: Math.round(share * draws), draws });
     find("better").textContent = isAdvised() ? hint : share === null ? detail : better;
-    const next = Number.isFinite(allowed) ? [`The next allowed price is ${write.price(allowed)}`] : [];
+    const next = Number.isFinite(allowed) ? [say("The next allowed price is {price}", { price: write.price(allowed) })] : [];
     const said = objections.length && !isAdvised() ? [...objections, ...next] : [];
     find("objections").replaceChildren(...said.map((why) => element("li", why)));
   };
@@ -230,7 +237,7 @@ function follow(number, form) {
     const from = lines.findLastIndex((line) => /error:|^pricerl/.test(line));
     const said = box.querySelector(".alarm");
     Object.assign(said, { hidden: false, textContent: plain(lines.slice(Math.max(from, 0)).slice(0, 6).join(" ").replace(/^.*?error: /, "")) });
-    box.querySelector("h2").textContent = "This stopped";
+    box.querySelector("h2").textContent = say("This stopped");
     const asks = form?.querySelector(".answers");
     if (form) form.inert = false;
     if (asks && lines.some((line) => line.includes("--accept"))) asks.hidden = false;
@@ -250,9 +257,9 @@ function sumUp() {
   const words = form.querySelector("span");
   form.hidden = !rows.length;
   document.querySelector(".going").hidden = rows.length > 0;
-  form.querySelector("b").textContent = `${rows.length} selected`;
+  form.querySelector("b").textContent = say("{count} selected", { count: rows.length });
   words.textContent = words.dataset.words.replace("{share}", write(100 * share)).replace("{money}", write(money, "exceptZero"));
-  form.querySelector("button").textContent = `Approve ${rows.length} price${rows.length === 1 ? "" : "s"}`;
+  form.querySelector("button").textContent = say(rows.length === 1 ? "Approve {count} price" : "Approve {count} prices", { count: rows.length });
 }
 
 /* Keys of the work list: j and k go through the rows, a approves, o overrides, / searches. */

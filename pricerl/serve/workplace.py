@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,7 @@ from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
+from pricerl.formatting import language
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import groups_of, open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
@@ -41,8 +43,7 @@ from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with
 from pricerl.shop.database import reading
-from pricerl.shop.names import NEW
-from pricerl.tasks.reading import Reading, describe_history, describe_table
+from pricerl.tasks.reading import Reading, describe_history, describe_table, find_shop
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
@@ -169,7 +170,7 @@ class Workplace:
 
     def receipt_of(self, shop: Shop) -> list[str]:
         """Return what the new prices of the last roll-out have earned, as sentences; none without one."""
-        return read_receipt(shop.folder.path, shop.today, shop.log_path.stat().st_mtime_ns)
+        return read_receipt(shop.folder.path, shop.today, shop.log_path.stat().st_mtime_ns, language())
 
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -197,13 +198,13 @@ class Workplace:
         known = {name: ours for name, ours in {**self.columns(), **columns}.items() if ours}
         write_text(self.folder / COLUMNS, yaml.safe_dump(known, allow_unicode=True))
 
-    def read(self, names: Sequence[str]) -> Reading:
-        """Read files as ``check`` does, and describe what was found or why they cannot be read."""
+    def read(self, names: Sequence[str], meant: Mapping[str, Any] = MappingProxyType({})) -> Reading:
+        """Read files as ``check`` does, as they are ``meant``; describe what was found or why they cannot be read."""
         files = self.find(names)
         about: dict[str, Any] = {}
         with _one_at_a_time():
             try:
-                config = self._config(files)
+                config = self._config(files, meant)
                 about |= describe_table(self.folder / files[0], config)
                 rows = self._rows(files, config)
                 about["shop"] = shop = self._find_shop(files, rows)
@@ -216,51 +217,24 @@ class Workplace:
                 about["refusal"] = f"{error.among(paths)}".replace(f"{self.folder}{os.sep}", "")
         return Reading(files, **about)
 
-    def _config(self, files: Sequence[str]) -> DataConfig:
-        """Return the settings of reading, with the corrected columns that the files have."""
+    def _config(self, files: Sequence[str], meant: Mapping[str, Any]) -> DataConfig:
+        """Return the settings of reading as they are ``meant``, with the corrected columns that the files have."""
         known = self.columns()
         tables = open_tables([self.folder / name for name in files]) if known else []
         header = {name.strip() for table in tables for name in table.header}
-        return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None)
+        return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None, **meant)
 
     def _rows(self, files: Sequence[str], config: DataConfig) -> Rows:
         return read_rows([str(self.folder / name) for name in files], config)
 
     def _find_shop(self, files: Sequence[str], rows: Rows) -> str:
-        """Return the name of the shop with the products of some files, else of a new one after the first file.
+        return find_shop(name_run(files, USUAL_PRESET), rows, {name: self._opened(name) for name in self.shops()})
 
-        Rows without a product's name belong to the only shop with one product, if they join the days that it has read.
-        """
-        known = {shop: self._products_of(shop) for shop in self.shops()}
-        shared = {shop: len(products.intersection(self._named(shop, rows).names)) for shop, products in known.items()}
-        own = name_run(files, USUAL_PRESET)
-        if own in known and (rows.unnamed or shared[own]):
-            return own
-        likely = sorted(filter(shared.get, shared), key=shared.__getitem__, reverse=True)
-        if rows.unnamed:
-            single = [shop for shop, products in known.items() if len(products) == 1]
-            likely = single if len(single) == 1 else []
-        return next((shop for shop in likely if self._takes(shop, rows)), own)
-
-    def _products_of(self, name: str) -> set[str]:
-        """Return the products of a shop; none of a new one, or one that cannot be opened, whose own page says why."""
+    def _opened(self, name: str) -> Shop | None:
+        """Return a shop; None for a new one, or one that cannot be opened, whose own page says why."""
         with suppress(PricerlError):
-            return set(self.open_shop(name).products)
-        return set()
-
-    def _named(self, name: str, rows: Rows) -> Rows:
-        """Return the rows under a shop's names of their products, without a question; as they are if it has none."""
-        with suppress(PricerlError):
-            return self.open_shop(name).named(rows, {NEW})
-        return rows
-
-    def _takes(self, name: str, rows: Rows) -> bool:
-        """Return whether rows join the days of a shop; changed values are a reason against it only without a name."""
-        try:
-            self.open_shop(name).join(self._named(name, rows), accepts_changes=not rows.unnamed)
-        except DataError:
-            return False
-        return True
+            return self.open_shop(name)
+        return None
 
     def costs_of(self, names: Collection[str], groups: Collection[str] = ()) -> list[dict[str, Any]]:
         """Return the rows of costs.csv about the products and groups of some files; others belong to other shops."""
@@ -292,16 +266,18 @@ class Workplace:
         """Return the limits in force of a shop, or the usual ones of a new shop."""
         return self.open_shop(name).guardrails if name in self.shops() else DEFAULTS
 
-    def typed_words(self, files: Sequence[str], shop: str = "") -> tuple[str, list[str]]:
-        """Return the shop of some files, unless it is given, and the options with their corrected columns and costs."""
+    def typed_words(self, files: Sequence[str], shop: str, meant: Mapping[str, Any]) -> tuple[str, list[str]]:
+        """Return the shop of some files, unless it is given, and the options with their columns, costs and meaning."""
         with _one_at_a_time():
-            config = self._config(files)
+            config = self._config(files, meant)
             rows = self._rows(files, config)
             shop = shop or self._find_shop(files, rows)
-        known = self._products_of(shop)
-        groups = rows.groups.union(groups_of(self.open_shop(shop)).values() if known else ())
+        opened = self._opened(shop)
+        known = {*opened.products} if opened else set()
+        groups = rows.groups.union(groups_of(opened).values() if opened and known else ())
         costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names), groups)
-        return shop, option_words({"data.cost.products": costs or None, "data.reading.columns": config.columns})
+        reading = {f"data.reading.{name}": value for name, value in {"columns": config.columns, **meant}.items()}
+        return shop, option_words({"data.cost.products": costs or None, **reading})
 
 
 @contextmanager
@@ -322,8 +298,8 @@ def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[Any, .
 
 
 @lru_cache(maxsize=64)
-def read_receipt(folder: Path, today: date, changed: int) -> list[str]:
-    """Read the receipt of a shop, anew if its database has changed."""
+def read_receipt(folder: Path, today: date, changed: int, language: str) -> list[str]:
+    """Read the receipt of a shop in a language, anew if its database has changed."""
     return receipt_lines(Shop.read(RunFolder(folder), today))
 
 

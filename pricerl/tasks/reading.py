@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -10,15 +11,21 @@ from typing import Any
 
 from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.cleaning.quality import Quality
+from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import day_texts
 from pricerl.data.history import History
 from pricerl.data.platforms.sales_reports import choose_preset
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading import columns
+from pricerl.data.reading.dates import open_readings
 from pricerl.data.reading.header import match_header
 from pricerl.data.reading.sources.containers import open_tables
+from pricerl.errors import DataError, PricerlError
 from pricerl.market.cost import describe_costs
+from pricerl.operations.shop import Shop
+from pricerl.shop.names import NEW
 from pricerl.terminal import clean
 
 DRAWN, MOST_DRAWN = 90, 6
@@ -73,6 +80,10 @@ class Reading:
     """Problems that leave products or days out."""
     refusal: str = ""
     """Why nothing can be read; empty if something can."""
+    dates: list[str] = field(default_factory=list)
+    """A day as read with the day first and with the month first, ISO format, if the file does not show the order."""
+    prices: list[dict[str, Any]] = field(default_factory=list)
+    """Products whose last row has another price than the one in force: ``product``, ``last`` and ``in_force``."""
 
 
 def describe_table(file: Path, config: DataConfig) -> dict[str, Any]:
@@ -84,7 +95,12 @@ def describe_table(file: Path, config: DataConfig) -> dict[str, Any]:
     positions, *_ = match_header(table.header, 1, corrected)
     ours = {place: name for name, place in positions.items()}
     names = {place: name.strip() for place, name in enumerate(table.header) if name.strip()}
-    return {"columns": [Column(name, ours.get(at, ""), name in corrected) for at, name in names.items()]}
+    asked = columns.REPORT_DATE in positions and config.date_order == "auto"
+    days = open_readings(table.frame.iloc[:, positions[columns.REPORT_DATE]]) if asked else []
+    return {
+        "dates": [*map(str, days)],
+        "columns": [Column(name, ours.get(at, ""), name in corrected) for at, name in names.items()],
+    }
 
 
 def describe_history(
@@ -113,6 +129,12 @@ def describe_history(
             ReadProduct(name, prices[name], report.judge().quality, report_lines(report), describe_costs(item, costs))
             for name, item, report in zip(prepared.names, prepared.products, prepared.reports, strict=True)
         ],
+        "prices": [
+            {"product": report.product, **found.numbers}
+            for report in prepared.reports
+            for found in report.judge().findings
+            if found.code == "price_differs" and config.current_price == "ask"
+        ],
         "recent": [
             {
                 "dates": day_texts(item.dates[-DRAWN:]),
@@ -122,3 +144,36 @@ def describe_history(
             for item in prepared.products[:MOST_DRAWN]
         ],
     }
+
+
+def find_shop(own: str, rows: Rows, shops: Mapping[str, Shop | None]) -> str:
+    """Return the name of the shop with the products of some rows, else their ``own``, of a new one.
+
+    Rows without a product's name belong to the only shop with one product, if they join the days that it has read. Of
+    the ``shops``, those that cannot be opened are None.
+    """
+    known = {name: {*shop.products} if shop else set() for name, shop in shops.items()}
+    shared = {name: len(products.intersection(_named(shops[name], rows).names)) for name, products in known.items()}
+    if own in known and (rows.unnamed or shared[own]):
+        return own
+    likely = sorted(filter(shared.get, shared), key=shared.__getitem__, reverse=True)
+    if rows.unnamed:
+        single = [name for name, products in known.items() if len(products) == 1]
+        likely = single if len(single) == 1 else []
+    return next((name for name in likely if _takes(shops[name], rows)), own)
+
+
+def _named(shop: Shop | None, rows: Rows) -> Rows:
+    """Return the rows under a shop's names of their products, without a question; as they are if it has none."""
+    with suppress(PricerlError):
+        return shop.named(rows, {NEW}) if shop else rows
+    return rows
+
+
+def _takes(shop: Shop | None, rows: Rows) -> bool:
+    """Return whether rows join the days of a shop; changed values are a reason against it only without a name."""
+    try:
+        joined = shop and shop.join(_named(shop, rows), accepts_changes=not rows.unnamed)
+    except DataError:
+        return False
+    return joined is not None

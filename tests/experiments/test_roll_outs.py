@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.sentences.verdict import receipt_words
+from pricerl.advice.sentences.earned import receipt_words
 from pricerl.arrays import FloatArray
 from pricerl.experiments.receipt import (
     CARRIED,

@@ -334,7 +334,7 @@ UNKNOWN = ("approve", "override", "pricerl approve", "stage_approve", "_stage", 
 
 
 def test_no_attempt_of_an_agent_moves_a_price(folder: Path) -> None:
-    """Every tool with names, texts and numbers that ask for a price, 200 times, and others: the prices stay."""
+    """Every tool with names, texts and numbers that ask for a price, 300 times, and others: the prices stay."""
     prices = folder / "checkpoints/seller/prices.csv"
     rows = prices.read_text().splitlines()[1:]
     draw = random.Random(1)
@@ -342,7 +342,7 @@ def test_no_attempt_of_an_agent_moves_a_price(folder: Path) -> None:
     async def attempts(client: Client) -> None:
         tools = [tool for tool in (await client.list_tools()).tools if tool.name != "stage_price_test"]
         assert not any(word in tool.name for tool in tools for word in ("approve", "publish", "resume", "set"))
-        for _ in range(200):
+        for _ in range(300):
             tool = draw.choice(tools)
             given: dict[str, Any] = {}
             for name, about in tool.input_schema["properties"].items():
@@ -412,12 +412,19 @@ def test_the_command_mints_a_token_of_an_agent(
 
 
 def test_the_list_of_tools_fits_a_context(folder: Path) -> None:
-    """It has 6 kB, and there is nothing else."""
+    """It has 8 kB with every parameter described, five questions, and there is nothing else."""
 
     async def look(client: Client) -> None:
         tools = (await client.list_tools()).tools
         listed = [tool.model_dump(mode="json", exclude_none=True, by_alias=True) for tool in tools]
-        assert len(json.dumps(listed)) <= 6000
+        assert len(json.dumps(listed)) <= 8000
+        given = [about for tool in listed for about in tool["inputSchema"]["properties"].values()]
+        assert given and all('"description"' in json.dumps(about) for about in given)
+        prompts = (await client.list_prompts()).prompts
+        assert [item.name for item in prompts] == ["what_to_charge", "why", "last_week", "should_i_test", "what_if"]
+        for item in prompts:
+            said = await client.get_prompt(item.name, {"shop": "seller"})
+            assert '"seller"' in str(said.messages[0].content)
         assert (await client.list_resources()).resources == []
         assert (await client.list_resource_templates()).resource_templates == []
 

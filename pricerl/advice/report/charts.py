@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
 from pricerl.advice.sentences.verdict import Record, outcome_words
-from pricerl.formatting import MEASURES, Formatter
+from pricerl.formatting import Formatter, translate
 from pricerl.terminal import shown
 
 MOST_PAST_DAYS = 45
@@ -52,17 +52,18 @@ def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figu
     days = product["days"]
     last = product["details"]["own_days"]["date"][-1]
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
-    words = (
-        f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
-        f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the proposed price over the "
-        "plausible scenarios."
+    given = {"now": product["current_price"], "last": last, "price": prices[-1][0], "until": days[-1]["date"]}
+    words = f.say(
+        "Thin line: your price, {now:price} on {last:date}. Thick: advised price, {price:price} on {until:date}. Band: "
+        "90 % limits of the proposed price over the plausible scenarios.",
+        given,
     )
-    by_day = _by_day("price", product, words, prices, "Thin: your price. Thick: the advised one.", f)
+    by_day = _by_day("price", product, words, prices, translate("Thin: your price. Thick: the advised one."), f)
     units = [day["units"] for day in days]
-    ahead = next((f", first {outcome_words('units', values, f)}" for values in units if values is not None), "")
-    band = f"with the noise of each {f.period}."
-    words = f"Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}"
-    legend = f"Dots: units you sold. Band: 90 %, {band}"
+    known = (f.say(", first {units}", {"units": outcome_words("units", item, f)}) for item in units if item is not None)
+    given = {"ahead": next(known, ""), "band": f.say("with the noise of each {period}.")}
+    words = f.say("Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}", given)
+    legend = f.say("Dots: units you sold. Band: 90 %, {band}", given)
     matrix = _who_takes_whose(product, f)
     return [first, by_day], [*others, _by_day("units", product, words, units, legend, f), *([matrix] if matrix else [])]
 
@@ -109,31 +110,43 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     values = [value for _, value in days]
     frame = svg.frame_of(prices, _reach(values, low, high))
     parts = [
-        svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
-        svg.grey(frame, prices[0], quality["price_min"], "not tried"),
-        svg.grey(frame, quality["price_max"], prices[-1], "not tried"),
+        svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), translate("Price"), f),
+        svg.grey(frame, prices[0], quality["price_min"], translate("not tried")),
+        svg.grey(frame, quality["price_max"], prices[-1], translate("not tried")),
         svg.band(frame, prices, low, high),
         svg.dots(frame, [price for price, _ in days], values),
         svg.line(frame, prices, mean, "curve"),
         *_marks(frame, product["current_price"], product["recommended_price"]),
         f'<g data-x="{frame.x_low} {frame.x_high}" data-y="{frame.y_low} {frame.y_high}"/>',
     ]
-    word = MEASURES.get(what, what)
-    ends = [f"{outcome_words(what, curve[end], f)} at {f.price(prices[end])}" for end in (0, -1)]
-    level = ", at today's season and level of demand" if details["own_days"].get("level") else ""
-    dotted = f" Dots: {len(values)} of your {f.period}s{level}." if values else ""
-    words = (
-        f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} Dotted: "
-        f"current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
-        f"{f.price(quality['price_max'])}."
+    ends = [
+        f.say("{found} at {price:price}", {"found": outcome_words(what, curve[end], f), "price": prices[end]})
+        for end in (0, -1)
+    ]
+    level = translate(", at today's season and level of demand") if details["own_days"].get("level") else ""
+    given = {
+        "word": f.measure(what),
+        "first": ends[0],
+        "last": ends[1],
+        "count": len(values),
+        "level": level,
+        **quality,
+    }
+    given["dotted"] = f.say(" Dots: {count} of your {periods}{level}.", given) if values else ""
+    words = f.say(
+        "Line: expected {word} per {period}, from {first} to {last}; band: 90 % limits.{dotted} Dotted: current price. "
+        "Hatched, never tried: below {price_min:price} and above {price_max:price}.",
+        given,
     )
     name = "demand" if what == "units" else what
-    title = f"{word.capitalize()} per {f.period}"
-    caption = (
-        f"Dots: your {f.period}s{level}. Line: the average {f.period}, band: its 90 % limits. Hatched: never tried."
-        f"{ASIDE.get(product.get('price_setting', ''), '')}"
+    given["title"] = f.measure(what).capitalize()
+    caption = f.say(
+        "Dots: your {periods}{level}. Line: the average {period}, band: its 90 % limits. Hatched: never tried.", given
     )
-    return Figure(name, f"{title} at each price", svg.chart(name, f"{title} by price", words, parts), caption)
+    heading = f.say("{title} per {period} at each price", given)
+    title = f.say("{title} per {period} by price", given)
+    aside = translate(ASIDE.get(product.get("price_setting", ""), ""))
+    return Figure(name, heading, svg.chart(name, title, words, parts), caption + aside)
 
 
 def _days_as_of_now(what: str, product: Record) -> list[tuple[float, float]]:
@@ -162,10 +175,10 @@ def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float])
 def _marks(frame: Frame, now: float, advised: float) -> list[str]:
     """Draw lines at the current price (dotted) and the advised price, with labels above the chart."""
     if now == advised:
-        words = "now and advised"
+        words = translate("now and advised")
         x = min(max(frame.x(now), LEFT + LETTER * len(words) / 2), WIDTH - LETTER * len(words) / 2)
         return [svg.upright(frame, now, "now"), svg.text(x, LABEL_Y, words, "middle", "mark")]
-    left, right = sorted([(now, "now"), (advised, "advised")])
+    left, right = sorted([(now, translate("now")), (advised, translate("advised"))])
     starts = min(frame.x(right[0]), WIDTH - LETTER * len(right[1]))
     ends = max(min(frame.x(left[0]), starts - GAP), LETTER * len(left[1]))
     starts = max(starts, ends + GAP)
@@ -197,15 +210,16 @@ def _by_day(
         dots if sold else svg.line(frame, svg.steps(days), svg.twice(values), "past"),
         svg.line(frame, svg.steps(at), svg.twice(mean), "curve" if sold else "advised") if at else "",
         svg.upright(frame, 0, "now"),
-        svg.text(frame.x(0) - GAP, LABEL_Y, "your history", "end", "mark"),
+        svg.text(frame.x(0) - GAP, LABEL_Y, translate("your history"), "end", "mark"),
     ]
-    if frame.x(len(ahead)) - frame.x(0) > LETTER * len("ahead"):
-        parts.append(svg.text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
+    if frame.x(len(ahead)) - frame.x(0) > LETTER * len(next_days := translate("ahead")):
+        parts.append(svg.text(frame.x(0) + GAP, LABEL_Y, next_days, "start", "mark"))
     # Ticks are sparse enough for their labels not to overlap.
     every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
     dates = {day: start + datetime.timedelta(day * f.step_days) for day in range(-42, len(ahead), every)}
     ticks = [(float(day), f.day_of_month(date.isoformat())) for day, date in dates.items()]
-    parts.insert(0, svg.axes(frame, ticks, f.period.capitalize(), f))
+    parts.insert(0, svg.axes(frame, ticks, translate(f.period).capitalize(), f))
     name = "units" if sold else "prices"
-    title = f"{what.capitalize()}, last weeks and next {f.period}s"
-    return Figure(name, title, svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts), legend)
+    given = {"what": translate(what.capitalize())}
+    title = f.say("{what}, last weeks and next {periods}", given)
+    return Figure(name, title, svg.chart(name, f.say("{what} by {period}", given), words, parts), legend)

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import WIDTH
 from pricerl.advice.sentences.verdict import Record
-from pricerl.formatting import Formatter
+from pricerl.formatting import Formatter, translate
 from pricerl.terminal import shown
 
 MOST_DAYS = 45
@@ -18,6 +18,7 @@ MOST_POINTS = 30
 """Most points of a line in a row."""
 PRICES = (40, 16)
 """Vertical positions of the lowest and of the highest price."""
+SOLD = "Price from {first:price} on {start:date} to {last:price} on {end:date}, and units sold per {period}"
 FOOT, TALLEST = 104, 54
 """Vertical position of the bars of units, and their greatest height."""
 
@@ -61,8 +62,8 @@ def draw_sales(dates: Sequence[str], prices: Sequence[float], units: Sequence[fl
         for at, anchor in ends
         for y, words, style in ((FOOT + 15, f.day_of_month(dates[at]), "tick"), (10, f.price(prices[at]), "mark"))
     ]
-    first, last = (f"{f.price(prices[at])} on {f.date(dates[at])}" for at, _ in ends)
-    words = escape(f"Price from {first} to {last}, and units sold per {f.period}")
+    given = {"first": prices[0], "start": dates[0], "last": prices[-1], "end": dates[-1]}
+    words = escape(f.say(SOLD, given))
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {FOOT + 20}" role="img" aria-label="{words}"><path class="sold" d="{bars}"/>'
         f'<polyline class="advised" points="{points}"/>{"".join(texts)}</svg>'
@@ -88,11 +89,13 @@ def draw_outcome(name: str, product: Record, f: Formatter) -> Markup:
     ]
     ticks = [(day + 0.5, f.day_of_month(tested[day][0])) for day in days[:: -(-len(tested) // 4)]]
     parts = [
-        svg.axes(frame, ticks, f.period.capitalize(), f),
+        svg.axes(frame, ticks, translate(f.period).capitalize(), f),
         svg.band(frame, svg.steps(days), svg.twice(low), svg.twice(high)),
         dots[0],
         dots[1].replace("dots", "dots missed"),
     ]
     inside = sum(units["inside"] for _, units in tested)
-    words = f"Band: expected units, 90 %. Dots: units sold, on {inside} of {len(tested)} {f.period}s inside the band."
-    return svg.chart(name, f"Expected and sold units of {shown(product['product'])}", words, parts)
+    words = "Band: expected units, 90 %. Dots: units sold, on {inside} of {all} {periods} inside the band."
+    given = {"inside": inside, "all": len(tested), "product": shown(product["product"])}
+    title = f.say("Expected and sold units of {product}", given)
+    return svg.chart(name, title, f.say(words, given), parts)

@@ -21,7 +21,7 @@ from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place, account_words, ended_test_words
 from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.stored import kind_of
-from pricerl.formatting import MEASURES, Formatter
+from pricerl.formatting import CATALOGUE, MEASURES, Formatter, language, plural, translate
 from pricerl.terminal import clean
 
 INDEX = "report.html"
@@ -175,7 +175,12 @@ def page_environment(*packages: str) -> tuple[Environment, Markup]:
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    environment.globals.update(language=language, plural=plural, word=translate)
+    environment.policies["ext.i18n.trimmed"] = True
+    several = lambda *words: CATALOGUE.get().ngettext(*words)  # noqa: E731
+    environment.install_gettext_callables(translate, several, newstyle=True)  # type: ignore[attr-defined]
     assert environment.loader is not None
     return environment, Markup(environment.loader.get_source(environment, "style.css")[0])
 

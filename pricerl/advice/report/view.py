@@ -9,7 +9,7 @@ from pricerl.advice.sentences.grounds import list_alternatives
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Decided, Record, find_decided
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, PLANNER, POLICY
-from pricerl.formatting import UNKNOWN, Formatter, counted
+from pricerl.formatting import UNKNOWN, Formatter, counted, translate
 from pricerl.terminal import clean
 
 MOST_DAYS = 31
@@ -102,7 +102,7 @@ class View:
 
     def cell(self, name: str, outcome: Record, plus: str = "") -> Cell:
         """Return units, sales, profit or a conversion of an outcome, with its 90 % limits as a note."""
-        label = "Ads" if name == "ad" else name.capitalize()
+        label = translate("Ads" if name == "ad" else name.capitalize())
         if outcome[name] is None:
             return Cell(label, UNKNOWN)
         mean, low, high = outcome[name]

@@ -13,7 +13,7 @@ from pricerl.advice.report.view import THREE_DIGITS, Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record, exception_words, gain_of, gain_words, since_words, verb_of
 from pricerl.advice.stored import StoredAdvice, Summary, kind_of
-from pricerl.formatting import MEASURES, Formatter
+from pricerl.formatting import MEASURES, Formatter, translate
 
 MOST_PAGES = 20
 """Most products of which every one gets a page; of more, only listed ones that need a look."""
@@ -124,8 +124,11 @@ class WorkList:
                 if gain := together or item.gain:
                     gains.setdefault(item.measure, []).append(gain)
         return [
-            (f"{words} per {f.period}", [*map(sum, zip(*gains[measure], strict=True))])
-            for measure, words in MEASURES.items()
+            (
+                f.say("{measure:measure} per {period}", {"measure": measure}),
+                [*map(sum, zip(*gains[measure], strict=True))],
+            )
+            for measure in MEASURES
             if measure in gains
         ]
 
@@ -139,12 +142,13 @@ class WorkList:
         category = (product.get("substitution") or {}).get("category", "")
         if (together := self._together(category)) is None:
             return category and shorten(category)
-        return f"{shorten(category)}: together {gain_words(together, f, product['measure'])}"
+        gain = gain_words(together, f, product["measure"])
+        return f.say("{category}: together {gain}", {"category": shorten(category), "gain": gain})
 
     def totals(self, f: Formatter) -> list[tuple[str, str]]:
         """Return totals with their labels."""
         labels = ("need a person first", "changes advised", "prices to keep")
-        found = [(f.number(self.kinds[kind], 0), label) for kind, label in zip(KINDS, labels, strict=True)]
+        found = [(f.number(self.kinds[kind], 0), translate(label)) for kind, label in zip(KINDS, labels, strict=True)]
         for words, (mean, low, high) in self.sums(f):
             digits = f.money_digits(mean, low, high)
             found.append((f.money(mean, digits, "+"), f"{words}{f.limits(low, high, digits, '+', '90 %: ')}"))
@@ -170,13 +174,13 @@ def _task(product: Record, link: str, f: Formatter, today: str, digits: int) -> 
     view = View.of(product, f, Place(today=today))
     decided = view.decided
     measure = product["measure"]
-    verb = "Keep" if view.change_day is None else f"{verb_of(product)} to"
+    words = "Keep {price}" if view.change_day is None else f"{verb_of(product)} to {{price}}"
     gain = gain_of(product) if decided is None or decided.followed else None
     return Task(
         name=shorten(product["product"]),
         link=link,
         kind=kind_of(product),
-        verdict="".join(decided.words) if decided else f"{verb} {f.price(product['recommended_price'])}",
+        verdict="".join(decided.words) if decided else f.say(words, {"price": f.price(product["recommended_price"])}),
         note=exception_words(product),
         now=f.price(product["current_price"]),
         gain=replace(view, digits={measure: digits}).cell(measure, {measure: gain}, "+"),

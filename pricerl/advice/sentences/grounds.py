@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pricerl.advice.sentences.answers import LOOK, REMEDIES
+from pricerl.advice.sentences.answers import LOOK, REMEDIES, say_again
 from pricerl.advice.sentences.verdict import Record, codes_of, gain_words, scenario_words, shops_of
 from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
-from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, translate, unit_digits
 from pricerl.guardrails.limits_in_force import name_limit
 from pricerl.terminal import shown
 
@@ -45,12 +45,12 @@ def list_remedies(product: Record) -> list[tuple[str, str]]:
     return [(reason, REMEDIES.get(finding["code"], LOOK)) for finding, reason in pairs]
 
 
-def list_doubts(product: Record) -> list[str]:
+def list_doubts(product: Record, f: Formatter) -> list[str]:
     """Return the reasons for doubt about the data that the decision does not name itself."""
     quality = product["data_quality"]
     named = codes_of(product["decision"]["reasons"])
     pairs = zip(quality["findings"], quality["reasons"], strict=True)
-    return [reason for finding, reason in pairs if finding["code"] not in named]
+    return [say_again(reason, [finding], f) for finding, reason in pairs if finding["code"] not in named]
 
 
 def beyond_tried(product: Record, f: Formatter) -> str:
@@ -165,10 +165,11 @@ def season_words(product: Record, f: Formatter) -> str:
     """Return whether the forecast follows a yearly season."""
     found = product.get("yearly_season")
     if found is None:
-        return "No season is foreseen: the history is shorter than a year."
-    follows = "follows" if found >= 0.5 else "does not follow"
+        return translate("No season is foreseen: the history is shorter than a year.")
     whose = "your other products" if product.get("season_of") == "catalogue" else "the history"
-    return f"The forecast {follows} the yearly season of {whose} (probability {f.percent(found, 0)})."
+    follows = "The forecast follows the yearly season of {whose:word} (probability {chance:percent.0})."
+    no = "The forecast does not follow the yearly season of {whose:word} (probability {chance:percent.0})."
+    return f.say(follows if found >= 0.5 else no, {"whose": whose, "chance": found})
 
 
 def _coverage_words(scores: Sequence[Record], f: Formatter) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from pricerl.advice.sentences.grounds import season_words
 from pricerl.advice.sentences.verdict import MEASURED, Record, codes_of, find_decided, gain_of, outcome_words
 from pricerl.data.days import lowest_before
-from pricerl.formatting import MEASURES, PLAIN, Formatter, plural, sentence
+from pricerl.formatting import MEASURES, PLAIN, Formatter, plural, sentence, translate
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven"}
@@ -70,9 +70,11 @@ def group_steps(product: Record, f: Formatter, place: Place) -> list[Step]:
     if (alone := gain_of(product)) is None or (together := found.get("together")) is None:
         return []
     digits = f.money_digits(alone[0], together[0])
-    earned = f"{f.money(together[0], digits, '+')} {MEASURES[product['measure']]} per {f.period}"
+    about = {"measure": product["measure"]}
+    about |= {"alone": f.money(alone[0], digits, "+"), "together": f.money(together[0], digits, "+")}
     command = f"pricerl approve --group {shlex.quote(shown(found['category']))}{place.option}"
-    return [(f"Alone {f.money(alone[0], digits, '+')} instead of {earned} for the whole category", command)]
+    words = "Alone {alone} instead of {together} {measure:measure} per {period} for the whole category"
+    return [(f.say(words, about), command)]
 
 
 def pause_command(product: Record, place: Place) -> str:
@@ -82,41 +84,55 @@ def pause_command(product: Record, place: Place) -> str:
 
 def late_words(product: Record, f: Formatter) -> str:
     """Return that all days of an advice have passed, as sentences without the last full stop."""
-    ends = f.date(product["data_quality"]["last_day"])
-    return f"Your file ends on {ends}: this advice is too old to change a price. Export a fresh file and ask again"
+    words = (
+        "Your file ends on {last_day:date}: this advice is too old to change a price. Export a fresh file and ask again"
+    )
+    return f.say(words, product["data_quality"])
 
 
 def contradiction_words(product: Record) -> str:
     """Return how a history contradicts the last advice, and what follows, as sentences; empty if it does not."""
     if not (found := (product.get("previous") or {}).get("contradiction")):
         return ""
-    return (
-        f"{sentence(found)} Was a tax, the currency or the unit changed? The account of the quarter begins anew, and "
-        "earlier orders have ended. If not, correct the file."
+    follows = (
+        "Was a tax, the currency or the unit changed? The account of the quarter begins anew, and earlier orders have "
+        "ended. If not, correct the file."
     )
+    return f"{sentence(found)} {translate(follows)}"
 
 
 def stop_rule_clause(rule: Record, f: Formatter, stock: Record | None = None) -> str:
     """Return when to go back by a ``stop_rule`` of ``advice.json``; where stock is known, a stock-out is no reason."""
-    few = "no unit is sold" if rule["units"] == 1 else f"fewer than {plural(rule['units'], 'unit')} are sold"
-    run = f"{COUNTS.get(rule['days'], rule['days'])} {f.period}s running"
-    return f"to {f.price(rule['price'])} if {few} on {run}{' with units in stock' if stock else ''}"
+    few = "no unit is sold" if rule["units"] == 1 else "fewer than {units} units are sold"
+    given = {
+        "price": rule["price"],
+        "few": f.say(few, rule),
+        "count": translate(f"{COUNTS.get(rule['days'], rule['days'])}"),
+    }
+    on = " on {count} {periods} running with units in stock" if stock else " on {count} {periods} running"
+    return f.say("to {price:price} if {few}", given) + f.say(on, given)
+
+
+NO_TEST = {
+    True: "No price test pays: the best one, at {price:price}, would cost {gain} {measure:measure} more than it "
+    "can bring this quarter.",
+    False: "No price test pays: the best one, at {price:price}, would bring only {gain} {measure:measure} more than it "
+    "costs this quarter.",
+}
+"""Sentences on a test that does not pay, by whether it loses."""
 
 
 def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> list[str]:
     """Return a ``price_test`` of ``advice.json`` as sentences; ``measure`` is the field that counts."""
-    what = MEASURES[measure]
-    at = f.price(test["price"])
-    gain = f"{f.money(abs(test['gain']))} {what}"
+    given = {**test, "measure": measure, "gain": f.money(abs(test["gain"])), "lasts": plural(test["days"], "day")}
     if not test["pays"]:
-        worth = "would cost {} more than it can bring" if test["gain"] < 0 else "would bring only {} more than it costs"
-        return [f"No price test pays: the best one, at {at}, {worth.format(gain)} this quarter."]
-    blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['regular_price'])} in random order"
-    cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
+        return [f.say(NO_TEST[test["gain"] < 0], given)]
+    cost = "costs at most {cost:money} {measure:measure}" if test["cost"] > 0 else "costs nothing"
+    blocks = "{lasts}, blocks of {block} days at {price:price} and at {regular_price:price} in random order"
     return [
-        f"Test {at}: {plural(test['days'], 'day')}, {blocks} (price-test plan).",
-        f"Net of its cost, it is worth {gain} more within a quarter than no test.",
-        f"In 19 of 20 plausible scenarios it {cost}.",
+        f.say("Test {price:price}: {blocks} (price-test plan).", {**given, "blocks": f.say(blocks, given)}),
+        f.say("Net of its cost, it is worth {gain} {measure:measure} more within a quarter than no test.", given),
+        f.say("In 19 of 20 plausible scenarios it {cost}.", {"cost": f.say(cost, given)}),
     ]
 
 
@@ -162,33 +178,51 @@ def _ended_words(test: Record, f: Formatter) -> str:
     return f"The test of {price} against {f.price(test['against'])} until {f.date(test['last_day'])}: {shown}, {proof}."
 
 
+LATEST = "Latest day to order before you probably sell out: {order_by:date}."
+
+
 def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
     """Return sentences on orders, on the units on hand, and on the weeks ahead of a product with stock."""
     stock = product["stock"]
     first = [
-        f"Order {plural(round(units), 'unit')} on {f.date(ordered)}, to arrive on {f.date(arrives)}."
+        f.say(
+            "Order {units} on {ordered:date}, to arrive on {arrives:date}.",
+            {"units": plural(round(units), "unit"), "ordered": ordered, "arrives": arrives},
+        )
         for ordered, units, arrives in stock["orders"][:1]
     ]
-    by = (
-        [f"Latest day to order before you probably sell out: {f.date(stock['order_by'])}."] if stock["order_by"] else []
+    coming = ", ".join(
+        f.say("{units:number.0} on {day:day_of_month}", {"units": units, "day": day}) for day, units in stock["inbound"]
     )
-    lasts = "are enough" if stock["cover"] is None else f"last about {f.number(stock['cover'], 1)} weeks"
-    coming = ", ".join(f"{f.number(units, 0)} on {f.day_of_month(day)}" for day, units in stock["inbound"])
-    chance = "more than 99 %" if stock["stock_out"] > 0.99 else f.percent(stock["stock_out"], 0)
+    lasts = (
+        "{units} on hand are enough."
+        if stock["cover"] is None
+        else "{units} on hand last about {cover:number.1} weeks."
+    )
+    few = stock["stock_out"] <= 0.99
     mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
-    lost, without, left = (f.number(units, 0) for units in (*stock["lost"], stock["left"]))
+    lost, without = stock["lost"]
+    given = {**stock, "units": plural(round(stock["on_hand"]), "unit"), "coming": coming, "mean": mean, "most": most}
+    given |= {"lost": lost, "without": without, "profit": f.estimate(stock["profit"])}
+    given["chance"] = f.percent(stock["stock_out"], 0) if few else translate("more than 99 %")
     return {
-        "Reorder": [*([f"Nothing now: {stock['no_order']}."] if stock["no_order"] else []), *first, *by],
-        "Stock": [
-            f"{plural(round(stock['on_hand']), 'unit')} on hand {lasts}.",
-            *([f"On the way: {coming}."] if coming else []),
-            f"Chance of a stock-out before an order of today can arrive: {chance}.",
+        translate("Reorder"): [
+            *([f.say("Nothing now: {no_order}.", given)] if stock["no_order"] else []),
+            *first,
+            *([f.say(LATEST, given)] if stock["order_by"] else []),
         ],
-        "Ahead": [
+        translate("Stock"): [
+            f.say(lasts, given),
+            *([f.say("On the way: {coming}.", given)] if coming else []),
+            f.say("Chance of a stock-out before an order of today can arrive: {chance}.", given),
+        ],
+        translate("Ahead"): [
             season_words(product, f),
-            f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}; without orders {without}.",
-            f"Money in stock, at unit cost: {mean} on average, {most} at most.",
-            f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",
+            f.say(
+                "Units lost to stock-outs until {ends:date}: {lost:number.0}; without orders {without:number.0}.", given
+            ),
+            f.say("Money in stock, at unit cost: {mean} on average, {most} at most.", given),
+            f.say("Profit: {profit}. Units left at the end: {left:number.0}.", given),
         ],
     }
 
@@ -198,12 +232,16 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     quality = product["data_quality"]
     test = product["details"]["price_test"]
     if product["details"]["bounds"]["paused"]:
-        return ["Take pause out of guardrails.yaml to price the product again."]
+        return [translate("Take pause out of guardrails.yaml to price the product again.")]
     missing = quality["min_days"] - quality["usable_days"]
-    helps = [f"Record {plural(missing, f'more {f.period}')}."] if missing > 0 else []
+    more = {"more": plural(missing, f"more {f.period}")}
+    helps = [f.say("Record {more}.", more)] if missing > 0 else []
     if quality["distinct_prices"] < 2:
-        return [*helps, "Charge another price for two weeks."]
+        return [*helps, translate("Charge another price for two weeks.")]
     return [*helps, *(price_test_words(test, f, product["measure"]) if test else [])]
+
+
+NEVER = ", {lowest:price}: {new:price} may not be announced as a cut."
 
 
 def announcing_words(product: Record, day: str, f: Formatter) -> list[str]:
@@ -212,9 +250,13 @@ def announcing_words(product: Record, day: str, f: Formatter) -> list[str]:
     if not lows or new >= now:
         return []
     lowest = lowest_before(day, lows, now)
-    never = f", {f.price(lowest)}: {f.price(new)} may not be announced as a cut."
-    end = f": write {f.price(lowest)} next to it." if new < lowest else never
-    return [f"In the EU, an announced cut names the lowest price of the 30 days before{end}"]
+    end = ": write {lowest:price} next to it." if new < lowest else NEVER
+    return [
+        f.say(
+            f"In the EU, an announced cut names the lowest price of the 30 days before{end}",
+            {"lowest": lowest, "new": new},
+        )
+    ]
 
 
 def confirm_steps(product: Record, option: str = "") -> list[Step]:
@@ -222,7 +264,7 @@ def confirm_steps(product: Record, option: str = "") -> list[Step]:
     command = "pricerl predict --data.reading.current_price"
     steps = {"Confirm the price in force": "regular", "Or confirm the price of the last row": "last"}
     asked = "confirm_price" in codes_of(product["decision"]["reasons"])
-    return [(step, f"{command} {which}{option}") for step, which in steps.items() if asked]
+    return [(translate(step), f"{command} {which}{option}") for step, which in steps.items() if asked]
 
 
 def cost_commands(product: Record, option: str = "") -> list[str]:
@@ -263,25 +305,26 @@ def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
 
 def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
     """Return the effect in money of a decision that an agent prepared, and then what it does."""
-    given = staged["given"]
-    now = f.price(product["current_price"])
-    until = f" until {f.date(given['until'])}" if "until" in given else ""
-    what = MEASURES[product["measure"]]
-    per_day = f" {what} per {f.period}"
+    given = {"now": product["current_price"], "measure": product["measure"], **staged["given"]}
+    until = f.say(" until {until:date}", given) if "until" in given else ""
+    since = f.say(" from {from:date} on", given) if "from" in given else ""
+    given |= {"ends": until, "since": since}
+    per_day = f.say(" {measure:measure} per {period}", given)
     if staged["asks"] == "override":
         gain = (_gains_at(product, given["price"]) or {}).get(product["measure"])
-        effect = f"{f.estimate(gain, per_day, '+')} against keeping {now}." if gain else "Its effect is unknown."
-        return [effect, f"Charge {f.price(given['price'])}{until}."]
+        given["gain"] = f.estimate(gain, per_day, "+") if gain else ""
+        effect = "{gain} against keeping {now:price}." if gain else "Its effect is unknown."
+        return [f.say(effect, given), f.say("Charge {price:price}{ends}.", given)]
     if staged["asks"] == "pause":
         gain = gain_of(product)
-        return [f"Gives up {f.estimate(gain, per_day, '+') if gain else 'nothing'}.", f"Keep {now}{until}."]
+        given["gain"] = f.estimate(gain, per_day, "+") if gain else translate("nothing")
+        return [f.say("Gives up {gain}.", given), f.say("Keep {now:price}{ends}.", given)]
     if staged["asks"] == "price_test":
-        cost = f"Costs {f.money(given['expected_cost'])} {what}."
-        return [cost, f"Test {f.price(given['test_price'])} against {now}{until}."]
-    cost = f.price(given["unit_cost"])
-    since = f" from {f.date(given['from'])} on" if "from" in given else ""
+        cost = f.say("Costs {expected_cost:money} {measure:measure}.", given)
+        return [cost, f.say("Test {test_price:price} against {now:price}{ends}.", given)]
     if not (before := product.get("cost_means")):
-        return ["No cost is known until now.", f"A unit costs {cost}{since}."]
+        return [translate("No cost is known until now."), f.say("A unit costs {unit_cost:price}{since}.", given)]
     dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
-    effect = f"{f.money(-dearer, plus='+')}{per_day} in the forecasts."
-    return [effect, f"A unit costs {cost} instead of {f.price(before['unit_cost'])}{since}."]
+    given |= {"effect": f.money(-dearer, plus="+"), "before": before["unit_cost"], "per_day": per_day}
+    instead = "A unit costs {unit_cost:price} instead of {before:price}{since}."
+    return [f.say("{effect}{per_day} in the forecasts.", given), f.say(instead, given)]

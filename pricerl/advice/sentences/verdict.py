@@ -5,14 +5,12 @@ They are made from an entry of ``products`` of ``advice.json``; no claim is stro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pricerl.advice.sentences.answers import UNTESTED
+from pricerl.advice.sentences.answers import UNTESTED, say_again
 from pricerl.decide.standing import IN_FORCE, scheduled_price
-from pricerl.experiments.receipt import CARRIED, Receipt
-from pricerl.formatting import MEASURES, Formatter, better_words, counted, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, Formatter, better_words, counted, plural, sentence, translate, unit_digits
 from pricerl.terminal import shown
 
 CLEAR = 0.9
@@ -22,6 +20,8 @@ SCENARIO = "Each scenario is one way that demand and costs may be, given your hi
 
 MEASURED = ("profit", "sales", "units")
 """Measures of a change, in their order."""
+
+UNTIL = " until {until:weekday_date}"
 
 WRITE_COSTS = "Write what a unit costs you, and your fees in percent of the price, into costs.csv"
 
@@ -45,34 +45,40 @@ class Decided(NamedTuple):
     """Verb, price, time, and the advice."""
 
 
+VERBS = {
+    "override": "You charge ",
+    "pause": "You keep ",
+    "price_test": "In your price test you charge ",
+    "roll_out": "In your roll-out you keep ",
+}
+"""Beginnings of the sentence on an order, by its kind; a price and a time follow."""
+
+
 def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | None:
     """Return what a person has decided on a product, as it holds today, the first day of the advice if empty."""
     order = next((order for order in product["orders"] if order["status"] in IN_FORCE), None)
     if order is None:
         if (approved := product.get("approved")) is None:
             return None
-        time = f" from {f.weekday_date(approved['date'])}"
-        words = "You charge ", f.price(approved["price"]), time, ", as advised and approved"
+        time = f.say(" from {date:weekday_date}", approved)
+        words = translate("You charge "), f.price(approved["price"]), time, translate(", as advised and approved")
         return Decided("approval", approved["price"], "", approved["price"], followed=True, words=words)
     followed = product["decision"]["source"] in ("override", "manual", "price test") and product["model"] is not None
     advised = (product["model"] if followed else product)["recommended_price"]
     day = today or product["days"][0]["date"]
     price = scheduled_price(order["schedule"], day, order["price"]) or product["current_price"]
-    verbs = {
-        **{"override": "You charge ", "pause": "You keep ", "price_test": "In your price test you charge "},
-        "roll_out": "In your roll-out you keep ",
-    }
-    until = f"{' today, it lasts' if order['schedule'] else ''} until {f.weekday_date(order['until'])}"
-    said = ", as advised" if f.price(advised) == f.price(price) else f"; the advice was {f.price(advised)}"
-    words = verbs[order["kind"]], f.price(price), until, said
+    until = f.say(" today, it lasts until {until:weekday_date}" if order["schedule"] else UNTIL, order)
+    same = f.price(advised) == f.price(price)
+    said = translate(", as advised") if same else f.say("; the advice was {price:price}", {"price": advised})
+    words = translate(VERBS[order["kind"]]), f.price(price), until, said
     if order["status"] == "returning":
-        words = "You charge ", f.price(price), " again, as the price test has ended", said
+        words = translate("You charge "), f.price(price), translate(" again, as the price test has ended"), said
     return Decided(order["kind"], price, order["until"], advised, followed, words)
 
 
 def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
     """Return a difference with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
-    return f.estimate(uplift, f" {MEASURES[measure]} per {f.period}", "+")
+    return f.estimate(uplift, f.say(" {measure:measure} per {period}", {"measure": measure}), "+")
 
 
 def outcome_words(name: str, values: Sequence[float], f: Formatter, plus: str = "") -> str:
@@ -104,7 +110,7 @@ def explain(product: Record, f: Formatter) -> str:
     sentences = [
         _verdict(product, f),
         sentence(f"{order}{limits}") if order else "",
-        "" if stated else sentence(decision["why"]),
+        "" if stated else sentence(reason_words(product, f)),
         *_expectation(product, f),
         sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect"),
         sentence(found) if (found := substitution_words(product, f)) else "",
@@ -137,11 +143,13 @@ def stock_words(product: Record, f: Formatter) -> tuple[str, str, str]:
     until = ""
     if stock["awaited"]:
         arrives, units = stock["inbound"][0]
-        until = f" until the {plural(round(units), 'unit')} of {f.day_of_month(arrives)} arrive"
+        coming = {"units": plural(round(units), "unit"), "arrives": arrives}
+        until = f.say(" until the {units} of {arrives:day_of_month} arrive", coming)
     if stock["no_order"]:
         return until, "", ""
     units, low, high = stock["order"]
-    return until, f"order {plural(round(units), 'unit')} now", f.limits(low, high, 0, label="90 %: ")
+    order = f.say("order {units} now", {"units": plural(round(units), "unit")})
+    return until, order, f.limits(low, high, 0, label="90 %: ")
 
 
 def _expectation(product: Record, f: Formatter) -> list[str]:
@@ -169,18 +177,31 @@ def substitution_words(product: Record, f: Formatter) -> str:
     if (found := product.get("substitution")) is None:
         return ""
     mean, low, high = (100 * value for value in found["share"])
-    share = f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}"
-    category = f"another product of “{shown(found['category'], 40)}”"
-    part = f" ({f.percent(found['data'], 0)} of this estimate comes from your sales)" if "data" in found else ""
-    words = f"of 100 buyers whom a higher price loses, {share} take {category}, which is counted{part}"
+    data = " ({data:percent.0} of this estimate comes from your sales)"
+    given = {
+        "share": f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}",
+        "category": shown(found["category"], 40),
+        "part": f.say(data, found) if "data" in found else "",
+    }
+    taken = "of 100 buyers whom a higher price loses, {share} take another product of “{category}”, which is counted"
+    words = f.say(f"{taken}{{part}}", given)
     if (together := found.get("together")) is None:
         return words
-    return f"{words}; all changes of the category together: {gain_words(together, f, product['measure'])}"
+    gain = gain_words(together, f, product["measure"])
+    return words + f.say("; all changes of the category together: {gain}", {"gain": gain})
 
 
 def shops_of(prior: Record) -> str:
     """Return the shops or products that a ``prior`` of ``advice.json`` follows from."""
-    return "your other products" if prior["pooled"] else "comparable shops"
+    return translate("your other products" if prior["pooled"] else "comparable shops")
+
+
+FEWER = "a price 1 % higher has cost {effect} % of units{limits}"
+MORE = "a price 1 % higher has gone with {effect} % more units{limits}"
+SHARED = "{words}, and {share:percent.0} of this estimate comes from {source}"
+ELSEWHERE = "your history does not show how buyers react; in {source} {words}"
+PAYS = "; a rise earns more as long as it costs less than {limit:number.1} %"
+PAYS_NEXT = ". A rise earns more as long as it costs less than {limit:number.1} %"
 
 
 def demand_words(product: Record, f: Formatter) -> str:
@@ -188,18 +209,15 @@ def demand_words(product: Record, f: Formatter) -> str:
     if product["data_quality"]["distinct_prices"] < 2:
         return ""
     mean, high, low = (-value for value in product["elasticity"])
-    effect = f"cost {f.number(mean, 1)} %" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
-    words = f"a price 1 % higher has {effect}{' of' * (mean >= 0)} units{f.limits(low, high, 1, label='90 %: ')}"
+    given = {"effect": f.number(abs(mean), 1), "limits": f.limits(low, high, 1, label="90 %: ")}
+    words = f.say(FEWER if mean >= 0 else MORE, given)
     if (prior := product.get("prior")) is not None:
-        source = shops_of(prior)
-        part = f", and {f.percent(prior['share'], 0)} of this estimate comes from {source}"
-        unknown = "your history does not show how buyers react"
-        words = f"{unknown}; in {source} {words}" if prior["alone"] else f"{words}{part}"
+        given = {"words": words, "source": shops_of(prior), "share": prior["share"]}
+        words = f.say(ELSEWHERE if prior["alone"] else SHARED, given)
     limit = None if product["raising"] is None else product["raising"]["break_even"]
     if limit is None:
         return words
-    joint = "; a" if prior is None else ". A"
-    return f"{words}{joint} rise earns more as long as it costs less than {f.number(limit, 1)} %"
+    return words + f.say(PAYS if prior is None else PAYS_NEXT, {"limit": limit})
 
 
 def break_even_words(product: Record, f: Formatter) -> list[str]:
@@ -208,13 +226,18 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
     if product["decision"]["grade"] == "D" or product["data_quality"]["distinct_prices"] < 2:
         return []
     if found["raises_revenue"] >= CLEAR:
+        counted_draws = {"counted": counted(found["raises_revenue"], product["num_draws"])}
         return [
-            "A higher price earns more whatever a unit costs you: it brings more revenue in "
-            f"{counted(found['raises_revenue'], product['num_draws'])} plausible scenarios.",
-            "How far: ask pricerl advise again with --data.reward.preset revenue.",
+            f.say(
+                "A higher price earns more whatever a unit costs you: it brings more revenue in {counted} plausible "
+                "scenarios.",
+                counted_draws,
+            ),
+            translate("How far: ask pricerl advise again with --data.reward.preset revenue."),
         ]
-    words = f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more."
-    return [words, *([] if found["fees_known"] else ["That is without fees, which lower it."])]
+    words = "If your unit cost is above {cost}, a higher price probably earns more."
+    fees = [] if found["fees_known"] else [translate("That is without fees, which lower it.")]
+    return [f.say(words, {"cost": f.estimate(found["cost"])}), *fees]
 
 
 def is_before_fixed(product: Record) -> bool:
@@ -225,10 +248,15 @@ def is_before_fixed(product: Record) -> bool:
 def tested_words(product: Record, f: Formatter) -> str:
     """Return whether the shop has tested the advice, as a clause."""
     if product["decision"]["grade"] == "A" or "tested" in codes_of(product["decision"]["reasons"]):
-        return "measured in a price test in your shop"
+        return translate("measured in a price test in your shop")
     tested = (product["track_record"] or {"inside": {}})["inside"].values()
-    found = (f"{inside} of {plural(days, f.period)} inside its 90 % interval" for inside, days in tested if days > 0)
-    return next((f"earlier advice: {words}" for words in found), UNTESTED)
+    words = "earlier advice: {inside} of {days:days} inside its 90 % interval"
+    found = (f.say(words, {"inside": inside, "days": days}) for inside, days in tested if days > 0)
+    return next(found, translate(UNTESTED))
+
+
+LOSE = "In the worst tenth of them you lose {amount} per {period} on average."
+GAIN = "In the worst tenth of them you still gain {amount} per {period} on average."
 
 
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
@@ -237,21 +265,27 @@ def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, l
     The title is empty where the reason says all there is to say.
     """
     gain = product["uplift"]
+    scenario = translate(SCENARIO)
     if gain is not None and (better := gain["probability_better"]) is not None:
         mean = gain["cvar"]
-        found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
-        worst = f"In the worst tenth of them {found} per {f.period} on average."
+        worst = f.say(LOSE if mean < 0 else GAIN, {"amount": f.money(abs(mean))})
         title = sentence(scenario_words(gain, product))[:-1]
-        return title, better, [SCENARIO, worst, sentence(tested_words(product, f))]
+        return title, better, [scenario, worst, sentence(tested_words(product, f))]
     if (weighed := product.get("weighed")) is not None:
-        return (
-            "Not clear enough for a change",
-            weighed["probability_better"],
-            [sentence(why_words(product, f)), SCENARIO],
-        )
+        title = translate("Not clear enough for a change")
+        return title, weighed["probability_better"], [sentence(why_words(product, f)), scenario]
     if product["keep"][product["measure"]] is None and (words := break_even_words(product, f)):
-        return "Your costs decide", None, words
+        return translate("Your costs decide"), None, words
     return "", None, []
+
+
+def reason_words(product: Record, f: Formatter) -> str:
+    """Return the reasons of a decision, as a clause; sentences may follow."""
+    return say_again(product["decision"]["why"], product["decision"]["reasons"], f)
+
+
+BY_WAY = "the plan by way of {price:price} {better}. {why}"
+GOING = "going to {price:price} {better}. {why}"
 
 
 def why_words(product: Record, f: Formatter) -> str:
@@ -259,13 +293,12 @@ def why_words(product: Record, f: Formatter) -> str:
 
     The change that was weighed and its probability come first, unless the rule itself states them.
     """
-    why: str = product["decision"]["why"]
+    why = reason_words(product, f)
     weighed = product.get("weighed")
     if weighed is None or "chance_too_low" in codes_of(product["decision"]["reasons"]):
         return why
-    price = f.price(product["settled_price"])
-    change = f"the plan by way of {price}" if product.get("stock") else f"going to {price}"
-    return f"{change} {scenario_words(weighed, product)}. {sentence(why)}"
+    given = {"price": product["settled_price"], "better": scenario_words(weighed, product), "why": sentence(why)}
+    return f.say(BY_WAY if product.get("stock") else GOING, given)
 
 
 def scenario_words(uplift: Record, product: Record) -> str:
@@ -300,7 +333,7 @@ def exception_words(product: Record) -> str:
         "the data fail their checks": product["data_quality"]["quality"] == "FAIL",
         "a hard limit forces a change": decision["follow"] == "limit",
     }
-    return next((words for words, holds in found.items() if holds), "")
+    return translate(next((words for words, holds in found.items() if holds), ""))
 
 
 def since_words(product: Record, f: Formatter) -> str:
@@ -312,44 +345,3 @@ def since_words(product: Record, f: Formatter) -> str:
     if now == before:
         words = "as before" if advised == f.price(product["recommended_price"]) else f"{advised} advised before"
     return words if last["grade"] == product["decision"]["grade"] else f"{words}; grade {last['grade']} before"
-
-
-CARRY_OVER = " The first two weeks after a start differ from later ones: buyers remember the old price."
-
-
-def receipt_words(receipt: Receipt, f: Formatter) -> str:
-    """Return what the new prices of a roll-out have earned, as one sentence."""
-    mean, low, high, own = receipt.effect
-    first, last = (day and f.date(day) for day in (receipt.first, receipt.last))
-    time = f"{f'From {first} to {last}' if last else f'Since {first}'} the new prices have"
-    brought = "earned" if receipt.measure == "profit" else "brought in"
-    chance = "" if low > 0 or high < 0 else ", no more than chance"
-    found = f"{brought} {f.money(abs(mean))} {'more' if mean > 0 else 'less'} than your old ones would have"
-    found += f"{f.limits(low, high, f.money_digits(mean, low, high), label='90 %: ')}{chance}"
-    if not math.isfinite(high - low):
-        found = f"had too few weeks or products to say what they have {brought}"
-    gain = f", which changed their {MEASURES[receipt.measure]} by {f.percent(own, plus='+')}"
-    return (
-        f"{time} {found}; {receipt.following} of {plural(receipt.products, 'product')} follow"
-        f"{'' if chance or not math.isfinite(own) else gain}; the claim by the advice was {f.money(receipt.claim)}."
-        f"{CARRY_OVER if receipt.carried < CARRIED else ''}"
-    )
-
-
-def review_words(
-    gain: Sequence[float], days: int, measure: str, f: Formatter, ignored: bool = False
-) -> tuple[str, str]:
-    """Return headline and sentence of a review of the days at the advised price.
-
-    The ``gain`` of the measure, profit or sales, over the kept price, in money, has 90 % limits. Changes may have
-    been advised and ``ignored``.
-    """
-    _, low, high = gain
-    headline = f"Following the advice changed {measure} by {f.estimate(gain, plus='+')}"
-    what = "whether that is a gain or a loss is not clear yet"
-    if low == high == 0:
-        headline = "The advised change was not made" if ignored else "Until now the advice was to keep the price"
-        what = "gains are measured against keeping it, so there is none"
-    elif low > 0 or high < 0:
-        what = f"the whole range is a {'gain' if low > 0 else 'loss'}"
-    return headline, f"On {plural(days, f.period)} at the advised price; {what}."

@@ -90,6 +90,14 @@ def find_order(cells: Cells | None, usual: Literal["auto", "day", "month"]) -> L
     return "month" if "month" in shown else "day" if "day" in shown else usual
 
 
+def open_readings(cells: Cells) -> list[date]:
+    """Return a day as read with the day first and with the month first; nothing if a date shows the order."""
+    orders = TextColumn(cells).map(_order_in)
+    text = next((text.strip() for text, order in orders.items() if order == "open"), "")
+    read = [] if {"day", "month"} & {*orders.values()} else [_read_one(text, None, order) for order in ("day", "month")]
+    return [day for day in read if isinstance(day, date)]
+
+
 def _order_in(text: str) -> str | None:
     """Return ``day`` or ``month`` if that must come first, ``open`` if either can, nothing if they are equal."""
     match = _NUMERIC.fullmatch(text.strip())

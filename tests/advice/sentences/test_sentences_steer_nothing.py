@@ -118,7 +118,7 @@ def shown(record: dict[str, Any]) -> dict[str, Any]:
         "terminal": [part.split("  ")[0] for part in text.split("pricerl ")[1:]],
         "badges": [strong for strong, _ in screen["badges"]],
         "remedies": len(grounds.list_remedies(record)),
-        "doubts": len(grounds.list_doubts(record)),
+        "doubts": len(grounds.list_doubts(record, PLAIN)),
         "kind": (kind_of(record), dict(WorkList([record]).moves)),
         "share": screen["certainty"][1],
         "columns": len(screen["columns"]),
