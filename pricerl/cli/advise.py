@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -74,13 +75,8 @@ def test(words: Sequence[str]) -> int:
     return _score("test", words)
 
 
-def what_if(words: Sequence[str]) -> int:
-    """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = file_parser("what-if", what_if.__doc__)
-    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
-    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of the advice's")
-    parser.add_argument("--product", help="product, if the file has several")
-    options, rest = parser.parse_known_args(with_first(words, "--price"))
+def ask_market(options: Namespace, rest: Sequence[str]) -> int:
+    """Answer ``what-if`` by the market, from the options of it and of predict."""
     check_question(price := options.price, options.unit_cost)
     questions = load_questions(*given_settings("what-if", rest, options))
     name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")

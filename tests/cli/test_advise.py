@@ -110,7 +110,7 @@ def test_an_ads_report_is_joined_by_every_command(tmp_path: Path, monkeypatch: p
         says(tmp_path, f"fit --data.path={files} {QUICK} --resume=auto", "nothing left to do")
     both = "--data.path sales.csv --data.path+ ads.csv"
     says(tmp_path, f"predict {both} --verbose", "recorded: no entry")
-    says(tmp_path, f"what-if 10.20 {both}", "ad conversion %", code=0)
+    says(tmp_path, f"what-if 10.20 {both}", "would earn more in", code=0)
     (tmp_path / "ads.csv").rename(tmp_path / "moved.csv")
     monkeypatch.chdir(tmp_path)
     (advice,) = pricerl.load(folder / "best.ckpt").advise(["sales.csv", "moved.csv"])
