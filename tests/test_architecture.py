@@ -83,7 +83,7 @@ MOST_STATEMENTS = {
     "mcp": 141,
     "operations": 919,
     "operations/log": 600,
-    "operations/watching": 313,
+    "operations/watching": 311,
     "planner": 241,
     "runs": 265,
     "sac": 434,
