@@ -32,14 +32,14 @@ class _EnvRegistrar(MetaPathFinder):
 
             def execute_and_register(module: ModuleType) -> None:
                 execute(module)
-                import_module("pricerl.env")
+                import_module("pricerl.env").register_envs()
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
 
 
 if "gymnasium" in sys.modules:
-    import_module("pricerl.env")
+    import_module("pricerl.env").register_envs()
 else:  # light commands do without it; one finder remains however often this module is loaded
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__qualname__ != _EnvRegistrar.__qualname__]
     sys.meta_path.insert(0, _EnvRegistrar())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import shlex
 import signal
@@ -67,6 +68,17 @@ class DataError(PricerlError):
     def among(self, read: Sequence[str]) -> DataError:
         """Return the same error about one of several sources that were read together."""
         return DataError(self.source, self.problems, self.table, read)
+
+
+@contextmanager
+def named(source: str) -> Iterator[None]:
+    """Turn an error of the system, or of a file's form, into a ``DataError`` that names a source."""
+    try:
+        yield
+    except PermissionError:
+        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
 
 class CheckpointError(PricerlError):

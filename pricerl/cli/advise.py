@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from pricerl.advice.clearance import find_clearance
 from pricerl.advice.what_if import answer_lines
 from pricerl.cli.answer import print_answer, score_lines
 from pricerl.cli.commands.decisions import record, shop_of
-from pricerl.cli.loading import given_settings, load_words, long_words
+from pricerl.cli.loading import given_settings, load_words, long_words, untrained_settings
 from pricerl.cli.usage import file_parser, with_files, with_first
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING
@@ -21,7 +22,7 @@ from pricerl.runs.folder import RunFolder
 from pricerl.tasks.advise import deliver, make_advice
 from pricerl.tasks.ask import check_question, draft_clearance, load_questions
 from pricerl.tasks.configs import Nested, Placed
-from pricerl.tasks.load import load_run
+from pricerl.tasks.load import begin_run, load_run
 from pricerl.tasks.standing import keep_standing
 from pricerl.terminal import write_lines
 
@@ -49,8 +50,14 @@ def fit(words: Sequence[str], kept: Sequence[Placed] = ()) -> int:
 
 
 def train_and_advise(words: Sequence[str]) -> int:
-    """Train on the seller's FILE and advise on their products; every option of fit applies."""
-    return fit(with_files(words))
+    """Advise on the products of the seller's FILE; every option of fit applies.
+
+    The network that ships gives the first advice, at once. A run that has one, and options of the training, train.
+    """
+    words = with_files(words)
+    given = untrained_settings(words)
+    with nullcontext() if given is None else begin_run(given) as run:
+        return fit(words) if run is None else print_advice(run)
 
 
 def advise_with_policy(words: Sequence[str]) -> int:
@@ -68,13 +75,8 @@ def test(words: Sequence[str]) -> int:
     return _score("test", words)
 
 
-def what_if(words: Sequence[str]) -> int:
-    """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = file_parser("what-if", what_if.__doc__)
-    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
-    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of the advice's")
-    parser.add_argument("--product", help="product, if the file has several")
-    options, rest = parser.parse_known_args(with_first(words, "--price"))
+def ask_market(options: Namespace, rest: Sequence[str]) -> int:
+    """Answer ``what-if`` by the market, from the options of it and of predict."""
     check_question(price := options.price, options.unit_cost)
     questions = load_questions(*given_settings("what-if", rest, options))
     name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")

@@ -13,13 +13,15 @@ from jsonargparse import Namespace
 from pricerl.cli.usage import option_words, take_options
 from pricerl.data.days import read_day
 from pricerl.data.row_table import TABLES
+from pricerl.errors import UsageError
 from pricerl.operations import shop
 from pricerl.operations.log.provenance import combine
 from pricerl.progress import show_stages
 from pricerl.runs.run import Run
-from pricerl.tasks.configs import Nested, as_yaml, read_config
-from pricerl.tasks.imports import allowed_packages
+from pricerl.tasks.configs import Nested, as_yaml, read_config, without_training
+from pricerl.tasks.imports import OWN, allowed_packages
 from pricerl.tasks.load import load_run
+from pricerl.tasks.options import TRAINING_OPTIONS
 from pricerl.tasks.settings import advice_parser, check_given, explained
 from pricerl.terminal import print_notes, write_lines
 
@@ -57,6 +59,19 @@ def given_settings(
     given.pop("config", None)
     check_given(parser, given)
     return given if options is None else add_own(given, options), packages
+
+
+def untrained_settings(words: Sequence[str]) -> dict[str, Any] | None:
+    """Return the settings of an advice without training, or None if an option or a configuration asks for one."""
+    named, _ = take_options(words, "--config", "-c", *(f"--{name}" for name in TRAINING_OPTIONS))
+    configs = [read_config(name) for name in named.pop("config") + named.pop("c")]
+    if any(named.values()) or any(config != without_training(config) for config in configs):
+        return None
+    try:
+        given, packages = given_settings("advise", words)
+    except UsageError:  # of a training, or wrong: its parser explains that
+        return None
+    return None if given.pop("print_config", False) or packages != OWN else given
 
 
 def add_own(given: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:

@@ -30,7 +30,7 @@ COMMANDS = {
     "validate": "advise:validate",
     "test": "advise:test",
     "predict": "standing:predict",
-    "what-if": "advise:what_if",
+    "what-if": "standing:what_if",
     "override": "commands.decisions:override",
     "pause": "commands.decisions:pause",
     "clear": "advise:clear",

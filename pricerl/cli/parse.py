@@ -22,7 +22,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from pricerl.advice.files import check_folder
 from pricerl.cli.loading import add_own
 from pricerl.cli.usage import file_parser, take_options
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, import_extra
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
@@ -196,7 +196,9 @@ class PricingCLI(LightningCLI):
         return RUNS / name_run(data.get("path"), preset, data.get("env_id"))
 
     def before_instantiate_classes(self) -> None:
-        """Claim the processor, and show the stages of the command unless the progress bar is turned off."""
+        """Claim the processor, refuse a logger that is absent, and show the stages unless the bar is turned off."""
+        if self.config.wandb and self.command == "fit":
+            import_extra("wandb", '--wandb true needs an extra: pip install -e ".[wandb]"')
         wanted = self.config.trainer.enable_progress_bar is not False and os.environ.get("LOCAL_RANK", "0") == "0"
         show_stages(wanted and (self.command == "fit" or sys.stderr.isatty()))
         self.compute = claim_compute(self.config.threads, self.config.matmul_precision)

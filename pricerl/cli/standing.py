@@ -1,45 +1,76 @@
-"""Command ``predict``: the newest advice again where nothing is new, else a new one."""
+"""Answers of ``predict`` and ``what-if`` from the newest advice where nothing is new, without a market or a network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 from pricerl.advice.files import AdviceFiles
+from pricerl.advice.what_if import answer_lines, read_off
 from pricerl.cli.answer import print_answer
-from pricerl.cli.usage import file_parser
-from pricerl.data.naming import list_sources
+from pricerl.cli.usage import file_parser, with_first
+from pricerl.data.naming import choose_product, list_sources
+from pricerl.errors import EXIT_OK
 from pricerl.formatting import plural
-from pricerl.operations.exports import read_work_list
+from pricerl.operations.exports import read_publication, read_record, read_work_list
+from pricerl.operations.shop import Shop
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run
-from pricerl.tasks.standing import find_standing, renew_standing
-from pricerl.terminal import print_notes
+from pricerl.shop.database import reading
+from pricerl.tasks.standing import Standing, find_standing, renew_standing
+from pricerl.terminal import print_notes, write_lines
+
+COMPUTING = "pricerl.cli.advise"
+"""Module that computes what does not stand; it imports torch."""
 
 
 def predict(words: Sequence[str]) -> int:
     """Advise with a trained policy; settings on the command line override its checkpoint's."""
-    if (code := _answer_standing(words)) is not None:
-        return code
-    from pricerl.cli.advise import advise_with_policy  # it imports torch
-
-    return advise_with_policy(words)
-
-
-def _answer_standing(words: Sequence[str]) -> int | None:
-    """Print the newest advice again if nothing is new, and return its exit code."""
     parser = file_parser("predict", predict.__doc__)
     parser.add_argument("--trainer.enable_progress_bar")  # changes no advice
     options, others = parser.parse_known_args(words)
-    plain = not others and options.ckpt_path is None
-    own = RUNS / name_run(options.path, USUAL_PRESET) if options.path else None
-    if not plain or not any(RUNS.glob(f"*/{BEST}")):
-        return None
-    folder = find_run(options.run_name or (own.name if own and (own / BEST).exists() else None), BEST)
-    if (found := find_standing(folder, list_sources(options.path), options.today)) is None:
-        return None
+    if others or (found := _find(options.run_name, options.path, options.today, options.ckpt_path)) is None:
+        return int(import_module(COMPUTING).advise_with_policy(words))
     standing, shop = found
     publication, after = renew_standing(shop)
     work = read_work_list(after.log_path)
     print_notes([f"nothing is new for {plural(len(work), 'product')}: the last advice stands"])
-    print_answer(work, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)
+    print_answer(work, after, AdviceFiles.of(shop.folder.path), publication.formatter, publication.problems)
     return standing.code
+
+
+def what_if(words: Sequence[str]) -> int:
+    """Compare a PRICE with keeping the current one; all options of predict apply as well."""
+    parser = file_parser("what-if", what_if.__doc__)
+    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
+    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of the advice's")
+    parser.add_argument("--product", help="product, if the file has several")
+    options, rest = parser.parse_known_args(with_first(words, "--price"))
+    if not rest and options.unit_cost is None:
+        found = _find(options.run_name, options.path, options.today, options.ckpt_path)
+        if found is not None and _read_off(found[1], options.product, options.price):
+            return EXIT_OK
+    return int(import_module(COMPUTING).ask_market(options, rest))
+
+
+def _find(
+    run_name: str | None, path: list[str] | None, today: str | None, checkpoint: str | None
+) -> tuple[Standing, Shop] | None:
+    """Return the newest advice of the run that options name if it stands."""
+    own = RUNS / name_run(path, USUAL_PRESET) if path else None
+    if checkpoint is not None or not any(RUNS.glob(f"*/{BEST}")):
+        return None
+    folder = find_run(run_name or (own.name if own and (own / BEST).exists() else None), BEST)
+    return find_standing(folder, list_sources(path), today)
+
+
+def _read_off(shop: Shop, product: str | None, price: float) -> bool:
+    """Print the answer that the curves of an advice have, if they do."""
+    with reading(shop.log_path) as database:
+        record = read_record(database, choose_product([*shop.newest], product, "the file"))
+        publication = read_publication(database)
+    answer = read_off(record, price)
+    if answer is None or publication is None:
+        return False
+    write_lines(answer_lines(answer, publication.formatter))
+    return True

@@ -1,6 +1,4 @@
-"""Product and category as environments, which importing this package registers with Gymnasium; `pricerl` does so."""
-
-import gymnasium
+"""Product and category as environments, which `pricerl` registers as soon as Gymnasium is imported."""
 
 ENV_ID = "pricerl/Pricing-v1"
 CATEGORY_ID = "pricerl/Category-v0"
@@ -10,12 +8,11 @@ STOCK_ID = "pricerl/PriceAndStock-v0"
 
 def register_envs() -> None:
     """Register the environments, also for ``gymnasium.make_vec``; a second call changes nothing."""
+    import gymnasium  # here, as advice needs none of it
+
     if ENV_ID not in gymnasium.registry:
         module = "pricerl.env.pricing"
         gymnasium.register(ENV_ID, f"{module}:PricingEnv", vector_entry_point=f"{module}:ArrayVectorEnv")
         category = "pricerl.env.stock.category_env:CategoryEnv"
         gymnasium.register(CATEGORY_ID, category)
         gymnasium.register(STOCK_ID, category, kwargs={"products": 1, "orders": True})
-
-
-register_envs()

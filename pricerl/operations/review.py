@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -38,19 +38,20 @@ class ReviewPage(NamedTuple):
 def find_news(
     products: Sequence[ProductHistory],
     entries: Sequence[Entry],
-    advice: Mapping[str, Any] | None,
+    records: Callable[[str], Mapping[str, Any]],
     run: str,
     f: Formatter,
 ) -> list[Cause]:
     """Return what happened on the latest days, as sentences, the worst product first; empty if all is as forecast.
 
-    ``advice`` is the last ``advice.json`` of a ``run``, whose stop rules may have triggered.
+    ``records`` returns the record of a ``run``'s last advice on a product, whose stop rule may have triggered.
     """
     found: list[tuple[float, Cause]] = []
     own = by_product(entries)
     for history in products:
-        start = f"{shorten(history.product)}: " if len(products) > 1 else ""
-        stop = find_stop(advice, history, run, f)
+        several = len(products) > 1
+        start = f"{shorten(history.product)}: " if several else ""
+        stop = find_stop(records(history.product), history, run, f, several)
         latest = len(history.dates) - steps_in(LATEST_DAYS, history.step_days)
         predictions = find_predictions(own.get(history.product, ()), history)
         recent = {at: found for at, found in predictions.items() if at >= latest}

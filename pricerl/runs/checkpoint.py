@@ -36,6 +36,9 @@ SAVER = "RunCheckpoint"
 CHECKPOINT_KEY = "pricerl"
 """Key of format, version, settings and fingerprints in a checkpoint."""
 
+DATA_KEY = USUAL_CLASSES["data"].rpartition(".")[2]
+"""Key of the state of a seller's data."""
+
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file as torch does, durably and in one step, into a folder that is created if absent.
@@ -205,6 +208,11 @@ class Checkpoint:
         return int(self.content["global_step"])
 
     @property
+    def is_trained(self) -> bool:
+        """Whether a training wrote the file; without one there is nothing to resume."""
+        return bool(self.content.get("loops"))
+
+    @property
     def best_update(self) -> int | None:
         """Update of the best evaluation until then, if there was one."""
         saver: dict[str, Any] = self.content.get("callbacks", {}).get(SAVER, {})
@@ -240,7 +248,7 @@ class Checkpoint:
 
     def data_state(self, kind: type) -> dict[str, Any]:
         """Return the state of data of a class, a seller's as a training had them; other data's are refused."""
-        name = USUAL_CLASSES["data"].rpartition(".")[2] if kind is PricingData else kind.__qualname__
+        name = DATA_KEY if kind is PricingData else kind.__qualname__
         state = self.content.get(name)
         if not isinstance(state, dict):
             raise CheckpointError(f"{self.path} holds no state of {name}")

@@ -120,7 +120,7 @@ def deliver(run: Run) -> Delivered:
             publication.write(folder, read_advice(database), after.outbox)
     recorded = f"recorded: {_name_entries(written)} of {shop.log_path}"
     alone = after.log.head.entries == shop.log.head.entries + len(written)
-    until = _stands_until(after) if run.command != "fit" and alone else None
+    until = _stands_until(after) if alone else None
     return Delivered(advised.advice, read_work_list(after.log_path), AdviceFiles.of(folder), after, recorded, until)
 
 

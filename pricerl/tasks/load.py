@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
+from pricerl import __version__
 from pricerl.advice.describe import check_horizon
 from pricerl.advice.exports import check_workbook
 from pricerl.advice.files import check_folder
@@ -26,13 +28,22 @@ from pricerl.operations.log.approved_costs import with_approved
 from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.due import find_due
 from pricerl.operations.log.orders import clearances_on
-from pricerl.operations.log.provenance import combine
+from pricerl.operations.log.provenance import combine, describe_run
 from pricerl.operations.shop import Shop
 from pricerl.operations.standings import find_visitor_tests
 from pricerl.operations.track_record import find_own_prices
 from pricerl.progress import stage
-from pricerl.runs.checkpoint import Checkpoint, lasting_settings, without_query
-from pricerl.runs.folder import BEST, RunFolder
+from pricerl.runs.checkpoint import (
+    CHECKPOINT_KEY,
+    DATA_KEY,
+    FORMAT,
+    Checkpoint,
+    as_tensors,
+    lasting_settings,
+    save,
+    without_query,
+)
+from pricerl.runs.folder import BEST, CONFIG, LAST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
@@ -41,13 +52,14 @@ from pricerl.shop.days import CHANGED, Days, find_mates, last_groups
 from pricerl.shop.files import FilesRead
 from pricerl.shop.groups import GROUPED
 from pricerl.shop.names import read_accepted
-from pricerl.tasks.configs import Nested, named_classes, without_classes, without_training
+from pricerl.tasks.configs import Nested, as_yaml, named_classes, without_classes, without_training
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
 from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings
 from pricerl.terminal import print_notes
-from pricerl.training.algorithm import TaskSpec
+from pricerl.training.algorithm import TaskSpec, pricing_task
 from pricerl.training.run import is_first_process
-from pricerl.training.saved_policy import SavedPolicy
+from pricerl.training.saved_policy import SavedPolicy, shipped_policy
+from pricerl.writing import write_file
 
 
 def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -> Run:
@@ -69,27 +81,69 @@ def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -
     checkpoint.check_settings(parser.get_defaults().as_dict())
     kept = _kept_settings(checkpoint, shop, given)
     merged = merge_settings(parser, [(f"{checkpoint.path}: ", kept), ("", given)])
+    built = _build("predict", shop, kind, merged, lasting_settings(checkpoint.settings))
+    learner = load_learner(checkpoint, packages)
+    run = replace(built, checkpoint=checkpoint, module=learner, generation=checkpoint.generation)
+    prepare_data(run, shop, whole)
+    run.pricing.restore(checkpoint.data_state(kind))
+    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products, run.pricing.catalogue))
+    return run
+
+
+@contextmanager
+def begin_run(given: Nested) -> Iterator[Run | None]:
+    """Begin a run with the network that ships, untrained, as ``fit`` begins one with a training.
+
+    The run is locked until its advice is published. Yields None for a run that has a generation, which is trained anew,
+    and for data whose observations that network does not read.
+    """
+    preset = (given.get("data") or {}).get("reward", {}).get("preset", USUAL_PRESET)
+    name = given.get("run_name")
+    folder = RunFolder(RUNS / (check_name(name) if name else name_run(_files(given), preset)))
+    if folder.current is not None:
+        yield None
+        return
+    with folder.locked():
+        shop = Shop.open(folder, given.get("today"))
+        merged = merge_settings(advice_parser(), [("", shop.lasting), ("", given)])
+        run = _build("fit", shop, PricingData, merged, {"data": {}, "model": {}})
+        prepare_data(run, shop)
+        data = run.pricing
+        data.check_products(data.preprocessor.names, data.preprocessor)
+        if (policy := shipped_policy(pricing_task(data), data.layout)) is None:
+            yield None
+            return
+        print_notes(find_notes(data.stocks, data.preprocessor.products))
+        about = {"format": FORMAT, "version": __version__, **describe_run(run)}
+        state = as_tensors({"counts": None, "epoch_end": 0, "evaluated": False, "process": {}, **data.stored()})
+        content = {**policy, "global_step": 0, "epoch": 0, CHECKPOINT_KEY: about, DATA_KEY: state}
+        generation = folder.start()
+        write_file(generation.path / CONFIG, as_yaml(run.settings).encode())
+        checkpoint = Checkpoint(generation.path / BEST, content)
+        save(generation.path / LAST, content)
+        generation.take_over(generation.path / LAST, BEST)
+        yield replace(run, checkpoint=checkpoint, module=SavedPolicy(checkpoint), generation=generation)
+
+
+def _build(command: str, shop: Shop, kind: type[PricingData], merged: Namespace, stored: dict[str, Any]) -> Run:
+    """Return a run of merged settings on top of a checkpoint's ``stored`` ones, without a learner."""
+    parser = advice_parser(kind)  # type: ignore[arg-type]  # classes are hashable
     built = parser.instantiate(merged)
     claim_compute(built.threads, built.matmul_precision)
     plain = plain_settings(parser, merged)
-    stored = lasting_settings(checkpoint.settings)
     run = Run(
-        command="predict",
+        command=command,
         folder=shop.folder.path,
         options=built,
         settings={**stored, **lasting_settings({**stored, **plain, "data": {**stored["data"], **plain["data"]}})},
-        checkpoint=checkpoint,
+        checkpoint=None,
         data=build_data(kind, built),
-        module=load_learner(checkpoint, packages),
+        module=None,
         configs={name: built[name] for name in GROUPS},
-        generation=checkpoint.generation,
         shop=shop,
         known=shop.log.head.entries,
     )
     check_advising(run)
-    prepare_data(run, shop, whole)
-    run.pricing.restore(checkpoint.data_state(kind))
-    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products, run.pricing.catalogue))
     return run
 
 

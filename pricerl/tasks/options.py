@@ -42,6 +42,9 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
 }
 """Options of a run with help and default; the default has its type."""
 
+TRAINING_OPTIONS = ("ckpt_path", "resume", "accept_changes", "keep", "wandb")
+"""Options of a run that a training alone reads."""
+
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 20,
     "devices": 1,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from pricerl.evaluation.pricing_data import PricingData
 from pricerl.runs.checkpoint import without_query
 from pricerl.runs.names import USUAL_CLASSES
 from pricerl.sac.config import ReplayConfig
@@ -30,6 +31,13 @@ class TaskSpec(NamedTuple):
     """Days (or other units of time) per env step; the step's discount is gamma to this power."""
     privileged_dim: int = 0
     """``P``, last columns of an observation that are known in training only: critics read them, the actor does not."""
+
+
+def pricing_task(data: PricingData) -> TaskSpec:
+    """Return dimensions and reward bounds for a seller's data; a file is read for the days from row to row."""
+    low, high = data.reward.resolved().bounds()
+    days = data.env_config.days_per_step(data.guardrails, 1 if data.file is None else data.file.step_days)
+    return TaskSpec(data.reading.window * data.env_config.num_features, 1, low * days, high * days, days)
 
 
 class Algorithm(Protocol):

@@ -18,7 +18,7 @@ from pricerl.evaluation.pricing_data import PricingData
 from pricerl.evaluation.scores import score_episodes, score_paths
 from pricerl.runs.checkpoint import as_arrays, as_tensors
 from pricerl.runs.names import name_run
-from pricerl.training.algorithm import Algorithm, TaskSpec
+from pricerl.training.algorithm import Algorithm, TaskSpec, pricing_task
 from pricerl.training.datamodule import ReplayDataModule
 
 GRADIENT_ROWS = 256
@@ -53,11 +53,8 @@ class PricingDataModule(PricingData, ReplayDataModule):
 
     @cached_property
     def task(self) -> TaskSpec:
-        """Dimensions and reward bounds for the networks; a file is read for the days from row to row."""
-        low, high = self.reward.resolved().bounds()
-        env = self.env_config
-        days = env.days_per_step(self.guardrails, 1 if self.file is None else self.file.step_days)
-        return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
+        """Dimensions and reward bounds for the networks."""
+        return pricing_task(self)
 
     def release(self) -> None:
         """Free the fitted markets and all that training made of them."""

@@ -28,15 +28,20 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
         return Checkpoint.read(os.environ[RESUMED]) if os.environ[RESUMED] else None
     newest = folder.generations()[-1:]
     if resume is not None:
-        return _last_usable(newest[0]) if newest else None
+        return _trained(_last_usable(newest[0])) if newest else None
     if given is not None and newest and (given == "last" or Path(given) == folder.path / LAST):
         if not newest[0].is_saved:
             raise CheckpointError(
                 f"{newest[0].path} was interrupted before its first save, so there is nothing to resume; leave out "
                 "--ckpt_path, or name the checkpoint of another generation"
             )
-        return Checkpoint.read(newest[0].path / LAST)
-    return None if given is None else Checkpoint.read(given, folder.path)
+        return _trained(Checkpoint.read(newest[0].path / LAST))
+    return None if given is None else _trained(Checkpoint.read(given, folder.path))
+
+
+def _trained(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Return a checkpoint that a training wrote; of the network that ships, going on is to begin."""
+    return checkpoint if checkpoint is not None and checkpoint.is_trained else None
 
 
 def _last_usable(generation: Generation) -> Checkpoint | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -57,6 +59,19 @@ def category_policy(path: Path = SHIPPED_CATEGORY) -> Callable[[Tensor], Tensor]
 def act_on_shelves(observation: Tensor) -> Tensor:
     """Return the actions ``(B, K * 2)`` of the network for categories that ships, on ``(B, K * F)``."""
     return category_policy()(observation)
+
+
+def shipped_policy(task: TaskSpec, layout: str) -> dict[str, Any] | None:
+    """Return the part of a checkpoint that holds the network that ships, or None if it does not fit a task's rows."""
+    algorithm, network = SACConfig(), NetworkConfig()
+    agent = build_agent(task, algorithm, network)
+    if start_from(SHIPPED, agent, network, layout):
+        return None
+    settings = {"task": task._asdict(), "algorithm": asdict(algorithm), "network": asdict(network)}
+    return {
+        "state_dict": {f"agent.{name}": value for name, value in agent.state_dict().items()},
+        "hyper_parameters": settings,
+    }
 
 
 class SavedPolicy(nn.Module):

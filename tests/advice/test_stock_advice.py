@@ -19,7 +19,7 @@ from pricerl.advice.files import About, render_files
 from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place, stock_lines
 from pricerl.advice.stored import StoredAdvice
-from pricerl.advice.what_if import answer_lines, ask
+from pricerl.advice.what_if import answer_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
@@ -37,6 +37,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig, simulated_history
+from pricerl.tasks.ask import compare_prices
 from pricerl.training.saved_policy import act_on_shelves
 
 EURO = Formatter(currency="EUR")
@@ -240,7 +241,7 @@ def test_a_minimum_hold_beyond_a_week_is_refused():
 
 def test_what_if_keeps_the_price_as_the_advice_does_and_says_how_long_stock_lasts(market, found):
     product = Product(stocked(market, PACKED), 0)
-    answer = ask(product, round(1.05 * product.current_price, 2), 14)
+    answer = compare_prices(product, round(1.05 * product.current_price, 2), 14)
     _, kept, gain = answer.measures["profit"]
     assert kept.mean == pytest.approx(found["packed"].keep.profit.mean, rel=1e-5)
     assert answer.days == 182 and gain.low <= gain.mean <= gain.high

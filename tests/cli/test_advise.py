@@ -10,12 +10,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from command_line import CONFIGS, FAST, entries_of, run, seller_lines, write_lines
+from safetensors import safe_open
 from saying import QUICK, says
 
 import pricerl
+from pricerl.cli.loading import untrained_settings
 from pricerl.cli.usage import file_parser, with_files
 from pricerl.errors import UsageError
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.sac.start import SHIPPED
 
 TRIAL = {
     **{"data.market.num_draws": 16, "data.num_envs": 16, "model.network.hidden": [32, 32]},
@@ -105,7 +110,7 @@ def test_an_ads_report_is_joined_by_every_command(tmp_path: Path, monkeypatch: p
         says(tmp_path, f"fit --data.path={files} {QUICK} --resume=auto", "nothing left to do")
     both = "--data.path sales.csv --data.path+ ads.csv"
     says(tmp_path, f"predict {both} --verbose", "recorded: no entry")
-    says(tmp_path, f"what-if 10.20 {both}", "ad conversion %", code=0)
+    says(tmp_path, f"what-if 10.20 {both}", "would earn more in", code=0)
     (tmp_path / "ads.csv").rename(tmp_path / "moved.csv")
     monkeypatch.chdir(tmp_path)
     (advice,) = pricerl.load(folder / "best.ckpt").advise(["sales.csv", "moved.csv"])
@@ -143,3 +148,53 @@ def test_options_of_advise_keep_their_words_and_a_file_is_needed() -> None:
     assert with_files(["a.csv", "--horizon", "7", "--excel"]) == ["--horizon", "7", "--excel", "--data.path=a.csv"]
     with pytest.raises(UsageError, match="advise needs a FILE"):
         with_files(["--horizon", "7"])
+
+
+SMALL = ("--data.market.num_draws", "16", "--today", "2025-04-01")
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    """A shop whose first advice came from the network that ships."""
+    write_lines(tmp_path / "seller.csv", seller_lines())
+    result = run(tmp_path, "advise", "seller.csv", *SMALL)
+    assert result.code in (0, 4) and " seller · 90 days" in result.out, result.err
+    return tmp_path
+
+
+def test_a_first_advice_trains_nothing_and_stands_for_predict(first: Path) -> None:
+    kept = Checkpoint.read("best", first / "checkpoints/seller")
+    assert (kept.update, kept.is_trained, kept.name) == (0, False, "gen-0001/best.ckpt")
+    weights = {name.removeprefix("agent."): value for name, value in kept.content["state_dict"].items()}
+    with safe_open(SHIPPED, "pt") as file:
+        assert torch.equal(weights["actor.head.weight"], file.get_tensor("actor.head.weight").float())
+    path = first / "checkpoints/seller/advice.json"
+    before = json.loads(path.read_text(encoding="utf-8"))["products"]
+    for words in ((), ("--horizon", "14")):  # at once, and computed
+        again = run(first, "predict", "--today", "2025-04-01", *words)
+        assert "nothing is new for 1 " in again.err, again
+        assert json.loads(path.read_text(encoding="utf-8"))["products"] == before
+
+
+def test_a_run_that_has_an_advice_and_resumed_ones_are_trained_from_the_beginning(first: Path) -> None:
+    quick = (*SMALL, "--trainer.max_steps", "1", "--data.num_envs", "16", "--model.algorithm.warmup_steps", "256")
+    resumed = run(first, "fit", "--data.path", "seller.csv", "--resume", "auto", *quick)
+    assert resumed.code in (0, 4), resumed.err
+    trained = Checkpoint.read("last", first / "checkpoints/seller")
+    assert (trained.update, trained.is_trained, trained.name) == (1, True, "gen-0002/last.ckpt")
+    again = run(first, "retrain", *quick)
+    assert again.code in (0, 4) and Checkpoint.read("last", first / "checkpoints/seller").name == "gen-0003/last.ckpt"
+
+
+def test_options_and_configurations_of_a_training_train(tmp_path: Path) -> None:
+    (tmp_path / "limits.yaml").write_text("data: {guardrails: {floor: 9.9}}", encoding="utf-8")
+    (tmp_path / "long.yaml").write_text("trainer: {max_steps: 40}", encoding="utf-8")
+    (tmp_path / "rows.yaml").write_text("data: {num_envs: 32}", encoding="utf-8")
+    own = ["--data.path=a.csv", "--data.guardrails.floor=9.5", f"--config={tmp_path / 'limits.yaml'}"]
+    found = untrained_settings(own)
+    assert found is not None and found["data"]["guardrails"]["floor"] == 9.9
+    for word in ("--trainer.max_steps=40", "--resume=auto", "--model.compile=on", "--allow=mine", "--print_config"):
+        assert untrained_settings([*own, word]) is None
+    for name in ("long", "rows"):
+        assert untrained_settings([f"--config={tmp_path / name}.yaml"]) is None
+    assert untrained_settings(["--data.path=a.csv", "--data.reading.window=9"]) is not None

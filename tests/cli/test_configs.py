@@ -200,3 +200,10 @@ def test_a_training_logs_settings_metrics_and_checkpoint_and_its_resumption_is_t
     (written,) = runs[-1].glob("*.wandb")
     content = written.read_bytes()
     assert all(word.encode() in content for word in ("eval/episode_return", "warmup_steps", f"policy-{name}"))
+
+
+def test_tracking_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    wanted = '--wandb true needs an extra: pip install -e ".[wandb]"'
+    says(tmp_path, f"fit --config default --wandb true --run_name w {QUICK}", wanted, code=2)
+    assert not (tmp_path / "checkpoints").exists()

@@ -369,7 +369,7 @@ def test_three_bad_days_at_the_advised_price_stop_the_model_and_name_the_last_go
 
 def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
     what_if = f"what-if --ckpt_path {BEST} --data.path seller.csv {QUIET} --price"
-    measures = ("units", "sales", "profit", "organic conversion %", "ad conversion %", "would earn more in")
+    measures = ("units", "sales", "profit", "would earn more in")
     said = says(shop, f"{what_if} 10.40", "at 10.40", "within all limits", *(f"  {name}" for name in measures), code=0)
     assert "override" not in said and len(entries_of(shop)) == 1
     says(shop, f"{what_if} 15", "outside a limit: at most 5 % above the current price")

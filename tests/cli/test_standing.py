@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,24 @@ def test_corrections_that_were_accepted_stay_when_no_file_is_named(trained: Path
 def read_days_of(folder: Path) -> list[float]:
     with reading(folder / "checkpoints/seller/shop.db") as database:
         return [sales for (sales,) in database.run("SELECT sales FROM day")]
+
+
+def test_what_if_reads_off_prices_of_the_curves_and_computes_others(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads((shop / "checkpoints/seller/advice.json").read_text(encoding="utf-8"))
+    (product,) = document["products"]
+    prices = product["details"]["curves"]["price"]
+    words = ("--today", "2025-04-01")
+    exact = {price: run(shop, "what-if", f"{price}", *words, "--horizon", "14").out for price in prices[::20]}
+    between = f"{(prices[0] + prices[1]) / 2:.5f}"
+
+    def refuse(options: object, rest: object) -> int:
+        raise ComputedError
+
+    monkeypatch.setattr("pricerl.cli.advise.ask_market", refuse)
+    assert len(exact) > 1 and {price: run(shop, "what-if", f"{price}", *words).out for price in exact} == exact
+    for others in ([between], [f"{prices[0]}", "--unit_cost", "4"], [f"{prices[0]}", "--data.guardrails.floor", "1"]):
+        assert "ComputedError" in run(shop, "what-if", *others, *words).err
+    write_lines(shop / "seller.csv", seller_lines(91))
+    assert "ComputedError" in run(shop, "what-if", f"{prices[0]}", *words).err

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
-import pricerl
-from pricerl.cli.main import ended_by_signals
+from pricerl.cli.main import COMMANDS, ended_by_signals
 from pricerl.cli.parse import PricingCLI
 from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.errors import InterruptedRunError
@@ -23,25 +22,65 @@ from pricerl.tasks.imports import OWN
 
 TODAY = "--run_name seller --today 2025-04-01"
 UNTIL = f"{TODAY} --until 2025-04-05 --reason x --by anna"
-LIGHT = {
-    "": 2,
-    "fitt": 2,
-    f"history {TODAY}": 0,
-    f"override --price 10.5 {UNTIL}": 0,
-    f"pause {UNTIL}": 0,
-    f"resume {TODAY}": 0,
-    f"approve 3 {TODAY}": 0,
-    f"prices {TODAY}": 0,
-    "report --run_name seller": 2,
-    "audit verify --run_name seller": 0,
-    "check --help": 0,
-    "check seller.csv": 0,
-    "simulate --out made.csv --days 60": 0,
+
+NOTHING: frozenset[str] = frozenset()
+ARRAYS = frozenset({"numpy"})
+SETTINGS = ARRAYS | {"jsonargparse"}
+TABLES = ARRAYS | {"pandas", "pyarrow"}
+FILES = TABLES | {"scipy", "jsonargparse"}
+MARKET = FILES | {"torch"}
+TRAINING = MARKET | {"lightning", "torchmetrics", "gymnasium", "torch._dynamo", "sympy", "scipy.signal", "scipy.stats"}
+WATCHED = sorted(TRAINING | {"matplotlib", "wandb", "duckdb", "sklearn", "statsmodels"})
+"""Packages that take time or memory to import; the compiler of torch and parts of scipy come with Lightning."""
+
+TABLE: dict[str, tuple[frozenset[str], int]] = {
+    "": (NOTHING, 2),
+    "fitt": (NOTHING, 2),
+    "--help": (NOTHING, 0),
+    "--version": (NOTHING, 0),
+    f"predict {TODAY}": (ARRAYS, 0),
+    f"what-if 10.4 {TODAY}": (ARRAYS, 0),
+    f"history {TODAY}": (ARRAYS, 0),
+    f"prices {TODAY}": (ARRAYS, 0),
+    "report --run_name seller": (ARRAYS, 0),
+    f"override 10.5 {UNTIL}": (ARRAYS, 0),
+    f"resume {TODAY}": (ARRAYS, 0),
+    f"pause {UNTIL}": (ARRAYS, 0),
+    f"approve 1 {TODAY}": (ARRAYS, 2),
+    f"reject 1 {TODAY}": (ARRAYS, 2),
+    f"rollback {TODAY}": (ARRAYS, 2),
+    "shop seller": (ARRAYS, 0),
+    "backup copy.db": (ARRAYS, 0),
+    "audit verify": (ARRAYS, 0),
+    "fit --help": (SETTINGS, 0),
+    "check seller.csv": (TABLES, 0),
+    "add seller.csv": (TABLES, 0),
+    "reconcile no.csv": (TABLES, 3),
+    "serve --help": (TABLES, 0),
+    "mcp --help": (TABLES, 0),
+    "init": (FILES, 0),
+    "add-test no.csv": (FILES, 3),
+    "simulate --out made.csv --days 60": (FILES, 0),
+    f"predict --horizon 7 {TODAY}": (MARKET, 0),
+    f"what-if 11.0001 {TODAY}": (MARKET, 0),
+    f"watch {TODAY}": (MARKET, 0),
+    f"review {TODAY}": (MARKET, 3),
+    f"export --format weights {TODAY}": (MARKET, 0),
+    f"clear --by 2025-06-01 {TODAY}": (MARKET, 2),
+    f"roll-out {TODAY}": (MARKET, 2),
+    f"price-test plan {TODAY}": (MARKET, 4),
+    "advise made.csv --today 2025-04-01 --data.market.num_draws 16": (MARKET, 4),
+    f"fit --data.path seller.csv --run_name again {' '.join(FAST)}": (TRAINING, 0),
+    f"retrain {TODAY} {' '.join(FAST)}": (TRAINING, 0),
+    f"validate {TODAY}": (TRAINING, 0),
+    f"test {TODAY}": (TRAINING, 0),
 }
-"""Commands and their exit codes, on a run of which only the log exists; only the last two read or write rows."""
+"""Commands, the packages of those watched that each may import, and its exit code, on a trained shop."""
+
+UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.stats", "matplotlib", "wandb")
+"""The compiler of torch, signal processing and statistics of scipy, plots and logging: 2 to 3 s, and 75 MB."""
 
 HEAVY = ("torch", "lightning", "gymnasium")
-FRAMES = ("pandas", "pyarrow", "scipy")
 CODE = """
 import contextlib, io, json, sys
 from pricerl.cli.main import main
@@ -73,60 +112,30 @@ def run_alone(folder: Path, *commands: Command) -> list[Result]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a file and a run, of which only the log exists."""
+    """A folder with a file."""
     folder = tmp_path_factory.mktemp("shop")
     write_lines(folder / "seller.csv", seller_lines())
-    log = folder / "checkpoints" / "seller" / "decisions.jsonl"
-    log.parent.mkdir(parents=True)
-    for name in ("decisions.jsonl", "decisions.head"):
-        shutil.copy(Path(__file__).parents[1] / "operations" / name, log.with_name(name))
     return folder
 
 
-def test_a_command_without_a_network_imports_no_torch(shop: Path) -> None:
-    readers = {"check --help": HEAVY, "check seller.csv": (*HEAVY, "scipy"), "simulate --out made.csv --days 60": HEAVY}
-    heavy = [readers.get(line, (*HEAVY, *FRAMES)) for line in LIGHT]
-    results = run_alone(shop, *((line.split(), packages) for line, packages in zip(LIGHT, heavy, strict=True)))
-    assert {line: result.code for line, result in zip(LIGHT, results, strict=True)} == LIGHT, results
-
-
-def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
-    heavy = (*HEAVY, *FRAMES, "numpy", "jsonargparse")
-    usage, version = run_alone(tmp_path, (["--help"], heavy), (["--version"], heavy))
-    assert usage.code == 0 and "usage" in usage.out
-    assert version == Result(0, f"{pricerl.__version__}\n", "")
-
-
-USELESS = ("matplotlib", "wandb")
-UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.stats", *USELESS)
-"""The compiler of torch, signal processing and statistics of scipy, plots and logging: 2 to 3 s, and 75 MB.
-
-Lightning itself imports the compiler and both packages of scipy.
-"""
-
-POLICY_COMMANDS = {
-    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "lightning"),
-    "watch seller --today 2025-04-01": (*UNUSED, "lightning"),
-    "predict --ckpt_path checkpoints/seller/best.ckpt": (*UNUSED, "lightning"),
-    "fit --data.path seller.csv --run_name again": USELESS,
-}
-"""Commands that import torch, with the packages that they must not import, in the order of what they may."""
-
-
-@pytest.fixture(scope="module")
-def trained_shop(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def trained_shop(trained_once: Path, tmp_path: Path) -> Path:
     """A folder with a file and a trained run."""
-    folder = tmp_path_factory.mktemp("policy")
-    write_lines(folder / "seller.csv", seller_lines())
-    shutil.copytree(trained_once, folder / "checkpoints" / "seller")
-    return folder
+    write_lines(tmp_path / "seller.csv", seller_lines())
+    write_lines(tmp_path / "made.csv", seller_lines(60, seed=3))
+    shutil.copytree(trained_once, tmp_path / "checkpoints" / "seller")
+    return tmp_path
 
 
-def test_a_policy_command_imports_no_package_that_it_does_not_use(trained_shop: Path) -> None:
-    fast = {line: FAST if line.startswith("fit") else [] for line in POLICY_COMMANDS}
-    commands = [([*line.split(), *fast[line]], heavy) for line, heavy in POLICY_COMMANDS.items()]
-    results = run_alone(trained_shop, *commands)
-    assert {result.code for result in results} <= {0, 4}, results
+@pytest.mark.parametrize("may", sorted({may for may, _ in TABLE.values()}, key=len), ids=len)
+def test_a_command_imports_nothing_that_the_table_does_not_allow(may: frozenset[str], trained_shop: Path) -> None:
+    wanted = {line: code for line, (packages, code) in TABLE.items() if packages == may}
+    results = run_alone(trained_shop, *((line.split(), [*{*WATCHED} - may]) for line in wanted))
+    assert {line: item.code for line, item in zip(wanted, results, strict=True)} == wanted, results
+
+
+def test_the_table_has_every_command() -> None:
+    assert {line.partition(" ")[0] for line in TABLE} >= {*COMMANDS}
 
 
 LOAD = f"""

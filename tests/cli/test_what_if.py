@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.what_if import answer_lines, ask
+from pricerl.advice.what_if import answer_lines
 from pricerl.decide.objections import find_objections
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
@@ -19,6 +19,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig
+from pricerl.tasks.ask import compare_prices
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
@@ -37,7 +38,7 @@ def _objections(price: float, product: Product) -> tuple[Any, ...]:
 
 
 def test_the_answer_is_the_known_markets_and_its_lines_name_prices_scenarios_and_differences(varied: Market) -> None:
-    answer = ask(_product(varied), 12.0, 14)
+    answer = compare_prices(_product(varied), 12.0, 14)
     found = answer.measures
     units = 20 * 1.2**-2
     assert found["units"][0].mean == pytest.approx(units, rel=1e-3)
@@ -45,7 +46,7 @@ def test_the_answer_is_the_known_markets_and_its_lines_name_prices_scenarios_and
     assert found["sales"][2].mean == pytest.approx(12 * units - 200, rel=1e-2)
     assert found["profit"][0].mean == pytest.approx((12 - 6) * units, rel=1e-3)
     assert set(found) == {"units", "sales", "profit"}  # conversions were never reported
-    assert answer.probability_better == 1.0 and answer.product.current_price == 10.0
+    assert answer.probability_better == 1.0 and answer.current_price == 10.0
     lines = answer_lines(answer, PLAIN)
     assert lines[0] == "product: 12.00 instead of 10.00"
     assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
@@ -54,7 +55,7 @@ def test_the_answer_is_the_known_markets_and_its_lines_name_prices_scenarios_and
 
 
 def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Market) -> None:
-    answer = ask(_product(varied), 10.0, 7)
+    answer = compare_prices(_product(varied), 10.0, 7)
     assert all(change == (0.0, 0.0, 0.0) for _, _, change in answer.measures.values())
     assert answer.probability_better == 0.0 and answer.objections == ()
     assert answer_lines(answer, PLAIN)[-1] == "  within all limits"
@@ -104,7 +105,7 @@ def test_the_next_allowed_price_is_on_the_grid_and_within_every_limit(step: floa
     for price in (7.0, 9.66, 9.777, 12.0):
         (nearest,) = {item.nearest for item in _objections(price, product)}
         assert nearest is not None and round(nearest / step, 6) == round(nearest / step)
-        assert nearest == ask(product, price, 3).allowed and not _objections(nearest, product)
+        assert nearest == compare_prices(product, price, 3).allowed and not _objections(nearest, product)
 
 
 def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
@@ -128,21 +129,21 @@ def test_relations_object_and_name_the_price_that_they_leave(pair: Market) -> No
     rails = {"relations": [relation], "max_change": 0.9, "max_week_change": 0.9, "support_margin": 0.9}
     held = _product(pair, **rails)
     low = round(0.97 * now[small], 2)
-    answer = ask(Product(held.dynamics, index), low, 14)
+    answer = compare_prices(Product(held.dynamics, index), low, 14)
     assert answer.objections[-1] == (
         f"{small} at {now[small]:.10g} would cost more than the larger {large} at {low:.10g}"
     )
     assert answer.allowed == pytest.approx(now[small])
-    alone = ask(_product(pair.select([index]), **rails), low, 14, now)
+    alone = compare_prices(_product(pair.select([index]), **rails), low, 14, now)
     assert (alone.objections, alone.allowed) == (answer.objections, answer.allowed)
-    dearer = ask(Product(held.dynamics, index), round(1.03 * now[large], 2), 14).objections
+    dearer = compare_prices(Product(held.dynamics, index), round(1.03 * now[large], 2), 14).objections
     assert not any("would cost more" in text for text in dearer)
 
 
 def test_a_line_of_one_price_leaves_only_its_price(pair: Market) -> None:
     first, second = pair.preprocessor.products
     relation = {"kind": "one_price", "products": [first.product, second.product]}
-    answer = ask(_product(pair, relations=[relation]), round(1.03 * first.current_price, 2), 14)
+    answer = compare_prices(_product(pair, relations=[relation]), round(1.03 * first.current_price, 2), 14)
     assert answer.objections[-1].startswith(f"{first.product} at ")
     assert answer.allowed in (first.current_price, second.current_price)
     assert f"nearest price within all limits: {PLAIN.price(answer.allowed)}" in answer_lines(answer, PLAIN)[-1]

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import pytest
 from command_line import run, write_lines
 
-from pricerl.cli import loading, parse, usage
+from pricerl.cli import advise, loading, parse, usage
 from pricerl.decide.chain import DECIDERS
 from pricerl.market.demand.averaging import BIASES
 
@@ -148,6 +148,7 @@ def only_parses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("parse_known_args", "parse_known_intermixed_args"):
         monkeypatch.setattr(usage.Parser, name, parsed_in_part)
     monkeypatch.setattr(loading, "load_run", lambda *_: sys.exit())
+    monkeypatch.setattr(advise, "begin_run", lambda *_: sys.exit())
     monkeypatch.setattr(parse.PricingCLI, "_parse", parsed_run)
     stored = SimpleNamespace(settings={"data": {}}, path="", check_settings=lambda usual: None)
     monkeypatch.setattr(parse, "find_checkpoint", lambda given: (stored, None))

@@ -12,7 +12,7 @@ import torch
 from categories import Category
 
 from pricerl.advice.sentences.verdict import substitution_words
-from pricerl.advice.what_if import answer_lines, ask
+from pricerl.advice.what_if import answer_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.history import LARGEST_CATEGORY, SOLD_OUT, History, ProductHistory, categories_of, relate
@@ -31,6 +31,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.tasks.ask import compare_prices
 
 FEW = DemandConfig(num_draws=64)
 LIMITS = GuardrailConfig()
@@ -186,7 +187,7 @@ def test_what_if_and_price_tests_count_the_category_too(priced: tuple[Market, Ma
     asked, kept = value_paths(product, product.money([dearer, now])[:, None], 14)
     gain = float(asked.minus(kept).profit.mean())
     assert gain > float((asked.profit - kept.profit).mean())
-    answer = ask(product, dearer, 14)
+    answer = compare_prices(product, dearer, 14)
     assert answer.measures["profit"].gain.mean == pytest.approx(gain, rel=1e-4)
     assert "rest of the category" in "\n".join(answer_lines(answer, PLAIN))
     arms = [ArmPrices(now, dearer, 0, 0)]

@@ -177,7 +177,7 @@ def test_a_review_leads_with_fewer_sales_their_cause_and_the_next_step(market: M
     advised["days"] = [{**day, "units": due, "sd": [20.0, 1.0, 1.0]} for day in advised["days"]]
     advised["history_end"] = str(history.dates[34])
     steady = replace(history, price=np.where(np.arange(55) < 30, 12.0, history.price))
-    (news,) = find_news([steady], [{**advised, "current_price": 12.0}], None, "shop", PLAIN)
+    (news,) = find_news([steady], [{**advised, "current_price": 12.0}], lambda name: {}, "shop", PLAIN)
     assert news.words.startswith("33 % fewer units than forecast were sold in 9 days: ")
     assert news.step.startswith("Price and stock in the file do not explain it. Look at the listing")
     page = lay_out_review(review_products(market, [entry()], 0), "profit", PLAIN, [news])
@@ -223,7 +223,7 @@ def test_a_stop_rule_that_has_triggered_says_what_to_charge(make_product: Callab
         "days": [{"date": "2025-03-02"}],
     }
     few = _history(make_product, [18.0] * 5 + [14.0, 14.0, 13.0] + [18.0] * 6, price=changed)
-    news = find_stop({"products": [advice, {"product": "other"}]}, few, "shop", PLAIN)
+    news = find_stop(advice, few, "shop", PLAIN, named=True)
     assert news is not None
     assert news.words == "the stop rule has triggered, fewer than 15 units on 3 days running until 24 Feb 2025"
     assert news.step.startswith("Charge 10.00 again in your shop")
@@ -232,9 +232,9 @@ def test_a_stop_rule_that_has_triggered_says_what_to_charge(make_product: Callab
     interrupted = _history(make_product, [14.0, 14.0, 18.0] * 4 + [18.0] * 2, price=changed)
     taken_back = _history(make_product, [14.0] * 14)
     for history in (interrupted, taken_back):
-        assert find_stop({"products": [advice]}, history, "shop", PLAIN) is None
-    assert find_stop({"products": [{**advice, "stop_rule": None}]}, few, "shop", PLAIN) is None
-    assert find_stop(None, few, "shop", PLAIN) is None
+        assert find_stop(advice, history, "shop", PLAIN) is None
+    assert find_stop({**advice, "stop_rule": None}, few, "shop", PLAIN) is None
+    assert find_stop({}, few, "shop", PLAIN) is None
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.exports import DOCUMENT
-from pricerl.advice.files import read_advice
 from pricerl.cli.usage import READING, Parser, add_settings, config_of
 from pricerl.data.config import DataConfig
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.reader import read_history
 from pricerl.data.row_table import TABLES
 from pricerl.errors import EXIT_OK, UsageError
+from pricerl.operations.shop import Shop
 from pricerl.runs.names import find_run, runs_with
 from pricerl.tasks.configs import SHIPPED
 from pricerl.terminal import write_lines
@@ -58,5 +58,4 @@ def _products(options: argparse.Namespace) -> dict[str, float | None]:
         found = read_history(options.files, config_of(options, DataConfig)).products
         return {item.product: item.unit_cost for item in found}
     runs = runs_with(DOCUMENT) if options.run_name is None else [find_run(options.run_name, DOCUMENT)]
-    advice = read_advice(runs[0].path) if len(runs) == 1 else None
-    return {} if advice is None else {item["product"]: None for item in advice["products"]}
+    return dict.fromkeys(Shop.read(runs[0]).newest) if len(runs) == 1 else {}

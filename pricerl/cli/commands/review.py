@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from pricerl.advice.files import read_advice
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import file_parser, predict_command
 from pricerl.errors import EXIT_OK, DataError
 from pricerl.operations import review as past_advice
+from pricerl.operations.exports import find_record
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import review_products
@@ -37,7 +38,8 @@ def review(words: Sequence[str]) -> int:
         raise DataError(run.pricing.preprocessor.source, [found])
     known = all(product.cost.known for product in market.products)
     products = market.preprocessor.products
-    news = past_advice.find_news(products, entries, read_advice(folder.path), folder.path.name, run.formatter)
+    records = partial(find_record, folder.path / LOG_FILE)
+    news = past_advice.find_news(products, entries, records, folder.path.name, run.formatter)
     page = past_advice.lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
     page = page._replace(lead=(*receipt_lines(Shop.read(folder)), *page.lead))
     path = folder.path / past_advice.REVIEW_FILE

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from pricerl.advice.files import read_advice
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import add_settings, config_of, file_parser, predict_command
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.formatting import sentence
+from pricerl.operations.exports import find_record
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
@@ -62,7 +63,7 @@ def watch(words: Sequence[str]) -> int:
         if (read := files_read(run)) is not None:
             shop.add(read)
         entries = read_log(folder.path / LOG_FILE).entries
-        monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
+        monitor = watch_run(run, entries, limits, today, partial(find_record, folder.path / LOG_FILE))
     except DataError as error:
         unusable = Finding("data", "alarm", f"the file cannot be used: {error.problems[0]}")
         _deliver(folder.path, Monitor.of(folder.path.name, None, today, [unusable], []), channels, options)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from pricerl.data.reading.sources.containers import named
-from pricerl.errors import DataError
+from pricerl.errors import DataError, named
 from pricerl.formatting import csv_text
 
 FORMS = Path(__file__).with_name("import_forms")

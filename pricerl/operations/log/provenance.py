@@ -216,7 +216,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         "settings": without_query(run.settings),
         "history": fingerprint(run),
         "versions": current_versions(),
-        "limits": {"max_steps": run.options.trainer.max_steps},
+        "limits": {"max_steps": run.options.trainer.get("max_steps")},
     }
 
 

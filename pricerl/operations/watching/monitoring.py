@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 
 
 def watch_run(
-    run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date, advice: Mapping[str, Any] | None
+    run: Run,
+    entries: Sequence[Entry],
+    settings: WatchSettings,
+    today: date,
+    records: Callable[[str], Mapping[str, Any]],
 ) -> Monitor:
-    """Check the days of a run's fresh file that the model of its checkpoint has not seen, and its last ``advice``."""
+    """Check the days of a run's fresh file that the model of its checkpoint has not seen.
+
+    ``records`` returns the record of the last advice on a product, empty without one.
+    """
     assert run.checkpoint is not None
     data = run.pricing
     fresh = data.preprocessor
@@ -50,7 +57,9 @@ def watch_run(
     with stage("checking the new days"):
         known = [history for history in fresh.products if history.product in fitted]
         own = by_product(entries)
-        products = [_watch(item, market, own.get(item.product, ()), settings, run, advice) for item in known]
+        products = [
+            _watch(item, market, own.get(item.product, ()), settings, run, records(item.product)) for item in known
+        ]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
 
@@ -67,7 +76,7 @@ def _watch(
     entries: Sequence[Entry],
     settings: WatchSettings,
     run: Run,
-    advice: Mapping[str, Any] | None,
+    advice: Mapping[str, Any],
 ) -> WatchedProduct:
     known = market.preprocessor.names.index(history.product)
     last = market.preprocessor.products[known].dates[-1]
@@ -75,6 +84,7 @@ def _watch(
     record = keep_record(find_predictions(entries, history), history)
     new = NewDays(history, market, known, day, record, settings, run.formatter)
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
-    if (stopped := find_stop(advice, history, run.folder.name, run.formatter)) is not None:
+    several = len(run.pricing.preprocessor.products) > 1
+    if (stopped := find_stop(advice, history, run.folder.name, run.formatter, several)) is not None:
         findings.append(Finding("stop rule", "alarm", stopped.words, step=stopped.step))
     return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings)

@@ -65,13 +65,16 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
     return Cause(f"{known} in the file do not explain it", look + again)
 
 
-def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: str, f: Formatter) -> Cause | None:
-    """Return that the stop rule of a product's last advice has triggered, and what to charge, if it has."""
-    products = {} if advice is None else {item["product"]: item for item in advice["products"]}
-    product = products.get(history.product)
-    if product is None or (rule := product["stop_rule"]) is None:
+def find_stop(
+    record: Mapping[str, Any], history: ProductHistory, run: str, f: Formatter, named: bool = False
+) -> Cause | None:
+    """Return that the stop rule of a product's last advice has triggered, and what to charge, if it has.
+
+    The command has the product's name if the run has several. Without any advice the ``record`` is empty.
+    """
+    if (rule := record.get("stop_rule")) is None:
         return None
-    after = history.dates > np.datetime64(product["data_quality"]["last_day"])
+    after = history.dates > np.datetime64(record["data_quality"]["last_day"])
     rows = np.flatnonzero(after & history.observed)
     moved = np.array([not same_price(history.price[row], rule["price"]) for row in rows], dtype=bool)
     runs = find_runs(moved & (history.units[rows] < rule["units"]))
@@ -83,7 +86,7 @@ def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: st
     words = [
         *("pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"),
         *("--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run),
-        *(("--product", shown(history.product)) if len(products) > 1 else ()),
+        *(("--product", shown(history.product)) if named else ()),
     ]
     step = f"Charge {f.price(rule['price'])} again in your shop, and record it: {shlex.join(words)}"
     return Cause(f"the stop rule has triggered, {few}", step)

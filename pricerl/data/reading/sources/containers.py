@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import glob
 import gzip
@@ -11,8 +10,7 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, chain, takewhile
 from pathlib import Path
@@ -30,7 +28,7 @@ from pricerl.data.reading.sources.database import is_url, read_query
 from pricerl.data.reading.sources.sizes import check_bytes, check_size, unpack
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
 from pricerl.data.reading.tables import Cells, TextTable, as_categorical, text_frame
-from pricerl.errors import DataError, UsageError, did_you_mean
+from pricerl.errors import DataError, UsageError, did_you_mean, named
 from pricerl.formatting import plural
 
 STANDARD_INPUT = "-"
@@ -82,17 +80,6 @@ def _open(source: str, query: str | None) -> TextTable:
             except DataError as error:
                 unread[name] = "; ".join(error.problems)
         return join_files(source, tables, unread)
-
-
-@contextmanager
-def named(source: str) -> Iterator[None]:
-    """Turn an error of the system, or of a file's form, into a ``DataError`` that names a source."""
-    try:
-        yield
-    except PermissionError:
-        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
 
 def _files(source: str) -> dict[str, Path]:
