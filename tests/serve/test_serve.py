@@ -278,7 +278,7 @@ def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder
     assert again["refusal"] == "" and column in again["columns"]
     corrected = ['--data.reading.columns={"Betrag Q": "Total Sales"}']
     for file, words in (("odd.csv", corrected), ("seller.csv", [])):
-        assert Workplace(folder).typed_words([file]) == ("seller", words)
+        assert Workplace(folder).typed_words([file], "", {}) == ("seller", words)
 
 
 def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
@@ -290,12 +290,14 @@ def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Pat
     assert browser.put("/api/costs", json={"rows": rows}).json() == expected
     browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": 4.0}]})
     given = '--data.cost.products=[{"product": "seller", "unit_cost": 4.0}]'
-    assert Workplace(folder).typed_words(["seller.csv"]) == ("seller", [given])
+    assert Workplace(folder).typed_words(["seller.csv"], "", {}) == ("seller", [given])
     assert "unit cost 4.00" in browser.get("/api/reading?name=seller.csv").json()["products"][0]["costs"]
     lines = seller_lines()
     write_lines(folder / "cups.csv", [f"{lines[0]},Product,Group", *(f"{line},Cup,Cups" for line in lines[1:])])
     browser.put("/api/costs", json={"rows": [{"product": "Cups", "unit_cost": 3.5}]})
-    assert Workplace(folder).typed_words(["cups.csv"])[1] == [given.replace("seller", "Cups").replace("4.0", "3.5")]
+    assert Workplace(folder).typed_words(["cups.csv"], "", {})[1] == [
+        given.replace("seller", "Cups").replace("4.0", "3.5")
+    ]
     assert "unit cost 3.50" in browser.get("/api/reading?name=cups.csv").json()["products"][0]["costs"]
 
 
