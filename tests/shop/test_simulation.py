@@ -16,15 +16,18 @@ from situations import SITUATIONS
 
 from pricerl.shop.database import ADDRESS
 
-SEEDS = 500
-"""Seeds of the default run, of 40 commands each; ``benchmarks/shop_simulation.py`` runs a million commands."""
+SEEDS, ALL_SEEDS = 150, 500
+"""Seeds of the default run, of 40 commands each, and those that bring about every situation;
+``benchmarks/shop_simulation.py`` runs a million commands."""
 
 
-def test_a_shop_holds_its_rules_whatever_commands_come_and_wherever_they_break() -> None:
+@pytest.mark.parametrize("seeds", [range(SEEDS), pytest.param(range(SEEDS, ALL_SEEDS), marks=pytest.mark.slow)])
+def test_a_shop_holds_its_rules_whatever_commands_come_and_wherever_they_break(seeds: range) -> None:
     counts: Counter[str] = Counter()
-    for seed in range(SEEDS):
+    for seed in seeds:
         assert run(commands_of(seed), counts) == "", f"seed {seed}: {shrink(commands_of(seed))}"
-    assert [name for name in SITUATIONS if not counts[name]] == []
+    missing = [name for name in SITUATIONS if not counts[name]]
+    assert len(missing) < len(SITUATIONS) / 2 if len(seeds) == SEEDS else missing == []
 
 
 @pytest.mark.postgres
