@@ -20,6 +20,7 @@ SMALLEST = (
     "categories --shelves --categories 1 --kinds logit --days 130 --units 20",
     "category_shelves --shops 1 --sizes 2 --kinds nested --paths 2",
     "clearance --count 1 --futures 1",
+    "command_times --repeats 1",
     "loop_product --sellers 1 --units 8 --weeks 1 --rules gate account tests greedy",
     "mutation_reading --files 20",
     "night --products 2 --nights 1",
