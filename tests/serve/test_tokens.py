@@ -21,7 +21,7 @@ from served_shop import TODAY, TOKEN, entries, program_of
 
 from pricerl.cli.main import main
 from pricerl.errors import UsageError
-from pricerl.serve.guard import read_keys
+from pricerl.serve.guard import OPEN, SAFE, read_keys
 from pricerl.serve.jobs import Job
 from pricerl.serve.server import serve
 
@@ -184,3 +184,30 @@ def test_a_process_that_a_command_starts_imports_nothing_from_its_folder(
     words = [sys.executable, "-m", "json.tool", "--help"]
     assert subprocess.run(words, cwd=strange, capture_output=True, check=False).returncode == 0
     assert not (strange / "imported").exists()
+
+
+def test_the_token_of_an_agent_opens_no_page_and_no_path_of_the_interface(
+    folder: Path, started: list[list[str]]
+) -> None:
+    client = program_of(folder, "agent")
+    before = len(entries(folder))
+    walked = 0
+    for path, methods in routes_of(client.app):
+        place = re.sub(r"{\w+(:\w+)?}", "seller", path)
+        if place not in OPEN:
+            for method in methods:
+                answer = client.request(method, place, json={} if method not in SAFE else None)
+                assert answer.status_code == 403, (method, path)
+                walked += 1
+    assert walked > 20 and not started and len(entries(folder)) == before
+
+
+def routes_of(app: Any) -> list[tuple[str, set[str]]]:
+    """Return path and methods of every route of an application, those of its routers included."""
+    found, left = [], list(app.routes)
+    while left:
+        route = left.pop()
+        left += getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", [])
+        if getattr(route, "methods", None):
+            found.append((route.path, route.methods))
+    return found
