@@ -131,7 +131,7 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
     """Show how files were read, with the costs to type, the columns to correct, and the button Advise."""
     reading = place.read(names, meant)
     products = [item.product for item in reading.products]
-    costs = [{"product": products[0], **row} for row in place.costs_of(products)]
+    costs = [{"product": products[0], **row} for row in place.costs_of(products, reading.groups)]
     known = {row["product"] for row in costs}
     costs += [{"product": product} for product in products if product not in known]
     limits = place.limits_of(reading.shop)

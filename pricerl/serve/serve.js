@@ -292,7 +292,7 @@ function wireCosts(form) {
   };
   for (const all of form.querySelectorAll("[data-fill]"))
     all.addEventListener("input", () => {
-      for (const row of rows) {
+      for (const row of rows.filter((row) => row.dataset.price)) { // a group has no price of its own
         const cell = row.querySelector(`[name=${all.dataset.fill}]`);
         const share = all.dataset.fill === "fees" ? all.value : ((all.value * row.dataset.price) / 100).toFixed(2);
         cell.value = all.value === "" ? cell.defaultValue : share;

@@ -68,6 +68,8 @@ class Reading:
     columns: list[Column] = field(default_factory=list)
     """Of the first file; empty if it is no table, or an export, whose preset knows them."""
     products: list[ReadProduct] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    """Groups of these products."""
     days: int = 0
     """Days of the longest history."""
     until: str = ""
@@ -117,10 +119,12 @@ def describe_history(
     prepared = DataPreprocessor.fit(history, config)
     prices = prepared.current_prices
     products = history.products
-    costs = CostConfig(products=costs_of(prepared.names, {item.group for item in products}))
+    groups = sorted({item.group for item in products} - {""})
+    costs = CostConfig(products=costs_of(prepared.names, groups))
     until = max(item.dates[-1].astype(date) for item in products)
     return {
         "currency": history.currency,
+        "groups": groups,
         "problems": [clean(str(problem)) for problem in history.problems],
         "days": max(len(item.dates) for item in products),
         "until": until.isoformat(),

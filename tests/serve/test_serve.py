@@ -299,6 +299,10 @@ def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Pat
         given.replace("seller", "Cups").replace("4.0", "3.5")
     ]
     assert "unit cost 3.50" in browser.get("/api/reading?name=cups.csv").json()["products"][0]["costs"]
+    page = browser.get("/files?name=cups.csv").text
+    assert (
+        'aria-label="Unit Cost of Cups"' in page and 'value="3.5"' in page and 'aria-label="Unit Cost of Cup"' in page
+    )
 
 
 def test_every_write_returns_its_entry_and_an_order_is_undone(browser: TestClient, folder: Path) -> None:
