@@ -221,6 +221,8 @@ def check_read(tool: str, given: Mapping[str, Any], answer: dict[str, Any], trut
         assert found["count"] == len(truth.products)
         for item in found["products"]:
             check_verdict(item, truth.products[item["product"]])
+    elif tool == "review" and product is None:
+        assert {item["product"] for item in found["products"]} == truth.products.keys()
     else:
         assert product is not None, (tool, given, found)
         newest = [entry for entry in truth.log if entry["kind"] == "advice" and entry["product"] == product["product"]]
@@ -280,7 +282,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "unit_cost": (-3.0,),
     "valid_from": ("always",),
 }
-RIGHT = (("history", "Nobody"), ("history", "mug"), ("history", ""), ("advice", ""))
+RIGHT = (("history", "Nobody"), ("history", "mug"), ("history", ""), ("advice", ""), ("review", ""))
 """Tools and products that other tools refuse where a shop has several."""
 
 
