@@ -20,8 +20,8 @@ from pricerl.market.cross_effects import Diversion
 from pricerl.market.demand.curves import DemandPosterior
 from pricerl.market.visitor_tests import VisitorTest
 
-NO_EDGE = 1e30
-"""Money above any price, in place of an edge that a product lacks."""
+NO_EDGE = NO_UNIT
+"""In place of an edge that a product lacks."""
 JUST_UNDER = 1e-4
 """Distance of a price that is just below a whole one, as a share of it: less than a cent."""
 MAX_CONVERSION = 100

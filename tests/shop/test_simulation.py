@@ -16,9 +16,10 @@ from situations import SITUATIONS
 
 from pricerl.shop.database import ADDRESS
 
-SEEDS, ALL_SEEDS = 150, 500
-"""Seeds of the default run, of 40 commands each, and those that bring about every situation;
-``benchmarks/shop_simulation.py`` runs a million commands."""
+SEEDS = 150
+"""Seeds of the default run, of 40 commands each; ``benchmarks/shop_simulation.py`` runs a million commands."""
+ALL_SEEDS = 500
+"""Seeds that bring about every situation."""
 
 
 @pytest.mark.parametrize("seeds", [range(SEEDS), pytest.param(range(ALL_SEEDS), marks=pytest.mark.slow)])

@@ -47,9 +47,10 @@ USUAL_SD = 1.0
 MOST_OVERLOOKED = 0.7
 """Largest share of what follows a price's whole units that buyers overlook: it was half for passengers of a ride
 service (List, Muir, Pope and Sun 2023), and a sixth to a quarter in groceries (Strulov-Shlain 2023)."""
-LEFT_DIGITS, CHARMED_LEFT_DIGITS = 11.0, 3.0
-"""Power of a uniform number that makes that share of the largest, a twelfth on average; and for sellers whose prices
-mostly end just below whole ones, a quarter.
+LEFT_DIGITS = 11.0
+"""Power of a uniform number that makes that share of the largest, a twelfth on average."""
+CHARMED_LEFT_DIGITS = 3.0
+"""The same for sellers whose prices mostly end just below whole ones: a quarter.
 
 A sixth and a third take 52 % of the attainable gain of sellers with such buyers instead of 38, but two points from
 those without, of whom 8 % instead of 5 are advised to leave the best path (130 days, 5.5 units)."""
