@@ -1,10 +1,10 @@
-"""What each part of the advice is worth: PriceBench with one part off at a time, next to its lines and time.
+"""Worth of each part of the advice: PriceBench with one part off at a time, next to its lines and time.
 
     python benchmarks/weight.py --store docs/weight.csv
 
 A part is off when what makes it is replaced, as `PARTS` says. ``gain`` is the advice's share of the attainable gain in
 percent, ``worth`` how much of it is lost without the part, with the standard error of the paired difference; ``harm``
-and ``wrong`` are the shops of the complete advice that lose more than 1 %, or are told away from the best path, minus
+and ``wrong`` are the shops of the complete advice that lose more than 1 %, or are advised away from the best path, less
 those of the advice without the part; ``time`` is the CPU time of fit and decision that the part takes, in percent.
 Every part is measured on plain sellers, and on the kinds of sellers that it is for.
 """
@@ -87,7 +87,7 @@ PARTS = {
     "rule of a repricer": Part(
         "market/demand/price_rule.py", {DEMAND + "averaging.find_price_rule": lambda *given: None}, ("repricer",)
     ),
-    "hidden causes": Part("", {DEMAND + "averaging.HIDDEN_SHARE": 0.0}, ("two_competitors",)),
+    "unobserved causes": Part("", {DEMAND + "averaging.HIDDEN_SHARE": 0.0}, ("two_competitors",)),
     "outliers": Part(
         "market/outliers.py",
         {

@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 423,
     "market/demand": 920,
     "mcp": 155,
-    "operations": 918,
+    "operations": 919,
     "operations/log": 567,
     "operations/watching": 292,
     "planner": 242,

@@ -33,7 +33,7 @@ from pricerl.operations.log.decision_log import (
     load,
     read_log,
 )
-from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, ROLL_OUT
+from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PLATFORM_PRICE, PRICE_TEST, ROLL_OUT, open_edit
 from pricerl.operations.log.takeover import take_over
 from pricerl.operations.log.typed_limits import settings_in_force
 from pricerl.operations.outbox import (
@@ -270,16 +270,17 @@ class Shop:
 
     @cached_property
     def decisions(self) -> dict[str, dict[str, Any]]:
-        """Orders as they stand today, and the approved change, of products that people decided on, as in a record."""
+        """Orders of today, approved change, and a ``foreign`` price, of products with any of them, as in a record."""
         found = {}
-        kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT}
+        kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT, PLATFORM_PRICE}
         entries = by_product(self.log.entries)
         for name, advice in self.newest.items():
             own = [*entries[name], *entries.get(None, ())]
-            if not kinds.isdisjoint(entry["kind"] for entry in own):
+            if any(entry["kind"] in kinds for entry in own):
                 approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
                 orders = orders_on(advice, own, open_day(advice, self.today), self.log.entries)
                 found[name] = {"orders": to_plain(orders), "approved": to_plain(approved)}
+                found[name]["foreign"] = open_edit(advice, entries[name])
         return found
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,8 +312,7 @@ class Shop:
     ) -> tuple[list[Entry], Shop]:
         """Append entries to the log, then write the files that follow; return the entries and the new shop.
 
-        Entries and records are one transaction. An interruption after it leaves older files, which the next command
-        writes again.
+        Entries and records are one transaction; files that an interruption leaves old are written by the next command.
 
         Args:
             drafts: entries without number and hashes, given the shop as it is when they are recorded.
@@ -365,9 +365,9 @@ class Shop:
 
     def _is_exported(self) -> bool:
         """Return whether all files are as the shop has them."""
-        state = (self.folder.path, self.log.entries, self.outbox)
         with reading(self.log_path) as database:
-            return not self.newest or (self._is_used and are_current(database, *state))
+            current = are_current(database, self.folder.path, self.log.entries, self.outbox)
+        return not self.newest or (self._is_used and current)
 
     @property
     def _is_used(self) -> bool:

@@ -327,6 +327,7 @@ def exception_words(product: Record) -> str:
     decision = product["decision"]
     found = {
         "sales fell below their prediction": product["alarm"] is not None,
+        "somebody else set another price on the platform": bool(product.get("foreign")),
         "an order breaks a hard limit": any(order["status"] == "refused" for order in product["orders"]),
         "no advice, set the price by hand": decision["source"] == "manual" and decision["grade"] == "D",
         "the limits contradict each other": bool(product["details"]["bounds"]["conflict"]),
