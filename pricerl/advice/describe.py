@@ -29,7 +29,6 @@ from pricerl.decide.case import Case, Course
 from pricerl.decide.category import claim_of
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
-from pricerl.decide.evidence import vary_prior
 from pricerl.decide.objections import object_along
 from pricerl.decide.overruled import orders_after
 from pricerl.decide.standing import FIRST, Standing
@@ -37,6 +36,8 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest
+from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
+from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.price_curves import draw_curves, list_own_days, spread_shown
 from pricerl.evaluation.pricing_rules import compare_baselines
@@ -146,7 +147,7 @@ def _describe(
         checks=ProposalChecks(
             baselines=tuple(compare_baselines(product, case.config.min_chance, case.horizon, case.value_all)),
             backtest=skill,
-            prior=vary_prior(case, model),
+            prior=_prior_part(case),
             card=case.card,
         ),
         data_quality=_judge_data(case, f),
@@ -170,6 +171,14 @@ def _describe(
     shown = model.path.price.cpu().double().numpy()
     details = gather_details(product, shown, None if planned is None else planned.test, current)
     return replace(advice, reason=explain(advice.to_dict(), f), details=details)
+
+
+def _prior_part(case: Case) -> PriorPart | None:
+    """Return the prior's part in the estimate, if a prior is stated."""
+    fitted = case.product.fitted
+    share = find_prior_share(case.fit, case.product.history, fitted)
+    alone = any(line.question == PRIOR_QUESTION and line.verdict == "FAIL" for line in case.card)
+    return None if share is None or fitted.prior is None else PriorPart(share, alone, fitted.prior.pooled)
 
 
 def _judge_data(case: Case, f: Formatter) -> dict[str, Any]:

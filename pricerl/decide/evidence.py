@@ -19,11 +19,11 @@ from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, Reasons, dec
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MEASURED_DAYS, MeasuredPair
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
-from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
+from pricerl.evaluation.card.prior_share import shows_response
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.round_prices import charms_between
-from pricerl.market.market import ProductMarket, elasticity_at
+from pricerl.market.market import ProductMarket
 from pricerl.market.visitor_tests import VisitorTest
 from pricerl.planner.rollout import approach_prices
 from pricerl.reasons import Reason
@@ -73,35 +73,6 @@ def weigh_evidence(case: Case, course: Course) -> Course:
     """Grade the proposed path and decide whether it, a part of it, or no change is advised."""
     aim, evidence = _weigh(case, course, course.aim)
     return replace(course, decision=decide(evidence, case.config), aim=aim)
-
-
-def vary_prior(case: Case, course: Course) -> PriorPart | None:
-    """Return the prior's part in a decision, and what others would decide, if a prior is stated."""
-    fitted = case.product.fitted
-    share = find_prior_share(case.fit, case.product.history, fitted)
-    if fitted.prior is None or share is None:
-        return None
-    value = case.value(course.aim.price)
-    (gain,) = case.quarter.gains(course.aim.price[None])
-    evidence = _find_evidence(case, course, course.aim, value, gain)
-    decision = decide(evidence, case.config)
-    elasticity = elasticity_at(fitted, case.product.current_price)
-    redrawn = list(redraw(fitted.prior, elasticity))
-    means = [float(elasticity[draws].mean()) for draws in redrawn]
-    chances = [value.draw_again(draws).beats(case.keep.draw_again(draws)) for draws in redrawn]
-    utilities = [case.quarter.weigh(gain[draws]) for draws in redrawn]
-    found = [
-        decide(replace(evidence, probability_better=chance, utility=utility), case.config)
-        for chance, utility in zip(chances, utilities, strict=True)
-    ]
-    return PriorPart(
-        share=share,
-        alone=evidence.prior_alone,
-        pooled=fitted.prior.pooled,
-        elasticity=(min(means), max(means)),
-        probability_better=(min(chances), max(chances)) if evidence.proposes_change else None,
-        same_decision={(decision.follow, decision.grade)} == {(other.follow, other.grade) for other in found},
-    )
 
 
 def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evidence]:

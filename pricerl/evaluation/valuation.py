@@ -75,12 +75,6 @@ class PathValue:
         """The category's measure, in money ``(K,)``: profit, at costs as estimated if they are unknown, or revenue."""
         return self.counted(self.measure)
 
-    def draw_again(self, draws: IntArray) -> PathValue:
-        """Return the value in other draws ``(K,)``, by index."""
-        return replace(
-            self, **{name: getattr(self, name)[draws] for name in ("units", "sales", "profit", "elsewhere", "worth")}
-        )
-
     def outcome(self) -> DailyOutcome:
         """Return means and 90 % limits over the posterior draws."""
         profit = interval_of(self.profit) if self.costs_known else None

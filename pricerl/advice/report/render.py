@@ -128,7 +128,7 @@ def render_page(document: Record, product: Record, back: str = "", frame: Frame 
             *ended_test_words(product.get("tests", ()), f),
         ],
         "card": product.get("card", ()),
-        "prior": [*grounds.prior_words(product, f), *grounds.bias_words(product, f), *grounds.ending_words(product, f)],
+        "prior": [*grounds.bias_words(product, f), *grounds.ending_words(product, f)],
         "most": MOST_DAYS,
     }
     return fill_template("report.html", document, values, frame)

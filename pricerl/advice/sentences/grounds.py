@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pricerl.advice.sentences.answers import LOOK, REMEDIES, say_again
-from pricerl.advice.sentences.verdict import Record, codes_of, gain_words, scenario_words, shops_of
+from pricerl.advice.sentences.verdict import Record, codes_of, gain_words, scenario_words
 from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
-from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, translate, unit_digits
+from pricerl.formatting import MEASURES, Formatter, plural, sentence, translate, unit_digits
 from pricerl.guardrails.limits_in_force import name_limit
 from pricerl.terminal import shown
 
@@ -109,22 +109,6 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
         f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
         f"It {scenario_words(over_keep, product)}.",
         *proposer_lines(product, f),
-    ]
-
-
-def prior_words(product: Record, f: Formatter) -> list[str]:
-    """Return how far the estimate and the decision move under other priors, as sentences; empty without a prior."""
-    if (prior := product.get("prior")) is None:
-        return []
-    low, high = (f.number(value, 1) for value in prior["elasticity"])
-    moves = f"Other assumptions on {shops_of(prior)} give elasticities of {low} to {high}."
-    if prior["probability_better"] is None:
-        return [moves]
-    least, most = (counted(value, product["num_draws"]) for value in prior["probability_better"])
-    return [
-        moves,
-        f"The change weighed is then better in {least} to {most} plausible scenarios.",
-        f"The decision {'stays the same' if prior['same_decision'] else 'changes under one of them'}.",
     ]
 
 

@@ -1,7 +1,4 @@
-"""Part of a demand estimate that is the prior's, by power scaling of the posterior draws (Kallioinen et al. 2024).
-
-The draws are weighed by the ratio of another prior's density to their own prior's and drawn again; nothing is refitted.
-"""
+"""Part of a demand estimate that is the prior's."""
 
 from __future__ import annotations
 
@@ -9,17 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray, IntArray, Share
+from pricerl.arrays import Share
 from pricerl.data.history import ProductHistory
 from pricerl.evaluation.working_fit import WorkingFit
-from pricerl.market.demand.families import FLATTEST
-from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket, elasticity_at
 
-POWERS = (0.8, 1.25)
-"""Powers of the prior's density; one is the inverse of the other."""
-SHIFTS = (-0.6745, 0.6745)
-"""Shifts of the prior in its sds: its centre moves to one of its quartiles."""
 ENOUGH_PRECISION = 1.0
 """Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
 grade B). It is about the prior's, whose sd is 1.1."""
@@ -28,7 +19,7 @@ PRIOR_REACH = 5.0
 
 
 class PriorPart(NamedTuple):
-    """Part of an estimate that is the prior's, and ranges under other priors: weaker, stronger, flatter, steeper."""
+    """Part of an estimate that is the prior's."""
 
     share: Share
     """Share of the precision of the elasticity."""
@@ -36,12 +27,6 @@ class PriorPart(NamedTuple):
     """Whether the history adds almost nothing to the prior."""
     pooled: bool
     """Whether the prior follows from the seller's other products, not from comparable shops."""
-    elasticity: tuple[float, float]
-    """Lowest and highest mean elasticity."""
-    probability_better: tuple[float, float] | None
-    """Lowest and highest probability that the change weighed earns more, or None if none was."""
-    same_decision: bool
-    """Whether price and grade stay the same."""
 
 
 def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket) -> float | None:
@@ -77,15 +62,3 @@ def own_precision(history: ProductHistory, fitted: ProductMarket) -> float:
 def shows_response(history: ProductHistory, fitted: ProductMarket) -> bool:
     """Return whether days at advised prices, and tests made elsewhere, alone show how buyers react."""
     return own_precision(history, fitted) >= ENOUGH_PRECISION
-
-
-def redraw(prior: StatedPrior, elasticity: FloatArray) -> list[IntArray]:
-    """Return the draws ``(K,)`` that stand for the posterior under each other prior; the elasticity is ``(K,)``."""
-    log_steepness = np.log(np.maximum(-elasticity, FLATTEST))
-    own = prior.log_density(log_steepness)
-    others = [power * own for power in POWERS]
-    others += [prior.log_density(log_steepness, prior.others.sd * shift) for shift in SHIFTS]
-    quantiles = (np.arange(len(own)) + 0.5) / len(own)
-    weights = [np.exp(density - own - (density - own).max()) for density in others]
-    reached = [np.searchsorted(np.cumsum(weight / weight.sum()), quantiles) for weight in weights]
-    return [np.minimum(draws, len(own) - 1) for draws in reached]

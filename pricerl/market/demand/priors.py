@@ -270,14 +270,12 @@ class StatedPrior(NamedTuple):
         """Bias of the history by what other products of the seller show."""
         return self.others.bias if isinstance(self.others, Tabulated) else CommonBias()
 
-    def log_density(self, log_elasticity: FloatArray, shift: float = 0.0) -> FloatArray:
-        """Return the log density of logs of minus the elasticity, of their shape, with ``others`` shifted upwards."""
-        moved = log_elasticity - shift
-        density = self.others.log_density(moved)
+    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
+        """Return the log density of logs of minus the elasticity, of their shape."""
+        density = self.others.log_density(log_elasticity)
         if (own := self.own_price) is None:
             return density
-        best = own.log_elasticity - shift
-        return density + own_price_log_ratio(best, moved, self.others, own.sd, own.informed)
+        return density + own_price_log_ratio(own.log_elasticity, log_elasticity, self.others, own.sd, own.informed)
 
 
 def _normal_log_density(value: FloatArray | float, mean: FloatArray | float, sd: float) -> FloatArray:

@@ -14,7 +14,6 @@ from pricerl.advice.sentences.grounds import (
     describe_limits,
     judge_backtest,
     judge_backtests,
-    prior_words,
     season_words,
 )
 from pricerl.env.dynamics import Dynamics
@@ -71,19 +70,6 @@ def test_the_page_says_whether_a_season_is_foreseen_and_whose(
     probability: float | None, source: str | None, words: str
 ) -> None:
     assert season_words({"yearly_season": probability, "season_of": source}, PLAIN) == words
-
-
-PRIOR = {"pooled": False, "elasticity": [-2.4, -1.8], "probability_better": [0.5, 0.75], "same_decision": False}
-
-
-def test_the_moves_under_other_priors_are_named() -> None:
-    assert prior_words({"prior": PRIOR, "num_draws": 64}, PLAIN) == [
-        "Other assumptions on comparable shops give elasticities of −2.4 to −1.8.",
-        "The change weighed is then better in 32 of 64 to 48 of 64 plausible scenarios.",
-        "The decision changes under one of them.",
-    ]
-    assert len(prior_words({"prior": {**PRIOR, "probability_better": None}}, PLAIN)) == 1
-    assert prior_words({}, PLAIN) == []
 
 
 @pytest.mark.parametrize(
