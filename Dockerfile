@@ -1,8 +1,8 @@
 # The shop in a browser: docker compose up (docs/serve.md)
-# Python 3.11 for x86-64, for which requirements-cpu.lock has the hash of torch.
+# Python 3.11 for x86-64, for which requirements/cpu.lock has the hash of torch.
 FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
-COPY requirements-cpu.lock requirements-extras.lock requirements-light.lock /source/
-RUN pip install --no-cache-dir --no-deps --require-hashes --extra-index-url https://download.pytorch.org/whl/cpu -r /source/requirements-cpu.lock -r /source/requirements-extras.lock
+COPY requirements /source/requirements
+RUN pip install --no-cache-dir --no-deps --require-hashes -r /source/requirements/cpu.lock -r /source/requirements/extras.lock
 COPY setup.cfg pyproject.toml README.md LICENSE /source/
 COPY pricerl /source/pricerl
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --no-index /source && rm -r /source

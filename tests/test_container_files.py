@@ -33,8 +33,8 @@ def test_the_image_holds_files_of_the_checkout_and_only_packages_whose_hashes_ar
     locked, own = (line for line in lines("RUN") if "pip install" in line)
     assert {"--require-hashes", "--no-deps"} <= {*locked.split()} and {"--no-index", "--no-deps"} <= {*own.split()}
     named = re.findall(r"-r /source/(\S+)", locked)
-    (build,) = re.findall(r"-cp(\d)(\d+)-\S+", (ROOT / "requirements-cpu.lock").read_text(encoding="utf-8"))
-    assert named == ["requirements-cpu.lock", "requirements-extras.lock"] and {*named} <= {*copied}
+    (build,) = re.findall(r"-cp(\d)(\d+)-\S+", (ROOT / "requirements/cpu.lock").read_text(encoding="utf-8"))
+    assert named == ["requirements/cpu.lock", "requirements/extras.lock"] and "requirements" in copied
     (image,) = lines("FROM")
     assert re.fullmatch(rf"python:{'.'.join(build)}-slim@sha256:[0-9a-f]{{64}}", image)
     files = {SETUP["metadata"][key].removeprefix("file: ") for key in ("license_files", "long_description")}
@@ -85,12 +85,12 @@ def test_every_night_each_shop_is_watched_and_advised(tmp_path: Path) -> None:
 
 def test_the_locks_hold_everything_and_only_one_has_weights_and_biases() -> None:
     needed = {re.split(r"[\[<>=]", line)[0].replace("_", "-") for line in SETUP["options"]["install_requires"].split()}
-    locked = {
-        name: set(re.findall(r"^([\w-]+)==", (ROOT / f"requirements{name}.lock").read_text(encoding="utf-8"), re.M))
-        for name in ("", "-base", "-light", "-extras")
-    }
-    assert locked["-light"] == {*locked["-light"]} - {"torch", "wandb"} >= needed - {"torch"}
-    assert "wandb" in locked["-base"]
-    assert locked["-light"] | locked["-base"] | locked[""] >= needed
-    assert {"apprise", "fastapi", "mcp", "onnxscript", "xlsxwriter"} <= locked["-extras"]
-    assert not locked["-light"] & (locked["-base"] | locked["-extras"])
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "requirements").iterdir()}
+    locked = {name: set(re.findall(r"^([\w-]+)==", text, re.M)) for name, text in texts.items()}
+    assert {name for text in texts.values() for name in re.findall(r"^-r (.+)\.lock$", text, re.M)} <= {*texts}
+    assert locked["light"] == {*locked["light"]} - {"torch", "wandb"} >= needed - {"torch"}
+    assert "wandb" in locked["base"] and "torch" in locked["torch"] & locked["cpu"]
+    assert {"fastapi", "uvicorn"} <= locked["serve"]
+    assert {"apprise", "mcp", "onnxscript", "xlsxwriter"} <= locked["extras"]
+    assert {"build", "cyclonedx-bom", "setuptools", "twine"} <= locked["build"]
+    assert not locked["light"] & (locked["base"] | locked["serve"] | locked["extras"] | locked["torch"])
