@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,12 @@ def lines(instruction: str) -> list[str]:
 def test_the_image_holds_files_of_the_checkout_and_only_packages_whose_hashes_are_locked() -> None:
     copied = [name for line in lines("COPY") for name in line.split()[:-1]]
     assert {"setup.cfg", "pricerl"} <= {*copied} and all((ROOT / name).exists() for name in copied)
-    locked, own = (line for line in lines("RUN") if "pip install" in line)
-    assert {"--require-hashes", "--no-deps"} <= {*locked.split()} and {"--no-index", "--no-deps"} <= {*own.split()}
-    named = re.findall(r"-r /source/(\S+)", locked)
+    *locked, own = (line for line in lines("RUN") if "pip install" in line)
+    assert all({"--require-hashes", "--no-deps"} <= {*line.split()} for line in locked)
+    assert {"--no-index", "--no-deps"} <= {*own.split()}
+    named = re.findall(r"-r /source/requirements/(\S+)", " ".join(locked))
+    assert named == ["light.lock", "extras.lock", "cpu.lock"] and "requirements" in copied
     (build,) = re.findall(r"-cp(\d)(\d+)-\S+", (ROOT / "requirements/cpu.lock").read_text(encoding="utf-8"))
-    assert named == ["requirements/cpu.lock", "requirements/extras.lock"] and "requirements" in copied
     (image,) = lines("FROM")
     assert re.fullmatch(rf"python:{'.'.join(build)}-slim@sha256:[0-9a-f]{{64}}", image)
     files = {SETUP["metadata"][key].removeprefix("file: ") for key in ("license_files", "long_description")}
@@ -50,21 +52,41 @@ def test_the_server_runs_without_rights_and_is_asked_for_its_login(tmp_path: Pat
         assert service["cap_drop"] == ["ALL"] and service["mem_limit"] and service["pids_limit"]
     assert user != "root" and f"--create-home {user}" in " ".join(lines("RUN"))
     assert json.loads(lines("ENTRYPOINT")[0]) == ["pricerl"]
-    command, *options = json.loads(lines("CMD")[0])
+    serve = SERVICES["serve"]
+    command, *options = re.findall("exec pricerl (.+)", serve["command"][0])[0].split()
     listed = run(tmp_path, command, "--help").out
     assert command == "serve" and all(f" {option} " in listed for option in options if option.startswith("--"))
     (port,) = lines("EXPOSE")
     asked, path = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", lines("HEALTHCHECK")[0])[0]
     assert asked == port == options[options.index("--port") + 1] and path in OPEN
-    serve = SERVICES["serve"]
     assert serve["build"] == "." and serve["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert f"/run/secrets/{serve['secrets'][0]}" == options[options.index("--token_file") + 1]
+
+
+def test_the_container_prints_an_address_with_a_token_that_it_keeps(tmp_path: Path) -> None:
+    from pricerl.serve.guard import read_keys
+
+    serve = SERVICES["serve"]
+    assert f"install -d -o {lines('USER')[0]} -m 700 /keys" in " ".join(lines("RUN"))
+    stub = tmp_path / "pricerl"
+    write_text(stub, '#!/bin/sh\necho "$@"\n')
+    stub.chmod(0o755)
+    words = [*serve["entrypoint"], serve["command"][0].replace("$$", "$").replace("/keys", str(tmp_path))]
+    path = f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    first, again = (
+        subprocess.run(words, env={"PATH": path}, capture_output=True, text=True, timeout=60, check=True).stdout
+        for _ in range(2)
+    )
+    assert first == again
+    opened, served = first.splitlines()
+    ((token, role),) = read_keys("0.0.0.0", tmp_path / "tokens", tmp_path / "shop", "viewer").roles.items()
+    assert (role, len(token)) == ("approver", 43) and opened.endswith(f":{lines('EXPOSE')[0]}/?token={token}")
+    assert served.startswith("serve --host 0.0.0.0 ")
 
 
 def test_every_night_each_shop_is_watched_and_advised(tmp_path: Path) -> None:
     nightly = SERVICES["nightly"]
     (folder,) = lines("WORKDIR")
-    assert nightly["image"] == SERVICES["serve"]["image"] and nightly["volumes"] == [f"./shop:{folder}"]
+    assert nightly["image"] == SERVICES["serve"]["image"] and nightly["volumes"] == [f"shop:{folder}"]
     for name in ("a/shop.db", "b c/shop.db", "no shop/file"):
         write_text(tmp_path / "checkpoints" / name, "")
     stubs = tmp_path / "stubs"
