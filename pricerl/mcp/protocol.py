@@ -46,8 +46,7 @@ QUESTIONS = {
 def mcp(words: Sequence[str]) -> int:
     """Offer the shops of a folder to an agent: it reads everything, prepares decisions, and makes none."""
     parser = Parser(prog="pricerl mcp", description=mcp.__doc__)
-    parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
-    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
+    Workplace.add_options(parser)
     parser.add_argument("--http", action="store_true", help="listen as serve does, with its options, under /mcp")
     options, others = parser.parse_known_intermixed_args(words)
     if options.http:
@@ -55,7 +54,7 @@ def mcp(words: Sequence[str]) -> int:
         return int(server.serve([word for word in words if word != "--http"], add_tools))
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
-    create_server(Workplace.enter(options.folder, options.today)).run("stdio")
+    create_server(Workplace.enter(options)).run("stdio")
     return EXIT_OK
 
 

@@ -24,7 +24,7 @@ from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.drafts import content_words
-from pricerl.operations.log.staging import Asked, draft_staged
+from pricerl.operations.log.staging import Asked, draft_staged, open_decisions
 from pricerl.operations.log.typed_limits import limits_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
@@ -280,7 +280,15 @@ class AgentTools:
         """Record a prepared decision, with what is expected of a price, or at 0 of the advised one."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         name = advised.record["product"]
-        (*_, entry), _ = advised.shop.record(lambda shop: [draft_staged(shop, asks, name, given, AUTHOR.get(), reason)])
+
+        def draft(shop: Shop) -> list[Entry]:
+            others = [item for item in open_decisions(shop) if (item["product"], item["asks"]) != (name, asks)]
+            if len(others) >= (most := self.workplace.most_prepared):
+                wait = f"{len(others)} of at most {most} prepared decisions wait in this shop"
+                raise UsageError(f"{wait}: a person approves or rejects one first, or allows more with --most_prepared")
+            return [draft_staged(shop, asks, name, given, AUTHOR.get(), reason)]
+
+        (*_, entry), _ = advised.shop.record(draft)
         run = {"with_run_name": mark(advised.place.run)} if advised.place.run else {}
         expected = self.what_if(shop, price or advised.record["recommended_price"], product, given.get("unit_cost"))
         done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": f"pricerl approve {entry['id']}"}

@@ -37,15 +37,14 @@ from pricerl.writing import explained
 def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] | None = None) -> int:
     """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
     parser = Parser(prog="pricerl serve", description=serve.__doc__)
-    parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
+    Workplace.add_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than this computer's own")
     parser.add_argument("--port", type=int, default=8321, help="port; 0 takes a free one")
     parser.add_argument("--token_file", help="file of lines ROLE NAME TOKEN (viewer, editor, approver, agent)")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
-    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
     options = parser.parse_intermixed_args(words)
     token_file = options.token_file and Path(options.token_file).absolute()
-    workplace = Workplace.enter(options.folder, options.today)
+    workplace = Workplace.enter(options)
     keys = read_keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")
     server = uvicorn.Config(
         "",

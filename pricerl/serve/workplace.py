@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import formatter_of
 from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.commands.decisions import receipt_lines
-from pricerl.cli.usage import option_words
+from pricerl.cli.usage import Parser, option_words
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.days import read_day
@@ -55,6 +56,9 @@ UPLOADS = ".uploads"
 
 OWN = {COSTS_FILE, PRICES}
 """Names of data files that are never a seller's export; others of pricerl's have other endings."""
+
+MOST_PREPARED = 20
+"""Decisions of agents that may wait in a shop unless more are allowed: as many as a person reads at a time."""
 
 KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip"}
 """Endings of the names of a seller's files; their bytes decide how they are read."""
@@ -90,17 +94,27 @@ class Workplace:
     folder: Path
     today: str | None = None
     """Value of ``--today``."""
+    most_prepared: int = MOST_PREPARED
+    """Most decisions that agents prepared and that wait in one shop."""
+
+    @staticmethod
+    def add_options(parser: Parser) -> None:
+        """Add the options that `enter` reads."""
+        parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
+        parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
+        most = f"most decisions of agents that may wait in a shop; {MOST_PREPARED} if absent"
+        parser.add_argument("--most_prepared", type=int, default=MOST_PREPARED, help=most)
 
     @classmethod
-    def enter(cls, name: str, today: str | None) -> Workplace:
+    def enter(cls, options: Namespace) -> Workplace:
         """Make a folder the current one, as names of runs are relative to it; a wrong one is a ``UsageError``."""
-        folder = Path(name).absolute()
+        folder = Path(options.folder).absolute()
         if not folder.is_dir():
-            raise UsageError(f"{name} is not a folder; name the one with your files")
-        if today is not None:
-            read_day(today)
+            raise UsageError(f"{options.folder} is not a folder; name the one with your files")
+        if options.today is not None:
+            read_day(options.today)
         os.chdir(folder)
-        return cls(folder, today)
+        return cls(folder, options.today, options.most_prepared)
 
     def files(self) -> list[str]:
         """Return the names of the seller's files, the newest first."""

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import random
+import re
 import socket
 import sys
 import threading
@@ -38,11 +39,11 @@ OVERRIDE = {"price": 10.5, "until": "2025-04-05"}
 Ask = Callable[..., Any]
 
 
-def talk(folder: Path, questions: Callable[[Client], Awaitable[Any]]) -> Any:
+def talk(folder: Path, questions: Callable[[Client], Awaitable[Any]], place: Workplace | None = None) -> Any:
     """Let an agent speak with the server of a folder, in this process."""
 
     async def connect() -> Any:
-        async with Client(create_server(Workplace(folder, TODAY))) as client:
+        async with Client(create_server(place or Workplace(folder, TODAY))) as client:
             return await questions(client)
 
     return asyncio.run(connect())
@@ -227,13 +228,34 @@ def test_a_prepared_decision_keeps_to_the_limits_of_sense_of_people(folder: Path
     assert [entry["kind"] for entry in entries(folder)] == ["advice", "pause"]
 
 
-def test_the_page_marks_what_an_agent_prepared_and_has_a_button_to_reject_it(person: TestClient, prepare: Ask) -> None:
+def test_more_decisions_of_agents_than_may_wait_are_refused_until_a_person_decided(folder: Path, ask: Ask) -> None:
+    few = Workplace(folder, TODAY, most_prepared=1)
+    given = {"shop": "seller", "until": "2025-04-05", "reason": "x"}
+
+    async def prepare_two(client: Client) -> list[Any]:
+        orders = {"stage_override": {**given, "price": 10.5}, "stage_pause": given}
+        return [await client.call_tool(tool, given) for tool, given in [*orders.items(), *orders.items()]]
+
+    taken = talk(folder, prepare_two, few)
+    assert [found.is_error for found in taken] == [False, True, False, True], "a newer one of its kind takes its place"
+    assert "1 of at most 1 prepared decisions wait in this shop: a person approves" in taken[1].content[0].text
+    assert run(folder, "reject", "3", "--by", "anna").code == 0
+    assert not talk(folder, lambda client: client.call_tool("stage_pause", given), few).is_error
+    assert not isinstance(ask("stage_override", **ORDER), str)
+
+
+def test_the_pages_show_what_an_agent_prepared_as_a_card_to_approve_or_reject(
+    folder: Path, person: TestClient, prepare: Ask
+) -> None:
     prepare("stage_override", **OVERRIDE)
-    assert "an agent prepared a decision" in person.get("/shops/seller").text
-    page = person.get("/shops/seller/products/seller").text
-    panel = page.partition('class="prepared"')[2].partition("</div>")[0]
-    assert "profit per day" in panel.partition("</b>")[0] and "Prepared by an agent" in panel
-    assert "<button>Approve what the agent prepared</button>" in panel and "<button>Reject</button>" in panel
+    assert "An agent prepared decisions" in person.get("/").text
+    for path in ("/shops/seller", "/shops/seller/products/seller"):
+        card = person.get(path).text.partition('class="prepared"')[2].partition("</div></div>")[0]
+        assert "Prepared by an agent, <bdi>agent</bdi>" in card and "profit per day" in card.partition("</b>")[0]
+        assert 'approve"' in card and "<button>Approve</button>" in card and "<button>Reject</button>" in card
+        assert re.findall("[^>]*the agent&#39;s own[^<]*", card) == ["the agent&#39;s own"] and "<q>the agent" in card
+    viewer = program_of(folder, "viewer").get("/shops/seller").text
+    assert 'class="prepared"' in viewer and "<button>Reject</button>" not in viewer
     (waiting,) = person.get("/api/shops/seller/prepared").json()
     assert (waiting["id"], waiting["actor"], waiting["reason"]) == (2, "agent", "the agent's own")
     assert "profit per day" in waiting["effect"][0]
