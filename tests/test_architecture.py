@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 242,
     "runs": 265,
     "sac": 434,
-    "serve": 495,
+    "serve": 492,
     "shop": 386,
     "simulation": 129,
     "tasks": 470,

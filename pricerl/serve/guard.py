@@ -1,4 +1,4 @@
-"""Access control of the server: time, hosts, origins, sessions, CSRF and size limits, before a body is read."""
+"""Access control of the server: time, origins, sessions, CSRF and size limits, before a body is read."""
 
 from __future__ import annotations
 
@@ -155,14 +155,12 @@ class Connection(H11Protocol):
 class Guard:
     """ASGI middleware that refuses, with a sentence, whatever a page of this server or its owner did not send.
 
-    Of ``hosts``, values of the header ``Host``, all are answered if it is empty. Ports of one host share cookies, so
-    the ``cookie`` names the port.
+    Ports of one host share cookies, so the ``cookie`` names the port.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, hosts: frozenset[str], cookie: str) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, cookie: str) -> None:
         self.app = app
         self.keys = keys
-        self.hosts = hosts
         self.cookie = cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,10 +200,8 @@ class Guard:
         headers = Headers(scope=scope)
         path = scope["path"]
         writes = scope["method"] not in SAFE
-        host = headers.get("host", "")
-        if self.hosts and host not in self.hosts:
-            return refusal(scope, 421, "this host name is not the server's; open the printed address")
-        if writes and (origin := headers.get("origin")) not in (None, f"http://{host}", f"https://{host}"):
+        own = (None, *(f"{scheme}://{headers.get('host', '')}" for scheme in ("http", "https")))
+        if writes and (origin := headers.get("origin")) not in own:
             return refusal(scope, 403, f"a page of another origin sent this: {origin!r}")
         if writes and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return refusal(scope, 403, "a page of another site sent this")

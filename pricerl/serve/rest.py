@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, File, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from pricerl.cli.usage import option_words
 from pricerl.data.days import read_day
@@ -64,21 +64,15 @@ Meant = Annotated[dict[str, Any], Depends(meant_by)]
 NewName = Annotated[str, Body(description="Name of the shop that is made of these files; the found one if empty.")]
 
 
-class Draft(BaseModel):
-    """Body of a decision; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class PriceTest(Draft):
+class PriceTest(BaseModel, extra="forbid"):
     """Step of a price test on a product; a week reads the tests that run."""
 
     step: Literal["plan", "start"]
     product: str | None = None
 
 
-class Decision(Draft):
-    """Decision of a person."""
+class Decision(BaseModel, extra="forbid"):
+    """Decision of a person; unknown keys are refused."""
 
     by: str | None = Field(None, description="Who decides; a token with a name is the author itself.")
     reason: str = ""

@@ -22,6 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
@@ -63,8 +64,7 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
         raise UsageError(f"{options.host}, port {options.port}, cannot be used; choose another with --port") from None
     port = listening.getsockname()[1]
     own = options.host in LOOPBACK
-    hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
-    server.app = app = create_app(workplace, keys, hosts, port)
+    server.app = app = create_app(workplace, keys, (*LOOPBACK, "[::1]") if own else ("*",), port)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
     (minted, *_) = ("",) if token_file else keys.roles
     entered = f"{address}?token={minted}" if minted else address
@@ -97,7 +97,7 @@ def _opened(folder: Path, address: str) -> Iterator[None]:
         page.unlink(missing_ok=True)
 
 
-def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int) -> FastAPI:
+def create_app(workplace: Workplace, keys: Keys, hosts: Sequence[str], port: int) -> FastAPI:
     """Return the application of a folder."""
 
     @asynccontextmanager
@@ -113,7 +113,8 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
     app.state = State({**known, "alongside": nullcontext()})  # what runs as long as the server
     app.include_router(rest.router)
     app.include_router(pages.router)
-    app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=cookie)
+    app.add_middleware(Guard, keys=keys, cookie=cookie)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     for kind in (PricerlError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _explain)
     return app
