@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 242,
     "runs": 265,
     "sac": 434,
-    "serve": 492,
+    "serve": 513,
     "shop": 386,
     "simulation": 129,
     "tasks": 470,

@@ -21,6 +21,8 @@ ANSWERED = (EXIT_OK, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_WARNING, EXIT_ALARM)
 PROGRAM = (
     "import sys; sys.path = [*filter(None, sys.path)]; from pricerl.cli.main import main; raise SystemExit(main())"
 )
+ORDER = "--data.reading.date_order="
+"""Option that a person or the shop's earlier files have answered, which the output repeats."""
 PAUSE = 0.2
 """Seconds between two looks at the output of a command."""
 
@@ -93,7 +95,9 @@ class Jobs:
         with self._lock:
             if (other := self.running) is not None:
                 raise UsageError(f"pricerl {other.commands[0][0]} is running here; wait until it ends")
-            job = Job(len(self.known) + 1, commands, leads_to)
+            orders = {word.rpartition("=")[2] for words in commands for word in words if ORDER in word}
+            said = [f"dates have the {order} first" for order in orders]
+            job = Job(len(self.known) + 1, commands, leads_to, said)
             self.known[job.id] = job
         threading.Thread(target=job.run, args=(self.folder,), daemon=True).start()
         return job

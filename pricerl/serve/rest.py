@@ -202,13 +202,7 @@ def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> li
 
 @router.post("/advise")
 def advise(
-    place: Place,
-    jobs: Commands,
-    role: Role,
-    meant: Meant,
-    files: Files,
-    limits: FirstLimits = None,
-    shop: NewName = "",
+    place: Place, jobs: Commands, role: Role, meant: Meant, files: Files, limits: FirstLimits = None, shop: NewName = ""
 ) -> dict[str, int]:
     """Start ``pricerl advise`` on the shop of some files, with what was typed here, and limits if the shop is new."""
     if shop in place.shops():

@@ -8,7 +8,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -218,10 +218,12 @@ class Workplace:
         about: dict[str, Any] = {}
         with _one_at_a_time():
             try:
-                config = self._config(files, meant)
-                about |= describe_table(self.folder / files[0], config)
-                rows = self._rows(files, config)
-                about["shop"] = shop = self._find_shop(files, rows)
+                given = self._config(files, meant)
+                about |= describe_table(self.folder / files[0], given)
+                config, rows, shop = self._rows(files, given)
+                if config is not given:
+                    about |= {"dates": [], "remembered": config.date_order}
+                about["shop"] = shop
                 opened = self.open_shop(shop) if shop in self.shops() else None
                 history = (opened.join(opened.named(rows)) if opened else rows).clean()
                 known = [last for *_, last in opened.summary()] if opened else []
@@ -238,11 +240,30 @@ class Workplace:
         header = {name.strip() for table in tables for name in table.header}
         return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None, **meant)
 
-    def _rows(self, files: Sequence[str], config: DataConfig) -> Rows:
-        return read_rows([str(self.folder / name) for name in files], config)
+    def _rows(self, files: Sequence[str], config: DataConfig, own: str = "") -> tuple[DataConfig, Rows, str]:
+        """Return settings, rows and shop of files, its ``own`` name if that is given.
 
-    def _find_shop(self, files: Sequence[str], rows: Rows) -> str:
-        return find_shop(name_run(files, USUAL_PRESET), rows, {name: self._opened(name) for name in self.shops()})
+        Dates that have two readings are read as the shop's earlier files were.
+        """
+        paths = [str(self.folder / name) for name in files]
+        shops = {name: self._opened(name) for name in self.shops()}
+
+        def read(config: DataConfig) -> tuple[DataConfig, Rows, str]:
+            rows = read_rows(paths, config)
+            return config, rows, own or find_shop(name_run(files, USUAL_PRESET), rows, shops)
+
+        try:
+            return read(config)
+        except DataError:
+            known = {name: _date_order(shop) for name, shop in shops.items()} if config.date_order == "auto" else {}
+            likely = []
+            for order in {*known.values()} - {"auto"}:
+                with suppress(DataError):
+                    likely.append(read(replace(config, date_order=order)))
+            likely = [(config, rows, shop) for config, rows, shop in likely if config.date_order == known.get(shop)]
+            if len(likely) != 1:
+                raise
+            return likely[0]
 
     def _opened(self, name: str) -> Shop | None:
         """Return a shop; None for a new one, or one that cannot be opened, whose own page says why."""
@@ -283,15 +304,22 @@ class Workplace:
     def typed_words(self, files: Sequence[str], shop: str, meant: Mapping[str, Any]) -> tuple[str, list[str]]:
         """Return the shop of some files, unless it is given, and the options with their columns, costs and meaning."""
         with _one_at_a_time():
-            config = self._config(files, meant)
-            rows = self._rows(files, config)
-            shop = shop or self._find_shop(files, rows)
+            given = self._config(files, meant)
+            config, rows, shop = self._rows(files, given, shop)
+        if config is not given:
+            meant = {**meant, "date_order": config.date_order}
         opened = self._opened(shop)
         known = {*opened.products} if opened else set()
         groups = rows.groups.union(groups_of(opened).values() if opened and known else ())
         costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names), groups)
         reading = {f"data.reading.{name}": value for name, value in {"columns": config.columns, **meant}.items()}
         return shop, option_words({"data.cost.products": costs or None, **reading})
+
+
+def _date_order(shop: Shop | None) -> Any:
+    """Return which of day and month came first in the last file of a shop; ``auto`` if it did not show it."""
+    days = shop.days(()) if shop else None
+    return days.means["date_order"] if days else "auto"
 
 
 @contextmanager

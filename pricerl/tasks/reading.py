@@ -84,6 +84,8 @@ class Reading:
     """Why nothing can be read; empty if something can."""
     dates: list[str] = field(default_factory=list)
     """A day as read with the day first and with the month first, ISO format, if the file does not show the order."""
+    remembered: str = ""
+    """First part of the dates, day or month, if only the shop's earlier files show it."""
     prices: list[dict[str, Any]] = field(default_factory=list)
     """Products whose last row has another price than the one in force: ``product``, ``last`` and ``in_force``."""
 

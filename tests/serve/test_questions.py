@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import sqlite3
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 from command_line import write_lines
 from fastapi.testclient import TestClient
 from served_shop import program_of
+
+from pricerl.serve.jobs import Job, Jobs
 
 HEAD = "Report Date,Product Price,Total Sales"
 OPEN_DATES = [
@@ -69,3 +73,31 @@ def test_a_file_that_shows_the_order_of_its_dates_is_read_without_a_question(cli
     write_lines(folder / "clear.csv", [*OPEN_DATES, "13/12/2026,10,200"])
     page = client.get("/files?name=clear.csv").text
     assert buttons(page) == {} and "2026" in page
+
+
+@pytest.mark.parametrize("order", ["day", "month"])
+def test_a_week_with_two_readings_follows_the_earlier_files_of_its_shop(
+    order: str, client: TestClient, folder: Path, started: list[list[str]]
+) -> None:
+    with closing(sqlite3.connect(folder / "checkpoints/seller/shop.db")) as database, database:
+        database.execute("UPDATE file SET date_order = ?", [order])
+    days = [f"0{day}/04/2025" if order == "day" else f"04/0{day}/2025" for day in range(1, 8)]
+    write_lines(folder / "week.csv", [HEAD, *(f"{day},10,200" for day in days)])
+    found = client.get("/api/reading?name=week.csv").json()
+    assert (found["shop"], found["until"], found["adds"]) == ("seller", "2025-04-07", 7)
+    assert (found["remembered"], found["dates"]) == (order, [])
+    assert f"The {order} comes first in these dates, as in the shop" in client.get("/files?name=week.csv").text
+    assert client.post("/api/shops/seller/week", json={"files": ["week.csv"]}).is_success
+    assert any(f"--data.reading.date_order={order}" in command for command in started)
+    other = "month" if order == "day" else "day"
+    answered = client.get(f"/api/reading?name=week.csv&date_order={other}").json()
+    assert answered["remembered"] == "" and answered["until"] != "2025-04-07", "an answer of a person comes first"
+
+
+def test_the_output_of_a_job_begins_with_the_order_of_dates_that_it_was_given(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Job, "run", lambda *_: None)
+    words = [["watch", "--run_name=seller"], ["predict", "--data.reading.date_order=month"]]
+    assert Jobs(folder).start(words, "").lines == ["dates have the month first"]
+    assert Jobs(folder).start(words[:1], "").lines == []
