@@ -14,8 +14,8 @@ from pricerl.data.history import ProductHistory
 from pricerl.market.demand.averaging import fit_demand_regression, price_prior
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, RegressionData, gather_covariates
-from pricerl.market.demand.regression import LOOSE_SD, covariance_of_levels
-from pricerl.market.level import Motion
+from pricerl.market.demand.regression import LOOSE_SD
+from pricerl.market.level import Motion, covariance_of_levels
 
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
@@ -89,7 +89,7 @@ def fit_demand(history: ProductHistory, motions: Sequence[Motion] = ()) -> Worki
         error=float(information**-0.5),
         shock=posterior.shock[days.row],
         level=posterior.level[days.row],
-        levels=covariance_of_levels(posterior.motion, days.row, days.rows),
+        levels=covariance_of_levels(posterior.motions[0], days.row, days.rows),
     )
 
 

@@ -1,19 +1,22 @@
-"""Level of demand after the history: shocks fade, a walk goes on."""
+"""Level of demand: its prior in the history, and what comes after, when shocks fade and a walk goes on."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, IntArray
 
 FUTURE_ROWS = 365
 """Rows after the last one for which the level is forecast, the longest horizon of any advice."""
 AHEAD_ROWS = 14
 """Rows over which the level ahead is averaged: the default forecast horizon."""
+SLOPE_SD = 0.01
+"""Prior sd of a smooth walk's slope at its end, in logs per row."""
 DAMPING = 0.95
 """Share of a smooth walk's slope that is left after each row ahead (Gardner and McKenzie 1985)."""
 
@@ -107,3 +110,32 @@ def _movement(motion: Motion) -> tuple[FloatArray, FloatArray, float, float]:
     changes = np.hstack([shocks, walks])
     variance = float(np.square(changes.mean(0)).sum())
     return np.column_stack([fading, slope]), shift, variance, float(np.square(changes).sum(1).mean()) - variance
+
+
+@lru_cache(maxsize=256)
+def level_precision(motion: Motion, rows: int) -> FloatArray:
+    """Return the prior precision of shock and walk of each row in turn, as a lower band ``(3 or 5, 2 R)``."""
+    band = np.zeros((5 if motion.smooth else 3, 2 * rows))
+    band[0, 0::2] = 1 + motion.memory**2
+    band[0, [0, -2]] = 1 if rows > 1 else 1 - motion.memory**2
+    band[2, 0:-2:2] = -motion.memory
+    walk = band[:, 1::2]
+    change = (1, -2, 1) if motion.smooth else (1, -1)  # of a walk that is 0 after the last row
+    for (here, one), (there, two) in itertools.combinations_with_replacement(enumerate(change), 2):
+        walk[2 * (there - here), here : here + min(rows + 2 - len(change), rows - there)] += one * two
+    if motion.smooth:
+        walk[0, -1] += (motion.walk_sd / SLOPE_SD) ** 2
+    band[:, 0::2] /= motion.shock_sd**2
+    walk /= motion.walk_sd**2
+    return band
+
+
+def covariance_of_levels(motion: Motion, row: IntArray, rows: int) -> FloatArray:
+    """Return the prior covariance of the levels at places ``row (D,)`` on a calendar, ``(D, D)``."""
+    shock = motion.shock_sd**2 / (1 - motion.memory**2) * np.power(motion.memory, np.abs(row[:, None] - row))
+    late = rows - np.maximum(row[:, None], row).astype(float)
+    if not motion.smooth:
+        return np.asarray(shock + motion.walk_sd**2 * late)
+    early = rows - np.minimum(row[:, None], row).astype(float)
+    turned = late * (late - 1) * ((2 * late - 1) / 6 + (early - late) / 2)
+    return np.asarray(shock + motion.walk_sd**2 * turned + SLOPE_SD**2 * late * early)

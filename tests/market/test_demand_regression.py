@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from pricerl.market.demand.regression import (
-    STILL_MOTIONS,
-    WALKS,
-    Motion,
-    Prior,
-    covariance_of_levels,
-    fit_regression,
-)
+from pricerl.market.demand.regression import STILL_MOTIONS, WALKS, Prior, fit_regression
+from pricerl.market.level import Motion, covariance_of_levels
 
 SIZE = 8.0
 STILL = (STILL_MOTIONS[0]._replace(size=SIZE),)
@@ -112,7 +106,7 @@ def test_shocks_that_last_widen_the_elasticity_and_are_found_only_where_they_are
         fit_regression(*shocked(1, memory, sd)[:2], prior, shocked(1, memory, sd)[2])
         for memory, sd in ((0.0, 0.0), (0.8, 0.15))
     )
-    assert calm.motion.shock_sd < 0.06 and stormy.motion.memory >= 0.8 and stormy.motion.shock_sd >= 0.1
+    assert calm.motions[0].shock_sd < 0.06 and stormy.motions[0].memory >= 0.8 and stormy.motions[0].shock_sd >= 0.1
     assert 2 < stormy.covariance[1, 1] / calm.covariance[1, 1] < 40
     for found in (calm, stormy):
         assert abs(found.mode[1] + 2) < 2.5 * np.sqrt(found.covariance[1, 1])
@@ -123,5 +117,5 @@ def test_a_level_that_wanders_is_followed_and_ends_at_zero():
     level = np.cumsum(rng.normal(0, 0.03, 300))
     units = rng.poisson(80 * np.exp(level - level[-1])).astype(float)
     found = fit_regression(units, np.ones((300, 1)), flat(1), np.arange(300))
-    assert found.motion[2:4] == WALKS[2] and abs(found.walk[-1]) < 0.1
+    assert found.motions[0][2:4] == WALKS[2] and abs(found.walk[-1]) < 0.1
     assert np.corrcoef(found.level, level)[0, 1] > 0.95

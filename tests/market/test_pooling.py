@@ -10,13 +10,15 @@ from scipy.special import ndtr
 
 from pricerl.data.costs import CostConfig
 from pricerl.evaluation.backtest import forecast_units
-from pricerl.market.demand.averaging import BIASES
+from pricerl.market.demand.averaging import BIASES, fit_parts
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import yearly_waves
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import log_normal_prior, settings_of_prior
+from pricerl.market.demand.regression import MOTIONS
 from pricerl.market.fitting import find_priors, fit_market
 from pricerl.market.market import log_units_at
+from pricerl.simulation.seller import SellerConfig
 
 SETTINGS = DemandConfig().resolved()
 GENERAL = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)
@@ -127,6 +129,21 @@ def test_a_backtest_knows_nothing_of_the_later_days_of_its_product(make_product,
 
 def test_a_price_that_never_varied_is_no_evidence(make_product):
     assert find_evidence(make_product(10.0, np.full(90, 20.0)), SETTINGS) == NO_EVIDENCE
+
+
+def test_the_market_of_a_history_is_fitted_with_the_motions_that_its_evidence_found(simulated):
+    product = simulated(SellerConfig(days=90, units=30.0, seed=5)).products[0]
+    found = find_evidence(product, SETTINGS)
+    peers = {f"peer {number}": Evidence(-2.0, 0.3) for number in range(FEWEST_POOLED)}
+    prior = Pool({**peers, product.product: Evidence(*list(found))}, SETTINGS).prior(product.product)
+    (known,) = prior.motions.items()
+    assert known[0] == 90 and set(known[1]) < set(MOTIONS)
+    posteriors = [
+        max(fit_parts(product, replace(SETTINGS, pooled=used))[1], key=lambda part: part.weight).posterior
+        for used in (prior, prior._replace(motions={}))
+    ]
+    assert posteriors[0].motions == posteriors[1].motions
+    assert posteriors[0].mode == pytest.approx(posteriors[1].mode, abs=1e-3)
 
 
 def test_a_thin_product_borrows_and_one_with_much_evidence_hardly_does(make_product, prepare):

@@ -99,7 +99,7 @@ def fit_mixture(
         past=past * np.exp(posterior.level) / (lift * np.exp(posterior.future.mean)) * at_regular / at_price,
         ahead=replace(ahead, deals=likeliest.draw_deals(settings.num_draws, np.log(deal_lift / lift), deal_sd, rng)),
         prior=prior,
-        motions=sorted(posterior.motions, key=lambda motion: motion != posterior.motion),
+        motions=posterior.motions,
     )
 
 
@@ -109,7 +109,7 @@ def _demand_ahead(parts: Sequence[Part], likeliest: Part, source: SeasonSource) 
     seasonal = [part for part in parts if SEASON in part.data.names]
     return DemandAhead(
         path=np.exp(future.path - future.mean + sum(part.weight * part.season_ahead() for part in seasonal)),
-        shock=Shock(likeliest.posterior.motion.memory, float(np.expm1(future.scatter))),
+        shock=Shock(likeliest.posterior.motions[0].memory, float(np.expm1(future.scatter))),
         yearly_season=sum(part.weight for part in seasonal) if seasonal else None,
         season_of=source if seasonal else None,
     )

@@ -35,7 +35,7 @@ from pricerl.market.demand.averaging import (
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import BIAS, OVERLOOKED, PRIORS, SEASON, RegressionData, Terms, gather_covariates
 from pricerl.market.demand.priors import MOST_OVERLOOKED, CommonBias, SeasonPrior, Tabulated, log_normal_prior
-from pricerl.market.demand.regression import LOOSE_SD, Prior, RegressionPosterior
+from pricerl.market.demand.regression import LOOSE_SD, MOTIONS, Prior, RegressionPosterior
 
 FEWEST_POOLED = 8
 """Fewest products with evidence for a pooled prior; fewer hardly show how much products differ."""
@@ -92,6 +92,10 @@ class Evidence(NamedTuple):
     endings: Sequence[tuple[float, float]] = ()
     """Rise of log demand per log price that follows the whole units, and its standard error; none where the prices
     never show it."""
+    rows: int = 0
+    """Rows of the history."""
+    motions: Sequence[int] = ()
+    """Places on the grid of the likely motions of its demand, likeliest first."""
 
     @property
     def known(self) -> bool:
@@ -125,7 +129,10 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
     if error > WIDEST_ERROR:
         return unknown
     common, precision, slope = _find_common_bias(data, posterior)
-    return unknown._replace(elasticity=float(own), error=error, common=common, precision=precision, slope=slope)
+    found = unknown._replace(elasticity=float(own), error=error, common=common, precision=precision, slope=slope)
+    if product.promotion is not None:  # deals are terms of the market's regression alone
+        return found
+    return found._replace(rows=len(product.dates), motions=[*map(MOTIONS.index, posterior.motions)])
 
 
 def _find_alone(
@@ -189,7 +196,8 @@ class Pool:
         sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
         quantiles = ndtri(np.cumsum(density) - 0.5 * density)
         shown = self._common_bias(product), self._season(product, own), self._power(product)
-        return Tabulated(mean, sd, quantiles, self._eta, *shown)
+        motions = {own.rows: [MOTIONS[place] for place in own.motions]}
+        return Tabulated(mean, sd, quantiles, self._eta, *shown, motions)
 
     def _power(self, without: str) -> float | None:
         """Return the power that makes what buyers overlook, by all products but one, or None if too few show it."""

@@ -20,7 +20,7 @@ from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.days import WEEK
 from pricerl.data.price_setting import COIN
 from pricerl.market.demand.covariates import BIAS, REFERENCE, WEEKDAY, RegressionData
-from pricerl.market.demand.regression import SIZE_RANGE, Counts, Quadratic, times_band
+from pricerl.market.demand.regression import SIZE_RANGE, Counts, Quadratic
 
 MOVES = ("strength", "shock_sd", "shock_memory", "memory", "sd", "noise")
 """Unknowns of rule and processes: ``k``, sd of the shock's innovations and its memory, memory of ``v``, sd of its
@@ -240,10 +240,9 @@ class _Problem(NamedTuple):
         _, shock_sd, _, _, sd, noise = np.exp(MEANS + SPREADS * at)
         memories = expit(MEANS + SPREADS * at)[2:4]
         variances = np.stack([np.full(len(self.price), shock_sd**2), sd**2 + JUMP_SD**2 * self.schedule], axis=1)
-        band = _precision_of(variances, memories)
+        curved = _precision_of(variances, memories)
         loads = np.array([_strength_of(at) if self.follows else 0.0, 1.0])
         known = self.ruled / noise**2
-        curved = band.copy()
         curved[0] += (known[:, None] * loads**2).ravel()
         curved[1, 0::2] = loads[0] * known
         columns = self._columns
@@ -251,22 +250,21 @@ class _Problem(NamedTuple):
         precision = self.precision[:columns]
         follow = self._follow(at)
         follow_known = (known[:, None] * follow).T
+        known_price = known * self.price
+        density = np.log1p(-np.square(memories)).sum() + np.log(precision).sum() - np.log(variances).sum()
+        density -= 2 * self.ruled.sum() * np.log(noise) + at[self._first :] @ at[self._first :]
         prior = Quadratic(
             precision=np.diag(precision) + follow_known @ follow,
             joint=(follow_known[..., None] * loads).reshape(columns, -1),
-            band=curved,
+            bands=[curved],
             pull=precision * mean + follow_known @ self.price,
-            level_pull=((known * self.price)[:, None] * loads).ravel(),
+            level_pull=(known_price[:, None] * loads).ravel(),
+            value=0.5 * np.array([density - precision @ np.square(mean) - known_price @ self.price]),
         )
         counts = Counts.on_calendar(self.units, self.demand[:, :columns], self.row, len(known), [0])
         start = np.append(near.coefficients, np.zeros(WEEK))[:columns]
-        found = counts.find_mode(self.size, prior, start, near.levels[: 2 * len(self.price)])
-        mode = _Mode(at, found.coefficients, found.levels, found.covariance, found.evidence)
-        away = precision @ np.square(mode.coefficients - mean) + mode.levels @ times_band(band, mode.levels)
-        away += known @ np.square(self.rest_of(mode) - mode.levels[1::2]) + at[self._first :] @ at[self._first :]
-        density = np.log1p(-np.square(memories)).sum() + np.log(precision).sum() - np.log(variances).sum()
-        density -= 2 * self.ruled.sum() * np.log(noise)
-        return mode._replace(evidence=found.evidence + 0.5 * float(density - away))
+        (found,) = counts.find_modes([self.size], prior, start[None], near.levels[None, : 2 * len(self.price)])
+        return _Mode(at, found.coefficients, found.levels, found.covariance, found.evidence)
 
     def weekdays_agree(self, tied: _Mode) -> bool:
         """Return whether the price's own weekday effects prove a rule by themselves, and agree with the tied one."""

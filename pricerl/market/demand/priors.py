@@ -7,6 +7,8 @@ setting. A history that disagrees outweighs this evidence, which never rules an 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ from pricerl.guardrails.round_prices import (
     whole_unit,
 )
 from pricerl.market.cost import CostPosterior
+from pricerl.market.level import Motion
 
 USUAL_ELASTICITY = -1.8
 """Median of the prior of the elasticity to a lasting change of the price in groceries, whose files have weekly rows,
@@ -124,6 +127,8 @@ class Tabulated(NamedTuple):
     """Yearly season of the other products, or None if too few show one."""
     power: float | None = None
     """Power as in `RoundPrices` by what other products show, or None if too few show it."""
+    motions: Mapping[int, Sequence[Motion]] = MappingProxyType({})
+    """Likely motions of the product's own demand by the rows of a history, likeliest first; others are searched."""
 
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""

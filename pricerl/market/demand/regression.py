@@ -12,16 +12,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.blas import dsbmv
-from scipy.linalg.lapack import dpbtrf, dpbtrs, dtbtrs
+from scipy.linalg.lapack import dpbtrf, dtbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.market.level import FutureLevel, LevelEnd, Motion, forecast_level
+from pricerl.market.level import SLOPE_SD, FutureLevel, LevelEnd, Motion, forecast_level, level_precision
 
 NEWTON_STEPS = 30
 LARGEST_STEP = 2.0
@@ -47,8 +47,6 @@ WALKS = ((0.1 * STILL, False), (0.006, False), (0.02, False), (0.06, False), (0.
 """Sds of the walk per row, and whether it is smooth: over a month, a level that stays, moves by 3, 11 or 33 %, or
 turns."""
 SIZES = (SIZE_RANGE[1], 30.0, 10.0, 4.0, 1.5)
-SLOPE_SD = 0.01
-"""Prior sd of a smooth walk's slope at its end, in logs per row."""
 STILL_MOTIONS = tuple(Motion(*SHOCKS[0], *WALKS[0], size) for size in np.geomspace(*SIZE_RANGE, 60).tolist())
 """Motions of a level that stays, with a fine grid of sizes."""
 GRID = {
@@ -56,6 +54,7 @@ GRID = {
     for place in itertools.product(range(len(SHOCKS)), range(len(WALKS)), range(len(SIZES)))
 }
 """Motions of demand, equally likely a priori, by their places on three axes."""
+MOTIONS = tuple(GRID.values())
 NEIGHBOURS = {
     motion: [other for at, other in GRID.items() if sum(abs(i - j) for i, j in zip(at, place, strict=True)) == 1]
     for place, motion in GRID.items()
@@ -93,14 +92,19 @@ class RegressionPosterior:
     """``(R,)`` log level of each row by the shock."""
     walk: FloatArray
     """``(R,)`` log level of each row by the walk, over that after the last row."""
-    response: FloatArray
-    """``(R, C)`` change of the level per change of a coefficient."""
-    motion: Motion
-    """The likeliest motion."""
-    motions: tuple[Motion, ...]
-    """All motions of a probability that counts."""
+    modes: Mapping[Motion, Mode]
+    """Mode given each motion of a probability that counts, the likeliest first."""
+    weight: FloatArray
+    """Their probabilities."""
+    columns: IntArray
+    """``(C,)`` which of their coefficients these are."""
     future: FutureLevel
     """Level of the rows after the last one."""
+
+    @property
+    def motions(self) -> tuple[Motion, ...]:
+        """All motions of a probability that counts, the likeliest first."""
+        return tuple(self.modes)
 
     @property
     def level(self) -> FloatArray:
@@ -108,31 +112,34 @@ class RegressionPosterior:
         return self.shock + self.walk
 
     def without_prior(self, columns: Sequence[int] | IntArray, prior: Prior) -> RegressionPosterior:
-        """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean."""
+        """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean.
+
+        Levels stay as they are.
+        """
         chosen = list(columns)
         change = 1 / LOOSE_SD**2 - 1 / prior.sd[chosen] ** 2
         joint = self.covariance[:, chosen]
         kept = np.eye(len(chosen)) + change[:, None] * joint[chosen]
         covariance = self.covariance - joint @ np.linalg.solve(kept, change[:, None] * joint.T)
         mode = self.mode + covariance[:, chosen] @ (change * (prior.mean[chosen] - self.mode[chosen]))
-        return replace(self._shifted(mode - self.mode), mode=mode, covariance=covariance)
-
-    def _shifted(self, change: FloatArray) -> RegressionPosterior:
-        """Return the posterior with the levels that follow from a change of the coefficients ``(C,)``."""
-        future = self.future._replace(path=self.future.path + self.future.response @ change)
-        return replace(self, walk=self.walk + self.response @ change, future=future)
+        return replace(self, mode=mode, covariance=covariance)
 
     def given_zero(self, out: IntArray) -> RegressionPosterior:
-        """Return the posterior given that the coefficients ``out`` are 0, without these columns."""
+        """Return the posterior given that the coefficients ``out`` are 0, without these columns; levels follow."""
         kept = np.setdiff1d(np.arange(len(self.mode)), out)
         gain = np.linalg.solve(self.covariance[np.ix_(out, out)], self.covariance[np.ix_(out, kept)]).T
         mode = self.mode[kept] - gain @ self.mode[out]
         covariance = self.covariance[np.ix_(kept, kept)] - gain @ self.covariance[np.ix_(out, kept)]
         change = -self.mode
         change[kept] += mode
-        shifted = self._shifted(change)
-        future = shifted.future._replace(response=self.future.response[kept])
-        return replace(shifted, mode=mode, covariance=covariance, response=self.response[:, kept], future=future)
+        moved = self.weight @ [
+            _solve_half(found.factor, change @ found.joined[self.columns]) for found in self.modes.values()
+        ]
+        walk = self.walk - moved[0::2] - moved[1::2]
+        path = self.future.path + self.future.response @ change
+        future = self.future._replace(path=path, response=self.future.response[kept])
+        columns = self.columns[kept]
+        return replace(self, mode=mode, covariance=covariance, walk=walk, columns=columns, future=future)
 
     def log_odds_of_zero(self, columns: IntArray, prior: Prior) -> float:
         """Return the log Bayes factor for coefficients of 0 against their prior (Savage-Dickey; Dickey 1971)."""
@@ -167,45 +174,51 @@ def fit_regression(
     coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
     counts = Counts.on_calendar(units, design, row, rows, (0, 1))
     near = coefficients, np.zeros(2 * rows)
+    begun = {}
     if start is not None:
-        known = start.mode if len(start.mode) == len(coefficients) else coefficients
-        near = known, np.column_stack([start.shock, start.walk]).ravel()
-    waiting = list(motions or (FIRST_MOTIONS if start is None else start.motions))
+        same = len(start.modes[start.motions[0]].coefficients) == len(coefficients)
+        begun = {at: (mode.coefficients if same else coefficients, mode.levels) for at, mode in start.modes.items()}
+        near = begun[start.motions[0]]
     neighbours = {} if motions or start else NEIGHBOURS
+    waiting = list(motions or (FIRST_MOTIONS if start is None else start.motions))
     found: dict[Motion, Mode] = {}
     best = -np.inf
-    for motion in waiting:  # grows on the way
-        found[motion] = mode = _find_mode_given(motion, counts, prior, *near, best + 2 * np.log(NEGLIGIBLE))
-        near = mode.coefficients, mode.levels
-        best = max(best, mode.evidence)
-        if mode.evidence > best + np.log(NEGLIGIBLE):
-            waiting += [other for other in neighbours.get(motion, []) if other not in waiting]
-    kept = {motion: mode for motion, mode in found.items() if mode.evidence > best + np.log(NEGLIGIBLE)}
-    return _average(kept, design, row)
+    while waiting:
+        wave = waiting if found or start else waiting[:1]
+        begin, levels = map(np.stack, zip(*(begun.get(motion, near) for motion in wave), strict=True))
+        priors = _prior_of(wave, prior, rows)
+        modes = counts.find_modes([item.size for item in wave], priors, begin, levels, best + 2 * np.log(NEGLIGIBLE))
+        found.update(zip(wave, modes, strict=True))
+        near = max(found.values(), key=attrgetter("evidence"))[:2]
+        after = waiting[len(wave) :]
+        for motion, mode in zip(wave, modes, strict=True):
+            best = max(best, mode.evidence)
+            after += neighbours.get(motion, ()) if mode.evidence > best + np.log(NEGLIGIBLE) else ()
+        waiting = [motion for motion in dict.fromkeys(after) if motion not in found]
+    kept = [(motion, mode) for motion, mode in found.items() if mode.evidence > best + np.log(NEGLIGIBLE)]
+    return _average(dict(sorted(kept, key=lambda item: -item[1].evidence)), design, row)
 
 
 def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) -> RegressionPosterior:
     """Average the modes given motions by their evidence."""
-    motions = tuple(modes)
     evidence = [mode.evidence for mode in modes.values()]
     weight = softmax(evidence)
     coefficients, levels, covariance = (np.stack([mode[place] for mode in modes.values()]) for place in range(3))
-    response = np.stack([mode.response for mode in modes.values()])
     mean = weight @ coefficients
     apart = coefficients - mean
     shock, walk = (weight @ levels).reshape(-1, 2).T
     return RegressionPosterior(
         mode=mean,
         covariance=np.tensordot(weight, covariance, 1) + (apart.T * weight) @ apart,
-        size=float(1 / (weight @ [1 / motion.size for motion in motions])),
+        size=float(1 / (weight @ [1 / motion.size for motion in modes])),
         log_mean=np.clip(design @ mean + (shock + walk)[row], *LOG_MEAN_RANGE),
         log_evidence=float(logsumexp(evidence)),
         shock=shock,
         walk=walk,
-        response=np.tensordot(weight, response, 1).reshape(len(shock), 2, -1).sum(1),
-        motion=motions[int(weight.argmax())],
-        motions=motions,
-        future=forecast_level(motions, [*map(Mode.last_levels, modes.values(), response)], weight),
+        modes=modes,
+        weight=weight,
+        columns=np.arange(len(mean)),
+        future=forecast_level([*modes], [mode.last_levels for mode in modes.values()], weight),
     )
 
 
@@ -219,38 +232,40 @@ class Mode(NamedTuple):
     covariance: FloatArray
     """``(C, C)``."""
     joined: FloatArray
-    """``(2 R, C)`` half of what the levels lose per change of a coefficient."""
+    """``(C, 2 R)`` half of what the levels lose per change of a coefficient."""
     factor: FloatArray
     """Cholesky factor of the levels' precision, a lower band."""
-    rise: float
-    """Rise of the log posterior that the last step promised, infinite for one cut short; a further one gains little."""
     evidence: float
     """Log marginal likelihood, up to the density of the prior."""
 
     @property
-    def response(self) -> FloatArray:
-        """``(2 R, C)`` change of the levels per change of a coefficient."""
-        return -_solve_half(self.factor, self.joined)
-
-    def last_levels(self, response: FloatArray) -> LevelEnd:
-        """Return both levels of the last row."""
-        spread, _ = dpbtrs(self.factor, np.eye(len(self.levels), 2, 2 - len(self.levels)), lower=1)
-        return LevelEnd(self.levels[-2:], spread[-2:], response[-2:])
+    def last_levels(self) -> LevelEnd:
+        """Both levels of the last row."""
+        half = np.linalg.inv([[self.factor[0, -2], 0.0], [self.factor[1, -2], self.factor[0, -1]]])
+        return LevelEnd(self.levels[-2:], half.T @ half, -half.T @ self.joined[:, -2:].T)
 
 
 class Quadratic(NamedTuple):
-    """Gaussian log density of coefficients and levels: prior precisions, and gradients where all are 0."""
+    """Gaussian log density of coefficients and levels, by ``N`` motions; gradients and values are where all are 0."""
 
     precision: FloatArray
     """``(C, C)`` of the coefficients."""
     joint: FloatArray
     """``(C, 2 R)`` precision that joins both."""
-    band: FloatArray
-    """Precision of the levels as a lower band, ``(3 or 5, 2 R)``."""
+    bands: Sequence[FloatArray]
+    """Precision of the levels as a lower band, ``(3 or 5, 2 R)`` each."""
     pull: FloatArray
     """``(C,)`` gradient of the coefficients."""
-    level_pull: FloatArray | float
+    level_pull: FloatArray
     """``(2 R,)`` gradient of the levels."""
+    value: FloatArray
+    """``(N,)``."""
+
+    def log_density(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
+        """Return the log density ``(N,)`` at coefficients ``(N, C)`` and levels ``(N, 2 R)``."""
+        half = self.pull - 0.5 * coefficients @ self.precision - levels @ self.joint.T
+        level_half = self.level_pull - 0.5 * times_bands(self.bands, levels)
+        return np.asarray(self.value + (coefficients * half).sum(1) + (levels * level_half).sum(1))
 
 
 class Counts(NamedTuple):
@@ -259,7 +274,7 @@ class Counts(NamedTuple):
     units: FloatArray
     """``(R,)``; 0 where unknown."""
     design: FloatArray
-    """``(R, C)``; 0 where units are unknown."""
+    """``(C, R)``; 0 where units are unknown."""
     known: FloatArray
     """``(R,)`` 1 where units are known, else 0."""
     levels: Sequence[int]
@@ -268,119 +283,115 @@ class Counts(NamedTuple):
     @staticmethod
     def on_calendar(units: FloatArray, design: FloatArray, row: IntArray, rows: int, levels: Sequence[int]) -> Counts:
         """Return units ``(D,)`` and their design ``(D, C)`` on a calendar."""
-        every = np.zeros((rows, design.shape[1]))
-        every[row] = design
+        every = np.zeros((design.shape[1], rows))
+        every[:, row] = design.T
         known = np.bincount(row, minlength=rows).astype(float)
         return Counts(np.bincount(row, units, rows).astype(float), every, known, levels)
 
-    def log_mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
-        """Return the log mean ``(R,)``, clipped."""
-        level = sum(levels[place::2] for place in self.levels)
-        return np.asarray((self.design @ coefficients + level).clip(*LOG_MEAN_RANGE))
+    def mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
+        """Return the mean ``(N, R)`` at coefficients ``(N, C)`` and levels ``(N, 2 R)``, clipped."""
+        level = sum(levels[:, place::2] for place in self.levels)
+        return np.asarray(np.exp((coefficients @ self.design + level).clip(*LOG_MEAN_RANGE)))
 
-    def find_mode(
-        self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray, steps: int = NEWTON_STEPS
-    ) -> Mode:
-        """Find the mode of a log posterior, which is concave, by at most some ``steps`` of Newton's method."""
-        right = np.empty((len(coefficients) + 1, len(levels)))
-        for _ in range(steps):
-            expected = np.exp(self.log_mean(coefficients, levels))
-            spread = 1 + expected / size
-            gradient = self.known * (self.units - expected) / spread
-            weight = self.known * expected * (1 + self.units / size) / spread**2
-            weighted = weight * self.design.T
-            curved = prior.band.copy()
-            curved[1, 0::2] += weight * (len(self.levels) - 1)
-            right[:-1] = prior.joint
-            right[-1] = prior.level_pull - times_band(prior.band, levels) - coefficients @ prior.joint
-            for level in self.levels:
-                curved[0, level::2] += weight
-                right[:-1, level::2] += weighted
-                right[-1, level::2] += gradient
-            factor, _ = dpbtrf(curved, lower=1)
-            half, _ = dtbtrs(factor, right.T, uplo="L")  # half of a solution is enough for the coefficients
-            joined, own = half[:, :-1], half[:, -1]
-            information = weighted @ self.design + prior.precision - joined.T @ joined
-            uphill = gradient @ self.design + prior.pull - prior.precision @ coefficients - prior.joint @ levels
-            step = np.linalg.solve(information, uphill - own @ joined)
-            moved = _solve_half(factor, own - joined @ step)
-            share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
-            coefficients = coefficients + share * step
+    def find_modes(
+        self,
+        sizes: Sequence[float],
+        prior: Quadratic,
+        coefficients: FloatArray,
+        levels: FloatArray,
+        least: float = -np.inf,
+    ) -> list[Mode]:
+        """Find the modes of ``N`` concave log posteriors from ``coefficients (N, C)`` and ``levels (N, 2 R)`` nearby.
+
+        One that a whole step of Newton's method leaves at an evidence below the ``least`` stays there.
+        """
+        found: dict[int, Mode] = {}
+        left = np.arange(len(sizes))
+        size = np.array(sizes)[:, None]
+        for _ in range(NEWTON_STEPS):
+            factors, joined, information, change, moved, rise = self._step(size, prior, coefficients, levels)
+            farthest = np.maximum(np.abs(change).max(1), np.abs(moved).max(1))
+            share = np.minimum(1.0, LARGEST_STEP / np.maximum(farthest, LAST_STEP))[:, None]
+            coefficients = coefficients + share * change
             levels = levels + share * moved
-            rise = float(uphill @ step + right[-1] @ moved) if share == 1 else np.inf
-            if rise < LAST_RISE:
+            evidence = log_probability(self.units, self.mean(coefficients, levels), size) @ self.known
+            evidence -= [np.log(factor[0]).sum() for factor in factors] + np.linalg.slogdet(information)[1] / 2
+            evidence += prior.log_density(coefficients, levels)
+            on = (share[:, 0] < 1) | ((rise >= LAST_RISE) & (evidence >= least))
+            covariance = np.linalg.inv(information)
+            modes = map(Mode, coefficients, levels, covariance, joined, factors, evidence.tolist())
+            found.update(zip(left.tolist(), modes, strict=True))
+            if not on.any():
                 break
-        expected = np.exp(self.log_mean(coefficients, levels))
-        evidence = self.known @ log_probability(self.units, expected, size) - np.log(factor[0]).sum()
-        evidence -= np.linalg.slogdet(information)[1] / 2
-        return Mode(coefficients, levels, np.linalg.inv(information), joined, factor, rise, float(evidence))
+            left, size, coefficients, levels = left[on], size[on], coefficients[on], levels[on]
+            prior = prior._replace(value=prior.value[on], bands=[*itertools.compress(prior.bands, on)])
+        return [found[place] for place in range(len(sizes))]
+
+    def _step(
+        self, size: FloatArray, prior: Quadratic, coefficients: FloatArray, levels: FloatArray
+    ) -> tuple[list[FloatArray], FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return as in `Mode` factors and halves, precisions, whole steps of both, and the rises that they promise."""
+        expected = self.mean(coefficients, levels)
+        spread = 1 + expected / size
+        gradient = self.known * (self.units - expected) / spread
+        weight = self.known * expected * (1 + self.units / size) / spread**2
+        weighted = weight[:, None] * self.design
+        right = np.empty((len(size), len(prior.pull) + 1, levels.shape[1]))
+        right[:, :-1] = prior.joint
+        right[:, -1] = prior.level_pull - times_bands(prior.bands, levels) - coefficients @ prior.joint
+        for level in self.levels:
+            right[:, :-1, level::2] += weighted
+            right[:, -1, level::2] += gradient
+        uphill = gradient @ self.design.T + prior.pull - coefficients @ prior.precision - levels @ prior.joint.T
+        level_uphill = right[:, -1].copy()
+        factors = []
+        for band, own, half in zip(prior.bands, weight, right, strict=True):
+            curved = band.copy()
+            curved[1, 0::2] += own * (len(self.levels) - 1)
+            for level in self.levels:
+                curved[0, level::2] += own
+            factors.append(dpbtrf(curved, lower=1)[0])
+            dtbtrs(factors[-1], half.T, uplo="L", overwrite_b=1)  # half of a solution is enough for the coefficients
+        joined, own = right[:, :-1], right[:, -1]
+        information = weighted @ self.design.T + prior.precision - joined @ joined.transpose(0, 2, 1)
+        change = np.linalg.solve(information, uphill[..., None] - joined @ own[..., None])[..., 0]
+        rest = own - (change[:, None] @ joined)[:, 0]
+        moved = np.stack([_solve_half(*each) for each in zip(factors, rest, strict=True)])
+        rise = np.asarray((uphill * change).sum(1) + (level_uphill * moved).sum(1))
+        return factors, joined, information, np.asarray(change), moved, rise
 
 
 def _solve_half(factor: FloatArray, half: FloatArray) -> FloatArray:
-    """Return the solution ``(2 R,)`` or ``(2 R, C)`` of which a half is known, by the factor of the precision."""
+    """Return the solution ``(2 R,)`` of which a half is known, by the factor of the precision."""
     solved, _ = dtbtrs(factor, half, uplo="L", trans="T")
     return np.asarray(solved)
 
 
-@lru_cache(maxsize=256)
-def level_precision(motion: Motion, rows: int) -> FloatArray:
-    """Return the prior precision of shock and walk of each row in turn, as a lower band ``(3 or 5, 2 R)``."""
-    band = np.zeros((5 if motion.smooth else 3, 2 * rows))
-    band[0, 0::2] = 1 + motion.memory**2
-    band[0, [0, -2]] = 1 if rows > 1 else 1 - motion.memory**2
-    band[2, 0:-2:2] = -motion.memory
-    walk = band[:, 1::2]
-    change = (1, -2, 1) if motion.smooth else (1, -1)  # of a walk that is 0 after the last row
-    for (here, one), (there, two) in itertools.combinations_with_replacement(enumerate(change), 2):
-        walk[2 * (there - here), here : here + min(rows + 2 - len(change), rows - there)] += one * two
-    if motion.smooth:
-        walk[0, -1] += (motion.walk_sd / SLOPE_SD) ** 2
-    band[:, 0::2] /= motion.shock_sd**2
-    walk /= motion.walk_sd**2
-    return band
-
-
-def covariance_of_levels(motion: Motion, row: IntArray, rows: int) -> FloatArray:
-    """Return the prior covariance of the levels at places ``row (D,)`` on a calendar, ``(D, D)``."""
-    shock = motion.shock_sd**2 / (1 - motion.memory**2) * np.power(motion.memory, np.abs(row[:, None] - row))
-    late = rows - np.maximum(row[:, None], row).astype(float)
-    if not motion.smooth:
-        return np.asarray(shock + motion.walk_sd**2 * late)
-    early = rows - np.minimum(row[:, None], row).astype(float)
-    turned = late * (late - 1) * ((2 * late - 1) / 6 + (early - late) / 2)
-    return np.asarray(shock + motion.walk_sd**2 * turned + SLOPE_SD**2 * late * early)
-
-
-def _find_mode_given(
-    motion: Motion, counts: Counts, prior: Prior, coefficients: FloatArray, levels: FloatArray, least: float
-) -> Mode:
-    """Find the mode given a motion, with its log evidence; one that a whole step leaves below ``least`` stays there."""
+def _prior_of(motions: Sequence[Motion], prior: Prior, rows: int) -> Quadratic:
+    """Return the prior of coefficients and levels by motion."""
     proper = np.isfinite(prior.sd)
     precision = 1.0 / np.square(prior.sd)
     anchor = np.where(proper, prior.mean, 0.0)
-    band = level_precision(motion, len(levels) // 2)
-    none = np.zeros((len(anchor), len(levels)))
-    quadratic = Quadratic(np.diag(precision), none, band, precision * anchor, 0.0)
-    density = 0.5 * np.log1p(-(motion.memory**2)) - np.log(prior.sd[proper]).sum()
-    density -= len(levels) // 2 * np.log(motion.shock_sd * motion.walk_sd)
-    density -= np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0
-    for steps in (1, NEWTON_STEPS):
-        mode = counts.find_mode(motion.size, quadratic, coefficients, levels, steps)
-        coefficients, levels = mode.coefficients, mode.levels
-        away = np.square(coefficients - anchor) @ precision + levels @ times_band(band, levels)
-        mode = mode._replace(evidence=mode.evidence + float(density - 0.5 * away))
-        if mode.rise < LAST_RISE or (mode.rise < np.inf and mode.evidence < least):
-            break
-    return mode
+    value = -0.5 * np.square(anchor) @ precision - np.log(prior.sd[proper]).sum()
+    density = [
+        0.5 * np.log1p(-(motion.memory**2))
+        - rows * np.log(motion.shock_sd * motion.walk_sd)
+        - (np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0)
+        for motion in motions
+    ]
+    joint = np.zeros((len(anchor), 2 * rows))
+    bands = [level_precision(motion, rows) for motion in motions]
+    return Quadratic(np.diag(precision), joint, bands, precision * anchor, joint[0], value + np.array(density))
 
 
-def times_band(band: FloatArray, vector: FloatArray) -> FloatArray:
-    """Return the product of a symmetric matrix, given as a lower band, and a vector."""
-    return np.asarray(dsbmv(len(band) - 1, 1.0, band, vector, lower=1))
+def times_bands(bands: Sequence[FloatArray], vectors: FloatArray) -> FloatArray:
+    """Return the products of symmetric matrices, given as lower bands, and vectors, ``(N, 2 R)``."""
+    pairs = zip(bands, vectors, strict=True)
+    return np.stack([dsbmv(len(band) - 1, 1.0, band, vector, lower=1) for band, vector in pairs])
 
 
-def log_probability(units: FloatArray, mean: FloatArray, size: float) -> FloatArray:
-    """Return the log probability of negative-binomial ``units (D,)``."""
+def log_probability(units: FloatArray, mean: FloatArray, size: FloatArray | float) -> FloatArray:
+    """Return the log probability of negative-binomial ``units (D,)``; shapes broadcast."""
     share = np.log1p(mean / size)
     sold = units * (np.log(mean / size) - share)
     return np.asarray(gammaln(units + size) - gammaln(size) - gammaln(units + 1) - size * share + sold)
