@@ -62,7 +62,7 @@ MOST_STATEMENTS = {
     "advice": 374,
     "advice/report": 428,
     "advice/sentences": 449,
-    "cli": 580,
+    "cli": 583,
     "cli/commands": 466,
     "cli/experiments": 216,
     "data": 515,

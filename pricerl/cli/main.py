@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 import os
 import signal
 import sys
@@ -133,6 +134,9 @@ def main(args: Sequence[str] | None = None) -> int:
     if args is None:
         gc.set_threshold(20_000)  # looking for cycles after 700 new objects took 5 % of a command's time
         os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows has a code page without minus and arrow
+                stream.reconfigure(encoding="utf-8", errors="replace")
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ended_by_signals():

@@ -260,7 +260,7 @@ class AgentTools:
         advised = AdvisedProduct.find(self.workplace, shop, product)
         given = {"run_name": shop, "product": advised.record["product"], "today": self.workplace.today}
         words = [sys.executable, "-c", PROGRAM, "price-test", "plan", *option_words(given)]
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
         if done.returncode != EXIT_OK:
             raise UsageError(" ".join(f"{done.stdout} {done.stderr}".split()))
         (plan,) = read_plans(advised.shop.folder.path)
