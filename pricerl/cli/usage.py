@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import yaml
@@ -20,6 +21,24 @@ from pricerl.tasks.settings_errors import explain_usage
 
 FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 """Options that take no value."""
+
+Options: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Arguments of ``add_argument`` by an option's names, separated by spaces."""
+
+RUN: Options = {
+    "--run_name": {"help": "run, a folder in checkpoints; the only one if absent; also the first word"},
+    "--ckpt_path": {"help": "a checkpoint in the run's folder, instead of its name"},
+    "--today": {"help": "day to take as today, such as 2026-01-31; the clock's if absent"},
+}
+"""Options that name a run, and today."""
+
+PRODUCT: Options = {"--product": {"help": "product, if there are several"}}
+
+AUTHOR: Options = {
+    "--reason": {"default": "", "help": "reason, shown by history and the audit"},
+    "--by": {"help": "person who decides; your user name if absent"},
+}
+"""Options for the reason of a decision and the person who makes it."""
 
 READING: tuple[str, Mapping[str, Any]] = ("data.reading", {"columns": dict[str, str], "strict": bool})
 """Group of the settings of reading, and which of them are written as JSON."""
@@ -90,47 +109,39 @@ class _Files(argparse.Action):
         setattr(namespace, self.dest, [*before, *files])
 
 
-def add_files(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add ``--data.path``, whose value ``path`` is a list of files or None, as LightningCLI reads it."""
-    parser.add_argument("--data.path", "--data.path+", dest="path", action=_Files, metavar="FILE", help=text)
-
-
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a run, and today."""
-    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
-    parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
-    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
-
-
-def add_author(parser: argparse.ArgumentParser, needs_reason: bool = False) -> None:
-    """Add the options for the reason of a decision and the person who makes it."""
-    parser.add_argument("--reason", required=needs_reason, default="", help="reason, shown by history and the audit")
-    parser.add_argument("--by", help="person who decides; your user name if absent")
-
-
-def file_parser(command: str, purpose: str | None) -> Parser:
-    """Return a parser of the options that name a run, its fresh file and today; it leaves others to ``predict``."""
-    parser = Parser(prog=f"pricerl {command}", description=purpose, allow_abbrev=False)
-    add_run(parser)
-    add_files(parser, "the fresh file; the files of the newest advice if absent")
+def parser_of(command: str, purpose: str | None, *options: Options, allow_abbrev: bool = True) -> Parser:
+    """Return a parser of a command's options."""
+    parser = Parser(prog=f"pricerl {command}", description=purpose, allow_abbrev=allow_abbrev)
+    for names, option in itertools.chain.from_iterable(group.items() for group in options):
+        parser.add_argument(*names.split(), **option)
     return parser
 
 
-def add_settings(
-    parser: argparse.ArgumentParser, config: type, group: str = "", decoded: Mapping[str, Any] = {}
-) -> None:
-    """Add the fields of a config class as options with their defaults; their docstrings are the help.
+def files_of(text: str) -> Options:
+    """Return ``--data.path``, whose value ``path`` is a list of files or None, as LightningCLI reads it."""
+    return {"--data.path --data.path+": {"dest": "path", "action": _Files, "metavar": "FILE", "help": text}}
+
+
+def file_parser(command: str, purpose: str | None, *options: Options) -> Parser:
+    """Return a parser of the options that name a run, its fresh file and today; it leaves others to ``predict``."""
+    files = files_of("the fresh file; the files of the newest advice if absent")
+    return parser_of(command, purpose, RUN, files, *options, allow_abbrev=False)
+
+
+def settings_of(config: type, group: str = "", decoded: Mapping[str, Any] = {}) -> Options:
+    """Return the fields of a config class as options with their defaults; their docstrings are the help.
 
     Args:
-        parser: parser to which they are added.
         config: config class.
         group: group of settings by whose names they are known, too.
         decoded: types of the fields that are written as JSON.
     """
+    options = dict[str, Mapping[str, Any]]()
     for name, (text, usual) in describe(config).items():
-        names = [f"--{name}", f"--{group}.{name}"] if group else [f"--{name}"]
+        names = f"--{name} --{group}.{name}" if group else f"--{name}"
         kind = _json_of(decoded[name]) if name in decoded else type(usual) if type(usual) in (int, float) else str
-        parser.add_argument(*names, dest=name, type=kind, default=usual, help=text.replace("%", "%%"))
+        options[names] = {"dest": name, "type": kind, "default": usual, "help": text.replace("%", "%%")}
+    return options
 
 
 def _json_of(kind: Any) -> Callable[[str], Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pricerl.advice.block import wrapped
 from pricerl.advice.sentences.data_report import report_lines, summary_of
-from pricerl.cli.usage import READING, Parser, add_files, add_settings, config_of
+from pricerl.cli.usage import READING, Options, config_of, files_of, parser_of, settings_of
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
@@ -25,19 +25,18 @@ from pricerl.writing import write_text
 FULL_REPORTS = 20
 """Products whose reports are printed in full without ``--verbose``."""
 
+OPTIONS: Options = {
+    "files": {"nargs": "*", "help": "the seller's CSV, and ads reports to join to it"},
+    **files_of("the same, by the option name of the other commands"),
+    "--problems": {"help": "CSV to write all problems to; the screen shows 20"},
+    "--verbose": {"action": "store_true", "help": f"all reports in full, not only {FULL_REPORTS} products'"},
+    "--evidence": {"action": "store_true", "help": "the card of evidence of each product as well"},
+}
+
 
 def check(words: Sequence[str]) -> int:
     """Print the content of a history file, or every problem in it."""
-    parser = Parser(prog="pricerl check", description=check.__doc__)
-    parser.add_argument("files", nargs="*", help="the seller's CSV, and ads reports to join to it")
-    add_files(parser, "the same, by the option name of the other commands")
-    parser.add_argument("--problems", help="CSV to write all problems to; the screen shows 20")
-    parser.add_argument(
-        "--verbose", action="store_true", help=f"all reports in full, not only {FULL_REPORTS} products'"
-    )
-    parser.add_argument("--evidence", action="store_true", help="the card of evidence of each product as well")
-    add_settings(parser, DataConfig, *READING)
-    options = parser.parse_intermixed_args(words)
+    options = parser_of("check", check.__doc__, OPTIONS, settings_of(DataConfig, *READING)).parse_intermixed_args(words)
     found = ""
     files = options.path or options.files
     if not files:

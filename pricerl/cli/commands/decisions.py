@@ -11,7 +11,7 @@ from pricerl.advice.exports import PRICES
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.advice.sentences.next_steps import Place, expectation_words, group_steps, prepared_words
 from pricerl.advice.sentences.verdict import Record
-from pricerl.cli.usage import Parser, add_author, add_run, with_first
+from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, parser_of, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.errors import EXIT_OK, UsageError, did_you_mean
@@ -46,6 +46,32 @@ FOLLOWS = {
 }
 """Consequence of a decision, by kind."""
 
+ORDERED: Options = {
+    **AUTHOR,
+    "--reason": {**AUTHOR["--reason"], "required": True},
+    "--until": {"required": True, "help": "last day, such as 2026-01-31"},
+}
+"""Options of an order: author, the reason, which it needs, and its last day."""
+
+PRICE: Options = {"--price": {"required": True, "type": float, "help": "price to charge, within the hard limits"}}
+
+DOUBTS: Options = {
+    "--tolerance": {
+        "type": float,
+        "default": orders.TOLERANCE,
+        "help": "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%",
+    },
+    "--force": {"action": "store_true", "help": "charge prices beyond that, or never tried"},
+}
+"""Options for prices that are far from the current one, or were never charged."""
+
+APPROVED: Options = {
+    "id": {"nargs": "?", "type": int, "help": "entry to approve; the product's last advice if absent"},
+    "--yes": {"action": "store_true", "help": "approve what an agent prepared without being asked"},
+    "--group": {"help": "approve all changes that wait in a group of products, or none of them"},
+}
+"""Options of ``approve``."""
+
 PRICE_TESTS = {
     "plan": "experiments.price_tests:plan",
     "start": "commands.decisions:start",
@@ -56,9 +82,7 @@ PRICE_TESTS = {
 
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
-    parser = author_parser(orders.OVERRIDE, override.__doc__, ordered=True)
-    parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
-    _add_doubts(parser)
+    parser = parser_of(orders.OVERRIDE, override.__doc__, RUN, PRODUCT, ORDERED, PRICE, DOUBTS)
     options = parser.parse_args(with_first(words, "--price"))
     said = (options.product, options.until, options.by, options.reason, options.price)
     return record(options, lambda shop: [drafts.draft_override(shop, *said, options.tolerance, options.force)])
@@ -66,25 +90,21 @@ def override(words: Sequence[str]) -> int:
 
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
-    options = author_parser(orders.PAUSE, pause.__doc__, ordered=True).parse_args(words)
+    options = parser_of(orders.PAUSE, pause.__doc__, RUN, PRODUCT, ORDERED).parse_args(words)
     said = (options.product, options.until, options.by, options.reason)
     return record(options, lambda shop: [drafts.draft_pause(shop, *said)])
 
 
 def resume(words: Sequence[str]) -> int:
     """End the override, pause, price test or clearance of a product early, else take back the approval."""
-    options = author_parser("resume", resume.__doc__).parse_args(words)
+    options = parser_of("resume", resume.__doc__, RUN, PRODUCT, AUTHOR).parse_args(words)
     said = (options.product, options.by, options.reason)
     return record(options, lambda shop: [drafts.draft_resumption(shop, *said)])
 
 
 def approve(words: Sequence[str]) -> int:
     """Record the approval of a recommended change, or of a decision that an agent prepared."""
-    parser = author_parser("approve", approve.__doc__)
-    parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
-    parser.add_argument("--yes", action="store_true", help="approve what an agent prepared without being asked")
-    parser.add_argument("--group", help="approve all changes that wait in a group of products, or none of them")
-    options = parser.parse_args(words)
+    options = parser_of("approve", approve.__doc__, RUN, PRODUCT, AUTHOR, APPROVED).parse_args(words)
     shop = shop_of(options)
     if is_staged(shop, options.id):
         write_lines(_prepared_lines(shop, find_open(shop, options.id)))
@@ -96,11 +116,8 @@ def approve(words: Sequence[str]) -> int:
 
 def reject(words: Sequence[str]) -> int:
     """Reject a decision that an agent prepared."""
-    parser = Parser(prog="pricerl reject", description=reject.__doc__)
-    add_run(parser)
-    add_author(parser)
-    parser.add_argument("id", type=int, help="entry to reject")
-    options = parser.parse_args(words)
+    rejected = {"id": {"type": int, "help": "entry to reject"}}
+    options = parser_of("reject", reject.__doc__, RUN, AUTHOR, rejected).parse_args(words)
     return record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
 
 
@@ -120,33 +137,13 @@ def price_test(words: Sequence[str]) -> int:
 
 def start(words: Sequence[str]) -> int:
     """Start the planned price tests: predict and prices.csv follow their schedules."""
-    parser = author_parser("price-test start", start.__doc__)
-    _add_doubts(parser)
-    options = parser.parse_args(words)
+    options = parser_of("price-test start", start.__doc__, RUN, PRODUCT, AUTHOR, DOUBTS).parse_args(words)
     plans = read_plans(shop_of(options).folder.path)
     planned = [order for order in plans if options.product in (None, order["product"])]
     if not planned:
         choose_product([order["product"] for order in plans], options.product, "the plan")
     said = (options.by, options.reason, options.tolerance, options.force)
     return record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
-
-
-def author_parser(command: str, purpose: str | None, ordered: bool = False) -> Parser:
-    """Return a parser of the options of a decision: run, product, reason, author, and the last day of an order."""
-    parser = Parser(prog=f"pricerl {command}", description=purpose)
-    add_run(parser)
-    parser.add_argument("--product", help="product, if the run has several")
-    add_author(parser, needs_reason=ordered)
-    if ordered:
-        parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
-    return parser
-
-
-def _add_doubts(parser: Parser) -> None:
-    """Add the options for prices that are far from the current one, or were never charged."""
-    far = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
-    parser.add_argument("--tolerance", type=float, default=orders.TOLERANCE, help=far)
-    parser.add_argument("--force", action="store_true", help="charge prices beyond that, or never tried")
 
 
 def record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
@@ -234,10 +231,8 @@ def _first_three(texts: Sequence[str]) -> str:
 
 def history(words: Sequence[str]) -> int:
     """Print all decisions, overrides, pauses and approvals with author and reason."""
-    parser = Parser(prog="pricerl history", description=history.__doc__)
-    add_run(parser)
-    parser.add_argument("--product", help="this product only")
-    options = parser.parse_args(words)
+    product = {"--product": {"help": "this product only"}}
+    options = parser_of("history", history.__doc__, RUN, product).parse_args(words)
     shop = shop_of(options)
     found = shop.entries()
     if options.product is not None:
@@ -252,15 +247,15 @@ def history(words: Sequence[str]) -> int:
 
 def prices(words: Sequence[str]) -> int:
     """Print the prices to charge, and write today's in the import form of a platform, with a file that undoes them."""
-    parser = Parser(prog="pricerl prices", description=prices.__doc__)
-    add_run(parser)
     forms = own_forms()
     listed = ", ".join(f"{form.file} and {form.undo}" for form in forms.values())
-    parser.add_argument("--as", dest="form", choices=forms, help=f"platform; writes {listed}")
     filled = ", ".join(name for name, form in forms.items() if form.fills)
-    parser.add_argument("--fill", type=Path, help=f"your platform's export of products, for {filled}")
-    parser.add_argument("--out", default=".", help="folder to write into; this one if absent")
-    options = parser.parse_args(words)
+    written: Options = {
+        "--as": {"dest": "form", "choices": forms, "help": f"platform; writes {listed}"},
+        "--fill": {"type": Path, "help": f"your platform's export of products, for {filled}"},
+        "--out": {"default": ".", "help": "folder to write into; this one if absent"},
+    }
+    options = parser_of("prices", prices.__doc__, RUN, written).parse_args(words)
     if bool(options.fill) != (options.form is not None and bool(forms[options.form].fills)):
         raise UsageError(f"--fill: name your export of products with --as {filled}, and with no other platform")
     shop = shop_of(options)
@@ -280,11 +275,8 @@ def prices(words: Sequence[str]) -> int:
 
 def rollback(words: Sequence[str]) -> int:
     """Use an earlier generation of weights and advice again."""
-    parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
-    add_run(parser)
-    parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
-    add_author(parser)
-    options = parser.parse_args(words)
+    to = {"--to": {"help": "generation, such as gen-0003; the one before the current if absent"}}
+    options = parser_of("rollback", rollback.__doc__, RUN, to, AUTHOR).parse_args(words)
     shop = shop_of(options)
     with shop.folder.locked():
         before = shop.folder.current

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import file_parser
+from pricerl.cli.usage import Options, file_parser
 from pricerl.errors import EXIT_OK, UsageError, import_extra
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.provenance import current_versions
@@ -20,13 +20,15 @@ from pricerl.tasks.settings import advice_parser, build_data, merge_settings
 from pricerl.terminal import write_lines
 from pricerl.training.saved_policy import SavedPolicy
 
+OPTIONS: Options = {
+    "--format": {"choices": ["onnx", "weights"], "default": "onnx", "help": "program, or for --model.init"},
+    "--out": {"help": "folder for the program and policy.json, or for weights; the run's if absent"},
+}
+
 
 def export(words: Sequence[str]) -> int:
     """Write the policy of a RUN with scaler and price rule as one program; all options of predict apply."""
-    parser = file_parser("export", export.__doc__)
-    parser.add_argument("--format", choices=["onnx", "weights"], default="onnx", help="program, or for --model.init")
-    parser.add_argument("--out", help="folder for the program and policy.json, or for weights; the run's if absent")
-    options, rest = parser.parse_known_args(words)
+    options, rest = file_parser("export", export.__doc__, OPTIONS).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     if options.format == "weights":
         return _export_weights(folder, options.out)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.exports import DOCUMENT
-from pricerl.cli.usage import READING, Parser, add_settings, config_of
+from pricerl.cli.usage import READING, Options, config_of, parser_of, settings_of
 from pricerl.data.config import DataConfig
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.reader import read_history
@@ -27,13 +27,15 @@ USES = {
 }
 """Use of each file, and the option that reads it."""
 
+OPTIONS: Options = {
+    "files": {"nargs": "*", "metavar": "FILE", "help": "the seller's file, whose products costs.csv lists"},
+    "--run_name": {"help": "run whose products it lists instead; the only one if absent"},
+}
+
 
 def init(words: Sequence[str]) -> int:
     """Write guardrails.yaml, the limits on prices, and costs.csv, for the costs of the products, into this folder."""
-    parser = Parser(prog="pricerl init", description=init.__doc__)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="the seller's file, whose products costs.csv lists")
-    parser.add_argument("--run_name", help="run whose products it lists instead; the only one if absent")
-    add_settings(parser, DataConfig, *READING)
+    parser = parser_of("init", init.__doc__, OPTIONS, settings_of(DataConfig, *READING))
     products = _products(parser.parse_intermixed_args(words))
     texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
     if products:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricerl.cli.commands.decisions import shop_of
-from pricerl.cli.usage import Parser, add_run
+from pricerl.cli.usage import RUN, parser_of
 from pricerl.data.platforms.listings import read_listings
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_OK
@@ -18,10 +18,8 @@ from pricerl.terminal import shown, write_lines
 
 def reconcile(words: Sequence[str]) -> int:
     """Compare a platform's EXPORT of its products with the shop; prices that somebody else changed are held back."""
-    parser = Parser(prog="pricerl reconcile", description=reconcile.__doc__)
-    parser.add_argument("export", help="the platform's own export of products or listings: name or SKU, and price")
-    add_run(parser)
-    options = parser.parse_args(words)
+    listed = {"export": {"help": "the platform's own export of products or listings: name or SKU, and price"}}
+    options = parser_of("reconcile", reconcile.__doc__, listed, RUN).parse_args(words)
     shop = shop_of(options)
     prices = read_listings(options.export, shop.newest)
     _, after = shop.record(lambda now: draft_seen(now, compare(now, prices)))

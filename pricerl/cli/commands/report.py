@@ -11,23 +11,23 @@ from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import INDEX, formatter_of, page_of
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
-from pricerl.cli.usage import Parser, add_run
+from pricerl.cli.usage import PRODUCT, RUN, Options, parser_of
 from pricerl.data.naming import choose_product
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.operations.watching.alerts import send_page
 from pricerl.terminal import write_lines
 from pricerl.writing import write_text
 
+OPTIONS: Options = {
+    "--out": {"help": "folder of an advice, instead of a run"},
+    "--send": {"action": "store_true", "help": "send the advice with its page, as watch its alerts"},
+    "--alert_file": {"help": "file of apprise addresses, one per line; see watch"},
+}
+
 
 def report(words: Sequence[str]) -> int:
     """Make the page of a product from the last advice, or send the advice; nothing is computed again."""
-    parser = Parser(prog="pricerl report", description=report.__doc__)
-    add_run(parser)
-    parser.add_argument("--product", help="product, if the advice has several")
-    parser.add_argument("--out", help="folder of an advice, instead of a run")
-    parser.add_argument("--send", action="store_true", help="send the advice with its page, as watch its alerts")
-    parser.add_argument("--alert_file", help="file of apprise addresses, one per line; see watch")
-    options = parser.parse_args(words)
+    options = parser_of("report", report.__doc__, RUN, PRODUCT, OPTIONS).parse_args(words)
     shop = None if options.out else shop_of(options)
     folder = Path(options.out) if shop is None else shop.folder.path
     document = read_advice(folder)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
-from pricerl.cli.usage import Parser, add_run
+from pricerl.cli.usage import RUN, Options, parser_of
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.formatting import plural
 from pricerl.guardrails.relations import read_relations
@@ -20,6 +20,13 @@ from pricerl.shop.database import REMEDY, backup, exists
 from pricerl.tasks.options import RUN_OPTIONS
 from pricerl.terminal import shown, table, write_lines
 
+AUDITED: Options = {
+    "action": {"choices": ("verify",)},
+    "target": {"nargs": "?", "help": "a database, such as a backup, instead of a run"},
+    "--anchor": {"help": "hash of an entry, as a report prints it, that the log must contain"},
+}
+"""Options of ``audit``."""
+
 
 def add(words: Sequence[str]) -> int:
     """Add the days of a FILE to those that a shop has read: any length, in any order, twice the same is nothing."""
@@ -28,11 +35,9 @@ def add(words: Sequence[str]) -> int:
     from pricerl.shop.files import FilesRead, hash_files
     from pricerl.shop.names import read_accepted
 
-    parser = Parser(prog="pricerl add", description=add.__doc__)
-    parser.add_argument("path", nargs="+", metavar="FILE", help="the seller's file, and ads reports to join to it")
-    add_run(parser)
-    parser.add_argument("--accept", help=str(RUN_OPTIONS["accept"][0]))
-    options = parser.parse_intermixed_args(words)
+    files = {"path": {"nargs": "+", "metavar": "FILE", "help": "the seller's file, and ads reports to join to it"}}
+    accept = {"--accept": {"help": str(RUN_OPTIONS["accept"][0])}}
+    options = parser_of("add", add.__doc__, files, RUN, accept).parse_intermixed_args(words)
     accepted = read_accepted(options.accept)
     shop = Shop.open(_folder(options), options.today)
     related = [relation.products for relation in read_relations(shop.guardrails.get("relations"))]
@@ -58,9 +63,7 @@ def _folder(options: argparse.Namespace) -> RunFolder:
 
 def show(words: Sequence[str]) -> int:
     """Print what a shop has: products with their days, advice and orders."""
-    parser = Parser(prog="pricerl shop", description=show.__doc__)
-    add_run(parser)
-    shop = shop_of(parser.parse_args(words))
+    shop = shop_of(parser_of("shop", show.__doc__, RUN).parse_args(words))
     head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
     rows = [("product", "days", "from", "to", "current price", "state")]
     for name, count, first, last in shop.summary():
@@ -80,10 +83,8 @@ def show(words: Sequence[str]) -> int:
 
 def back_up(words: Sequence[str]) -> int:
     """Write a copy of a shop's database to a FILE, also while other commands use it."""
-    parser = Parser(prog="pricerl backup", description=back_up.__doc__)
-    parser.add_argument("file", type=Path, help="file to write")
-    add_run(parser)
-    options = parser.parse_args(words)
+    file = {"file": {"type": Path, "help": "file to write"}}
+    options = parser_of("backup", back_up.__doc__, file, RUN).parse_args(words)
     shop = shop_of(options)
     if options.file.exists():
         raise UsageError(f"{options.file} exists; name a new file")
@@ -94,12 +95,7 @@ def back_up(words: Sequence[str]) -> int:
 
 def audit_log(words: Sequence[str]) -> int:
     """Check that the decision log is unbroken (verify)."""
-    parser = Parser(prog="pricerl audit", description=audit_log.__doc__, allow_abbrev=False)
-    parser.add_argument("action", choices=("verify",))
-    parser.add_argument("target", nargs="?", help="a database, such as a backup, instead of a run")
-    add_run(parser)
-    parser.add_argument("--anchor", help="hash of an entry, as a report prints it, that the log must contain")
-    options = parser.parse_args(words)
+    options = parser_of("audit", audit_log.__doc__, AUDITED, RUN, allow_abbrev=False).parse_args(words)
     path = shop_of(options).log_path if options.target is None else Path(options.target)
     path = path / LOG_FILE if path.is_dir() else path
     anchor = (options.anchor or "").strip().rstrip("….").lower()  # reports print the first twelve digits

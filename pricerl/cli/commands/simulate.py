@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from pricerl.cli.usage import Parser, add_settings, config_of
+from pricerl.cli.usage import config_of, parser_of, settings_of
 from pricerl.data.days import DAY
 from pricerl.errors import EXIT_OK
 from pricerl.simulation.seller import SellerConfig, write_seller
@@ -15,10 +15,8 @@ from pricerl.terminal import write_lines
 
 def simulate(words: Sequence[str]) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
-    parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
-    parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
-    add_settings(parser, SellerConfig)
-    options = parser.parse_args(words)
+    written = {"--out": {"required": True, "help": "CSV to write; the truth goes to FILE.truth.json"}}
+    options = parser_of("simulate", simulate.__doc__, written, settings_of(SellerConfig)).parse_args(words)
     out = Path(options.out)
     seller = config_of(options, SellerConfig)
     write_seller(seller, out)

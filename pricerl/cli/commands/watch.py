@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import add_settings, config_of, file_parser, predict_command
+from pricerl.cli.usage import Options, config_of, file_parser, predict_command, settings_of
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.formatting import sentence
 from pricerl.operations.exports import find_record
@@ -35,15 +35,17 @@ MOST_FINDINGS = 40
 """Most rows of the table on the terminal; ``monitor.json`` has all findings."""
 
 
+OPTIONS: Options = {
+    "--cool_down": {"type": float, "default": 7.0, "help": "days without a second alert of the same kind"},
+    "--alert_file": {"help": f"file of apprise addresses, one per line; else the variable {alerts.ADDRESSES}"},
+    "--test-alert": {"action": "store_true", "help": "send a test alert and do nothing else"},
+    "--format": {"choices": ["text", "json"], "default": "text", "help": "output: text, or json for programs"},
+}
+
+
 def watch(words: Sequence[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
-    parser = file_parser("watch", watch.__doc__)
-    add_settings(parser, WatchSettings)
-    parser.add_argument("--cool_down", type=float, default=7.0, help="days without a second alert of the same kind")
-    addresses = f"file of apprise addresses, one per line; else the variable {alerts.ADDRESSES}"
-    parser.add_argument("--alert_file", help=addresses)
-    parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="output: text, or json for programs")
+    parser = file_parser("watch", watch.__doc__, settings_of(WatchSettings), OPTIONS)
     options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     channels = alerts.apprise_channels(alerts.read_addresses(options.alert_file))

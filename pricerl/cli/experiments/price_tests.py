@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pricerl.cli.commands.decisions import outbox_lines
 from pricerl.cli.experiments.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import Parser, file_parser
+from pricerl.cli.usage import PRODUCT, Options, file_parser
 from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product
 from pricerl.decide.standing import blocking_of
@@ -44,6 +44,18 @@ from pricerl.terminal import shown, table, write_lines
 RANKED = ("product", "price", "width", "weeks", "net value", "cost", "at most", "worst", "planned")
 """Columns of a ranking: the net value counts a quarter, the cost is expected, and at most in 19 of 20 scenarios."""
 
+PLANNED: Options = {
+    "--question": {"choices": ("profit", "sales"), "help": "what is compared; profit if absent"},
+    "--max_days": {"type": int, "default": 28, "help": "most days of a test; 84 or more may prove something"},
+    "--max_cost": {
+        "type": float,
+        "help": "largest cost of all tests in money, each exceeded in one of 20 plausible scenarios",
+    },
+    "--from": {"dest": "first", "help": "first day, such as 2026-01-31; the earliest possible if absent"},
+    "--test_seed": {"type": int, "default": 0, "help": "seed of the random order of the blocks"},
+}
+"""Options of a plan."""
+
 
 class _Found(NamedTuple):
     """Best test of a product, if it has one, and its order if that pays and the limits leave a schedule."""
@@ -60,7 +72,7 @@ class _Found(NamedTuple):
 
 def plan(words: Sequence[str]) -> int:
     """Rank the products by the net value of a price test, and plan the tests that pay within one budget."""
-    options, rest = _plan_parser().parse_known_args(words)
+    options, rest = file_parser("price-test plan", plan.__doc__, PRODUCT, PLANNED).parse_known_args(words)
     first = _check(options)
     run, products = _load(options, rest)
     if first is not None and first < (earliest := max(product.first_day for product in products)):
@@ -86,23 +98,6 @@ def plan(words: Sequence[str]) -> int:
         write_lines(plan_lines(best.planned, best.order, best.product.market.num_draws, f))
     write_lines([*_write(run, chosen), *_offer_lines(found, options, run)])
     return EXIT_OK if chosen else EXIT_NOT_ENOUGH_EVIDENCE
-
-
-def _plan_parser() -> Parser:
-    parser = _parser("plan", plan.__doc__)
-    parser.add_argument("--question", choices=("profit", "sales"), help="what is compared; profit if absent")
-    parser.add_argument("--max_days", type=int, default=28, help="most days of a test; 84 or more may prove something")
-    most = "largest cost of all tests in money, each exceeded in one of 20 plausible scenarios"
-    parser.add_argument("--max_cost", type=float, help=most)
-    parser.add_argument("--from", dest="first", help="first day, such as 2026-01-31; the earliest possible if absent")
-    parser.add_argument("--test_seed", type=int, default=0, help="seed of the random order of the blocks")
-    return parser
-
-
-def _parser(action: str, purpose: str | None) -> Parser:
-    parser = file_parser(f"price-test {action}", purpose)
-    parser.add_argument("--product", help="product, if there are several")
-    return parser
 
 
 def _check(options: argparse.Namespace) -> date | None:
@@ -172,9 +167,8 @@ def _offer_lines(found: Sequence[_Found], options: argparse.Namespace, run: Run)
 
 def read(words: Sequence[str]) -> int:
     """Read the last test of each product in a fresh file: what it shows, and what its rest is worth."""
-    parser = _parser("read", read.__doc__)
-    parser.add_argument("--by", help="person who reads; your user name if absent")
-    options, rest = parser.parse_known_args(words)
+    reader = {"--by": {"help": "person who reads; your user name if absent"}}
+    options, rest = file_parser("price-test read", read.__doc__, PRODUCT, reader).parse_known_args(words)
     if not options.path:
         raise UsageError("price-test read needs --data.path FILE, your file with the days of the test")
     run, products = _load(options, rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricerl.cli.commands.decisions import receipt_lines, record, shop_of
-from pricerl.cli.usage import Parser, add_author, add_run
+from pricerl.cli.usage import AUTHOR, RUN, Options, parser_of
 from pricerl.errors import EXIT_OK
 from pricerl.experiments.roll_out import WEEKS
 from pricerl.formatting import plural
@@ -15,17 +15,17 @@ from pricerl.operations.roll_out import draft_end, draft_roll_out, foresee, form
 from pricerl.operations.shop import Shop
 from pricerl.terminal import confirm, write_lines
 
+OPTIONS: Options = {
+    "--weeks": {"type": int, "default": WEEKS, "help": "weeks within which all products begin"},
+    "--keep-control": {"action": "store_true", "help": "later a tenth at a time goes back, for a year"},
+    "--stop": {"action": "store_true", "help": "end the roll-out: every product follows the advice"},
+    "--yes": {"action": "store_true", "help": "begin without being asked"},
+}
+
 
 def begin_or_read(words: Sequence[str]) -> int:
     """Begin to follow the advice product by product in a random order, which measures what it earns; later, say so."""
-    parser = Parser(prog="pricerl roll-out", description=begin_or_read.__doc__)
-    add_run(parser)
-    parser.add_argument("--weeks", type=int, default=WEEKS, help="weeks within which all products begin")
-    parser.add_argument("--keep-control", action="store_true", help="later a tenth at a time goes back, for a year")
-    parser.add_argument("--stop", action="store_true", help="end the roll-out: every product follows the advice")
-    parser.add_argument("--yes", action="store_true", help="begin without being asked")
-    add_author(parser)
-    options = parser.parse_args(words)
+    options = parser_of("roll-out", begin_or_read.__doc__, RUN, OPTIONS, AUTHOR).parse_args(words)
     shop = shop_of(options)
     entry, end = orders.last_roll_out(shop.log.entries)
     if options.stop:
