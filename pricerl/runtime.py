@@ -110,10 +110,11 @@ class CompiledFunction:
     tuples, to tensors; ``name`` is the subject of the warning, in the plural.
     """
 
+    _compiled: Callable[..., Any] | None = None
+
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self._plain = function
         self._name = name
-        self._compiled: Callable[..., Any] | None = None
 
     @property
     def failed(self) -> bool:

@@ -58,9 +58,9 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
-    ".": 364,
+    ".": 363,
     "advice": 374,
-    "advice/report": 428,
+    "advice/report": 427,
     "advice/sentences": 449,
     "cli": 582,
     "cli/commands": 396,
@@ -71,9 +71,9 @@ MOST_STATEMENTS = {
     "data/reading": 743,
     "data/reading/sources": 419,
     "decide": 453,
-    "env": 538,
+    "env": 537,
     "env/stock": 251,
-    "evaluation": 462,
+    "evaluation": 450,
     "evaluation/card": 96,
     "evaluation/stock": 225,
     "experiments": 393,
@@ -84,15 +84,15 @@ MOST_STATEMENTS = {
     "operations": 919,
     "operations/log": 567,
     "operations/watching": 292,
-    "planner": 242,
+    "planner": 241,
     "runs": 265,
-    "sac": 434,
+    "sac": 432,
     "serve": 513,
     "shop": 386,
     "simulation": 129,
     "tasks": 470,
-    "training": 562,
-    "training/callbacks": 249,
+    "training": 549,
+    "training/callbacks": 240,
 }
 """Budget of statements in the functions of each folder, without its subfolders: what it holds, and raising one needs a
 deletion of the same size elsewhere."""

@@ -45,6 +45,8 @@ class GymVectorEnv:
         UsageError: if the environment cannot be made, or if its spaces are not Boxes that SAC can learn in.
     """
 
+    _steps = 0
+
     def __init__(
         self,
         env_id: str,
@@ -65,7 +67,6 @@ class GymVectorEnv:
                 autoreset_mode=AutoresetMode.SAME_STEP,
             )
         self.max_episode_steps = getattr(self._envs.envs[0].spec, "max_episode_steps", None)
-        self._steps = 0
         observed: Any = self._envs.single_observation_space
         acted: Any = self._envs.single_action_space
         with np.errstate(over="ignore"):  # a bound beyond float32 is infinite

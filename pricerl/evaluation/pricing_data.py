@@ -80,6 +80,25 @@ class PricingData:
     known_problems: Sequence[Problem] = ()
     """Problems of the files that were read for the newest advice, which stay as long as no file is read."""
 
+    _plan: DynamicPlan | None = None
+    _benchmark: PlanBenchmark | None = None
+    problems: tuple[Problem, ...] = ()
+    """Problems of products that were skipped and of days that are unknown for their rows."""
+    engine: Any = None
+    spread: Spread = map
+    """Engine of the command, if there is one, and its function that makes the calls of fits."""
+    found_currency = ""
+    """Currency that the file names, if it does."""
+    hashes: Mapping[str, str] = {}
+    """Hash by file, from before it was read."""
+    known_products: Collection[str] = ()
+    """Products of the shop, whose limits are no mistake although neither training nor file has them."""
+    find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
+    rename: Callable[[Rows], Rows] | None = None
+    find_news: Callable[[Rows], Rows] | None = None
+    join: Callable[[Rows | None], Rows] | None = None
+    """Of a shop: its own days ``(D_p,)`` of a history, and a file's rows renamed, if new, and with earlier days."""
+
     def __init__(
         self,
         path: str | list[str] | None = None,
@@ -108,28 +127,10 @@ class PricingData:
         self.guardrails = guardrails
         self.currency = currency
         self.env_config = env
-        self._plan: DynamicPlan | None = None
-        self._benchmark: PlanBenchmark | None = None
         self.evidence: dict[str, Evidence] = {}
         """Evidence on the elasticities of the products trained on, by name; empty while they are trained on."""
-        self.problems: tuple[Problem, ...] = ()
-        """Problems of products that were skipped and of days that are unknown for their rows."""
         self.failed: set[str] = set()
         """Products that have no market or no advice, as a computation failed."""
-        self.engine: Any = None
-        self.spread: Spread = map
-        """Engine of the command, if there is one, and its function that makes the calls of fits."""
-        self.found_currency = ""
-        """Currency that the file names, if it does."""
-        self.hashes: Mapping[str, str] = {}
-        """Hash by file, from before it was read."""
-        self.known_products: Collection[str] = ()
-        """Products of the shop, whose limits are no mistake although neither training nor file has them."""
-        self.find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
-        self.rename: Callable[[Rows], Rows] | None = None
-        self.find_news: Callable[[Rows], Rows] | None = None
-        self.join: Callable[[Rows | None], Rows] | None = None
-        """Of a shop: its own days ``(D_p,)`` of a history, and a file's rows renamed, if new, and with earlier days."""
 
     @property
     def layout(self) -> str:

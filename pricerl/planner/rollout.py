@@ -27,10 +27,11 @@ Policy = Callable[[Tensor], Tensor]
 class WatchedPolicy:
     """Deterministic policy that remembers which rows of its roll-out got an action that is NaN or infinite."""
 
+    failed: Tensor | None = None
+    """``(B,)`` bool; None before the first step."""
+
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self.failed: Tensor | None = None
-        """``(B,)`` bool; None before the first step."""
 
     def __call__(self, observation: Tensor) -> Tensor:
         """Return the policy's actions."""

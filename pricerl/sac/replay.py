@@ -60,6 +60,9 @@ class ReplayBuffer:
         UsageError: the temporary folder cannot be used, or its disk has too little space.
     """
 
+    added = 0
+    _size = 0
+
     def __init__(
         self,
         capacity: int,
@@ -82,8 +85,6 @@ class ReplayBuffer:
         # Reused by every sample: a new allocation can cost more than the sampling.
         self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
-        self.added = 0
-        self._size = 0
 
     def __len__(self) -> int:
         """Return the number of transitions in the buffer."""

@@ -44,6 +44,11 @@ class Collector:
     `pricerl.env.pricing.PricingVectorEnv` has them, Gymnasium's environments do not.
     """
 
+    env_steps = 0
+    mean_price: Tensor | None = None
+    simulator: DifferentiableEnv | None = None
+    """Rows that carry gradients, saved with the collector."""
+
     def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
         self.env = env
         self.config = config
@@ -60,14 +65,10 @@ class Collector:
         self._random = torch.Generator(device).manual_seed(seed)
         self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
         self._batches: deque[Transition] = deque()
-        self.env_steps = 0
         self._episodes = torch.zeros((), dtype=torch.int64, device=device)
         self._returns = torch.zeros(env.num_envs, device=device)
         self._discounted = torch.zeros(env.num_envs, device=device)
         self.last_return = torch.full((), torch.nan, device=device)
-        self.mean_price: Tensor | None = None
-        self.simulator: DifferentiableEnv | None = None
-        """Rows that carry gradients, saved with the collector."""
 
     @property
     def episodes(self) -> int:

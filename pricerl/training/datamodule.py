@@ -54,6 +54,17 @@ class ReplayDataModule(LightningDataModule, ABC):
     actor_horizon = 0
     """Decisions over which an actor's gradient passes through the environment unless the learner chooses."""
 
+    collector: Collector | None = None
+    simulator: DifferentiableEnv | None = None
+    """Rows that carry gradients, if the learner uses them."""
+    epoch_end = 0
+    """Update at which this epoch ends."""
+    evaluated = False
+    """Whether the current update was evaluated, as of the last save."""
+    changed: tuple[str, ...] = ()
+    """Names of data and settings that the resumed run had otherwise."""
+    _resumed: dict[str, Any] | None = None
+
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -62,16 +73,6 @@ class ReplayDataModule(LightningDataModule, ABC):
         self.num_envs = num_envs
         self.eval_every = eval_every
         self.seed = seed
-        self.collector: Collector | None = None
-        self.simulator: DifferentiableEnv | None = None
-        """Rows that carry gradients, if the learner uses them."""
-        self.epoch_end = 0
-        """Update at which this epoch ends."""
-        self.evaluated = False
-        """Whether the current update was evaluated, as of the last save."""
-        self.changed: tuple[str, ...] = ()
-        """Names of data and settings that the resumed run had otherwise."""
-        self._resumed: dict[str, Any] | None = None
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's hparams_file does not exist here

@@ -43,6 +43,8 @@ class SACModule(OffPolicyModule):
 
     algorithm: SACConfig
 
+    _start: dict[str, Tensor] | None = None
+
     def __init__(
         self,
         task: TaskSpec,
@@ -59,7 +61,6 @@ class SACModule(OffPolicyModule):
         self.agent = agent
         self.network = network
         self.init = init
-        self._start: dict[str, Tensor] | None = None
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any]) -> SACModule:

@@ -89,6 +89,11 @@ class OffPolicyModule(LightningModule, Algorithm):
         compile: ``auto``, ``off`` or ``on``, see `CompiledStep`.
     """
 
+    averages = False
+    compiles = False
+    """Whether the run compiles its updates, from its start on."""
+    _compiled_before: bool | None = None
+
     def __init__(
         self,
         algorithm: ReplayConfig,
@@ -106,12 +111,8 @@ class OffPolicyModule(LightningModule, Algorithm):
         self.learning_rates = dict(learning_rates)
         self.final_lr_share = final_lr_share
         self.compile_mode = compile
-        self.averages = False
         self.evaluation: MetricCollection | None = None
-        self.compiles = False
-        """Whether the run compiles its updates, from its start on."""
         self._compiled: dict[str, CompiledStep] = {}
-        self._compiled_before: bool | None = None
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any]) -> Self:

@@ -55,6 +55,9 @@ class WorkList:
     Stored ones that matter are read by ``load``.
     """
 
+    lacking = 0
+    """Number of products without evidence enough for an advice."""
+
     def __init__(
         self,
         products: Iterable[Record | StoredAdvice] = (),
@@ -70,8 +73,6 @@ class WorkList:
         """Summaries of the products of each category that shows an effect."""
         self.tested: list[Sequence[Record]] = []
         """Scores of each product with a backtest."""
-        self.lacking = 0
-        """Number of products without evidence enough for an advice."""
         self._load = load
         self._ranked: list[tuple[tuple[int, float, str, int], str, Record | StoredAdvice]] = []
         for product in products:

@@ -49,19 +49,20 @@ class RunCheckpoint(ModelCheckpoint):
         about: settings and fingerprints of the run, stored in every checkpoint.
     """
 
+    best_score: float | None = None
+    best_update: int | None = None
+    last_update = -1
+    finished = False
+    _epochs: int | None = None
+    _turn = 0
+    _signal: int | None = None
+
     def __init__(
         self, monitor: str, generation: Generation | None = None, about: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(monitor=monitor, mode="max", save_last=True)
         self.generation = generation
         self.about = dict(about or {})
-        self.best_score: float | None = None
-        self.best_update: int | None = None
-        self.last_update = -1
-        self.finished = False
-        self._epochs: int | None = None
-        self._turn = 0
-        self._signal: int | None = None
         self._catching = ExitStack()
 
     @property

@@ -32,9 +32,10 @@ class RunMetrics(Callback):
     per name and repeats old values at every step.
     """
 
+    _mark: tuple[float, int, int] | None = None
+
     def __init__(self) -> None:
         self._recent: dict[str, list[Tensor]] = defaultdict(list)
-        self._mark: tuple[float, int, int] | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the metrics of updates since the last row, ``(N,)`` each."""

@@ -19,10 +19,11 @@ REDRAWS_PER_SECOND = 2
 class TrainingBar(RichProgressBar):
     """Rich progress bar on stderr: share of ``max_steps``, time left and, for engineers, details of the last row."""
 
+    _updated_at = 0.0
+
     def __init__(self, details: bool = True) -> None:
         super().__init__(refresh_rate=REDRAWS_PER_SECOND, leave=False, console_kwargs={"stderr": True})
         self._details = details
-        self._updated_at = 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
