@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from fixture_types import Daily, Problems, Read
 
-from pricerl.data.cleaning.sales_unit import find_kind, find_measure
+from pricerl.data.cleaning.product_rows import Segments
+from pricerl.data.cleaning.sales_unit import find_kind, find_measures
 from pricerl.data.config import DataConfig
 
 PRICES = (9.95, 10.45, 11.25, 12.85)
@@ -47,7 +48,7 @@ def test_price_rounded_to_cents_still_gives_whole_units() -> None:
     generator = np.random.default_rng(0)
     exact, units = generator.uniform(5, 15, 200), generator.integers(1, 60, 200)
     price, sales = np.round(exact, 2), np.round(exact * units, 2)
-    measure = find_measure(price, sales, np.full(200, np.nan), "auto")
+    (measure,) = find_measures(price, sales, np.full(200, np.nan), "auto", Segments([200]))
     assert measure.kind == "revenue" and measure.whole_share > 0.99
 
 

@@ -19,7 +19,7 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.findings import CleaningFindings, Context
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out
-from pricerl.data.cleaning.sales_unit import count_units, find_measure
+from pricerl.data.cleaning.sales_unit import count_units, find_measures
 from pricerl.data.cleaning.zero_sales import find_stock_outs
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
@@ -73,10 +73,7 @@ def _lay_rows(rows: ProductRows, bounds: Bounds, num_days: IntArray, context: Co
     paid = price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100)
     sold = np.isfinite(grid[columns.PRODUCT_PRICE]) & (grid[columns.TOTAL_SALES] > 0)
     charged, sales, given = (values[sold] for values in (paid, grid[columns.TOTAL_SALES], grid[columns.UNITS]))
-    measures = [
-        find_measure(charged[part], sales[part], given[part], context.config.sales)
-        for part in Segments(days.count(sold))
-    ]
+    measures = find_measures(charged, sales, given, context.config.sales, Segments(days.count(sold)))
     units = count_units(paid, np.fmax(grid[columns.TOTAL_SALES], 0.0), grid[columns.UNITS], measures, days)
     no_sale = find_days_without_sale(calendar, units, rows.names, context.missing, longest_gap)
     price = fill_prices(grid[columns.PRODUCT_PRICE], no_sale, days)

@@ -118,6 +118,7 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
         "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
     promotion = grid[columns.PROMOTION]
+    by_day = {name: grid[name] for name in columns.BY_DAY if np.isfinite(grid[name]).any()}
     costs = rows.cells[columns.UNIT_COST]
     last = rows.segments.last(np.isfinite(costs))
     last_costs = np.where(last >= rows.segments.starts, costs[last], np.nan).tolist()
@@ -128,7 +129,7 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
             future_dates=ahead.dates[later],
             future_predicted=ahead.grid[columns.PREDICTED_SALES][later] * to_revenue[part.stop - 1],
             unit_cost=cost if np.isfinite(cost) else None,
-            **_fill_optional(grid, part),
+            **_fill_optional(by_day, part),
             step_days=step,
             group=group,
             in_force=None
@@ -145,7 +146,7 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
 
 def _fill_optional(grid: Mapping[str, FloatArray], part: slice) -> dict[str, Any]:
     """Return the optional columns that a product has on its days ``part``, by field of its history."""
-    cells = {name: grid[name][part] for name in columns.BY_DAY if np.isfinite(grid[name][part]).any()}
+    cells = {name: values[part] for name, values in grid.items() if np.isfinite(values[part]).any()}
     carried = {"costs": columns.UNIT_COST, "competitor": columns.COMPETITOR_PRICE}
     flags = {"promotion": columns.PROMOTION, "in_stock": columns.IN_STOCK}
     found: dict[str, Any] = {field: carry_forward(cells[name]) for field, name in carried.items() if name in cells}

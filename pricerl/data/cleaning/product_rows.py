@@ -143,18 +143,21 @@ def codes_of(products: pd.Series) -> IntArray:
 
 def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:
     """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
-    order = np.lexsort((values, codes))
-    ends = np.flatnonzero(np.diff(codes[order], append=-1))
-    sizes = np.diff(ends, prepend=-1)
+    order = np.argsort(codes, kind="stable")
+    ordered = values[order]
+    products = Segments(np.diff(np.flatnonzero(np.diff(codes[order], prepend=-1, append=-1))))
+    top = products.spread(np.maximum.reduceat(ordered, products.starts))
+    is_top = ordered == top
+    second = np.maximum.reduceat(np.where(is_top, -np.inf, ordered), products.starts)
     limit = np.empty(len(values))
-    limit[order] = np.repeat(values[order[ends]], sizes)
-    limit[order[ends]] = np.where(sizes > 1, values[order[ends - 1]], -np.inf)
+    limit[order] = np.where(is_top & products.spread(products.count(is_top) == 1), products.spread(second), top)
     return limit
 
 
 def order_rows(codes: IntArray, days: DateArray) -> IntArray:
     """Return the rows ``(N,)`` by product, then by day, then as they are."""
-    return np.lexsort((days, codes))
+    in_order = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (days[1:] >= days[:-1]))
+    return np.arange(len(codes)) if in_order.all() else np.lexsort((days, codes))
 
 
 def lay_out(rows: ProductRows, start: DateArray, step: int, sizes: IntArray) -> Calendar:

@@ -13,7 +13,7 @@ from pricerl.data.cleaning.calendar import step_of
 from pricerl.data.cleaning.cleaning import find_days
 from pricerl.data.cleaning.findings import Context, build_histories, summarize
 from pricerl.data.cleaning.missing_days import find_missing_days
-from pricerl.data.cleaning.product_rows import split_products
+from pricerl.data.cleaning.product_rows import codes_of, order_rows, split_products
 from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.config import DataConfig
 from pricerl.data.days import find_holidays
@@ -34,9 +34,10 @@ SUMMED = (columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT, columns.AD_S
 
 def find_step(frame: pd.DataFrame) -> int | None:
     """Return the days from row to row of each product, as `step_of` does."""
-    days = frame.sort_values(columns.REPORT_DATE)
-    gaps = days.groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE].diff().dropna().dt.days
-    return step_of(gaps.to_numpy())
+    codes = codes_of(frame[columns.PRODUCT])
+    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    order = order_rows(codes, days)
+    return step_of(np.diff(days[order]).astype(np.int64)[np.diff(codes[order]) == 0])
 
 
 @dataclass(frozen=True, eq=False)

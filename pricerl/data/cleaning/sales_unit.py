@@ -50,28 +50,43 @@ def find_kind(price: FloatArray, sales: FloatArray, units: FloatArray, setting: 
     """Decide whether sales ``(N,)``, all positive, are revenue or units, from price and the file's own ``units``."""
     if setting != "auto":
         return setting
+    as_revenue, as_units = (float(flags.mean()) for flags in _are_whole(price, sales, units))
+    return _kind_of(price, sales, units, as_revenue, as_units)
+
+
+def _kind_of(
+    price: FloatArray, sales: FloatArray, units: FloatArray, as_revenue: float, as_units: float
+) -> SalesMeasure:
+    """Decide as `find_kind`, with the shares of whole units under both measures."""
     given = np.isfinite(units)
     if count_true(given) >= 0.5 * len(given):
         revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
         return "revenue" if revenue_error <= units_error else "units"
-    shares = _whole_shares(price, sales, units)
-    return "units" if shares["revenue"] < WHOLE_SHARE <= shares["units"] else "revenue"
+    return "units" if as_revenue < WHOLE_SHARE <= as_units else "revenue"
 
 
-def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
-    """Decide as `find_kind` for one product, with the share of whole units and the doubt."""
-    kind = find_kind(price, sales, units, setting)
-    share = _whole_shares(price, sales, units)[kind]
-    if kind == "units":
-        return Measure(kind, share, None if share >= WHOLE_SHARE else Reason("units_not_whole"))
-    is_clear = setting != "auto" or near_whole(sales / price, price).mean() >= WHOLE_SHARE
-    return Measure(kind, share, None if is_clear else _doubt(price, sales, units))
+def find_measures(
+    price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting, products: Segments
+) -> list[Measure]:
+    """Decide as `find_kind` for each product, with the share of whole units and the doubt."""
+    flags = (*_are_whole(price, sales, units), near_whole(sales / price, price))
+    shares = np.array([products.count(part) for part in flags]) / np.maximum(products.sizes, 1)
+    found = []
+    for part, (as_revenue, as_units, clear) in zip(products, shares.T.tolist(), strict=True):
+        own = price[part], sales[part], units[part]
+        kind = _kind_of(*own, as_revenue, as_units) if setting == "auto" else setting
+        if kind == "units":
+            doubt = None if as_units >= WHOLE_SHARE else Reason("units_not_whole")
+            found.append(Measure(kind, as_units, doubt))
+            continue
+        is_clear = setting != "auto" or clear >= WHOLE_SHARE
+        found.append(Measure(kind, as_revenue, None if is_clear else _doubt(*own)))
+    return found
 
 
-def _whole_shares(price: FloatArray, sales: FloatArray, units: FloatArray) -> dict[SalesMeasure, float]:
-    """Return the share of rows ``(N,)`` with whole units, by the measure that yields them."""
-    counted = near_whole(np.where(units > 0, units, sales / price), price)
-    return {"revenue": float(counted.mean()), "units": float((sales == np.round(sales)).mean())}
+def _are_whole(price: FloatArray, sales: FloatArray, units: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Return the rows ``(N,)`` with whole units if sales are revenue, and if they are units."""
+    return near_whole(np.where(units > 0, units, sales / price), price), sales == np.round(sales)
 
 
 def near_whole(count: FloatArray, price: FloatArray) -> BoolArray:

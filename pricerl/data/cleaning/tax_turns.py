@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pricerl.data.cleaning.product_rows import codes_of, order_rows
 from pricerl.data.cleaning.sales_unit import CENTS, RATES
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.data.reading.columns import PRODUCT_PRICE
@@ -27,21 +28,27 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     Units must be sure to differ from those at an elasticity of -1. ``sold`` has product, day, price and units per row,
     and its index is the place of the row's line among ``lines (N,)``.
     """
-    rows = sold.assign(product=sold["product"].cat.codes).sort_values(["product", "day"], kind="stable")
-    rows["before"] = rows.groupby("product")["price"].shift()
-    moved = rows[rows["before"].notna() & (rows["price"] != rows["before"])]
+    codes = codes_of(sold["product"])
+    order = order_rows(codes, sold["day"].to_numpy())
+    price = sold["price"].to_numpy()[order]
+    changed = 1 + np.flatnonzero((np.diff(codes[order]) == 0) & (np.diff(price) != 0))
+    moved = sold.iloc[order[changed]].assign(product=codes[order[changed]], before=price[changed - 1])
+    products = sold["product"].nunique()
     lower = moved[["price", "before"]].min(axis=1)
     higher = moved[["price", "before"]].max(axis=1)
     for rate in RATES:
         factor = 1 + rate / 100
         exact = moved[(higher - factor * lower).abs() <= CENTS * (1 + factor)]
+        if len(exact) < ALIKE * products:
+            continue
         exact = exact[(exact["day"] - exact["day"].mode().min()).abs() <= pd.Timedelta(days=WEEK)]
         exact = exact.drop_duplicates("product")
         turns = exact.set_index("product")["day"]
-        if len(turns) < ALIKE * rows["product"].nunique() or lower[exact.index].nunique() < FEWEST_PRICES:
+        if len(turns) < ALIKE * products or lower[exact.index].nunique() < FEWEST_PRICES:
             continue
         row = int(exact.index[0])
         change = float(np.log(exact["price"][row] / exact["before"][row]))
+        rows = sold.iloc[order].assign(product=codes[order])
         rows["since"] = (rows["day"] - rows["product"].map(turns)).dt.days
         spans = rows.groupby("product")["since"].agg(["min", "max"])
         days = range(max(-WINDOW, int(spans["min"].max())), min(WINDOW, int(spans["max"].min())))

@@ -122,12 +122,12 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     rows = frame.reindex(columns=list(_NAMES)).set_axis(list(_NAMES.values()), axis=1).assign(line=parsed.lines)
-    keys = rows[["line", "product"]]
-    order = order_rows(codes_of(rows["product"]), rows["day"].to_numpy())
+    codes = codes_of(rows["product"])
+    order = order_rows(codes, rows["day"].to_numpy())
     for name in frame.columns.intersection(list(_PRICES), sort=False):
-        problems += _price_typos(name, keys.assign(price=frame[name]).iloc[order])
+        problems += _price_typos(name, frame[name].to_numpy()[order], codes[order], rows["line"].to_numpy()[order])
     for name in frame.columns.intersection(list(columns.CONVERSIONS), sort=False):
-        problems += _mixed_shares(name, keys.assign(value=frame[name])[frame[name] > 0])
+        problems += _mixed_shares(name, rows[["line", "product"]].assign(value=frame[name]))
     if not parsed.cells:  # sales and units agree, as both are sums of an export's lines
         return [*problems, *check_tax_turns(rows[(rows["price"] > 0) & (rows["units"] > 0)], parsed.lines)]
     sold = _priced_sales(rows, frame)
@@ -163,27 +163,30 @@ JUMP = 40.0
 """Factor between two neighbours that no shop changes a price by: cents and whole coins, or another currency."""
 
 
-def _price_typos(name: str, rows: pd.DataFrame) -> list[Problem]:
+def _price_typos(name: str, price: FloatArray, codes: IntArray, lines: IntArray) -> list[Problem]:
     """Return prices a factor of about ten or more from both neighbours, and jumps that no shop makes.
 
-    ``rows`` are in order of products and days.
+    All are ``(N,)``, in order of products, their ``codes``, and days.
     """
-    rows = rows[rows["price"].between(0, np.inf, inclusive="neither")]
-    level = np.log(rows["price"])
-    earlier, before, after = (level.groupby(codes_of(rows["product"])).shift(steps) for steps in (2, 1, -1))
-    jump = (level - before).abs()
+    known = (price > 0) & (price < np.inf)
+    price, codes, lines = price[known], codes[known], lines[known]
+    at = 1 + np.flatnonzero((np.abs(np.diff(np.log(price))) > np.log(TYPO)) & (codes[1:] == codes[:-1]))
+    near = at[:, None] + np.arange(-2, 2)
+    own = (near >= 0) & (near < len(price)) & (codes.take(near, mode="clip") == codes[at, None])
+    earlier, before, level, after = np.where(own, np.log(price.take(near, mode="clip")), np.nan).T
+    jump = np.abs(level - before)
     steady = np.log(STEADY)
-    alone = ((before - after).abs() < steady) | (after.isna() & ((earlier - before).abs() < steady))
-    first = ~alone & earlier.isna() & ((level - after).abs() < steady)  # the row before is the odd one
-    returns = (level - earlier).abs() < steady  # reported with the jump before
-    odd_rows = (jump > np.log(TYPO)) & (alone | first | (~returns & (jump > np.log(JUMP))))
+    alone = (np.abs(before - after) < steady) | (np.isnan(after) & (np.abs(earlier - before) < steady))
+    first = ~alone & np.isnan(earlier) & (np.abs(level - after) < steady)  # the row before is the odd one
+    returns = np.abs(level - earlier) < steady  # reported with the jump before
+    found = alone | first | (~returns & (jump > np.log(JUMP)))
     problems = []
-    for place in np.flatnonzero(odd_rows) if len(rows) > 2 else ():
-        pair = rows[["line", "price"]].iloc[place - 1 : place + 1].to_numpy()
-        (line, odd), (near_line, near) = pair if first.iloc[place] else pair[::-1]
+    for place, is_first in zip(at[found], first[found], strict=True) if len(price) > 2 else ():
+        pair = [(lines[place - 1], price[place - 1]), (lines[place], price[place])]
+        (line, odd), (near_line, other) = pair if is_first else pair[::-1]
         text = (
-            f"{odd:.10g} is {f'{odd / near:.3g} times' if odd > near else f'1/{near / odd:.3g} of'} {near:.10g} on "
-            f"line {near_line:.0f}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
+            f"{odd:.10g} is {f'{odd / other:.3g} times' if odd > other else f'1/{other / odd:.3g} of'} {other:.10g} on "
+            f"line {near_line}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
         )
         problems.append(Problem(int(line), name, text))
     return problems
@@ -198,8 +201,10 @@ LEAST_SHARES = 0.05
 
 def _mixed_shares(name: str, rows: pd.DataFrame) -> list[Problem]:
     """Return a problem per product whose conversions, above 0, are shares on some rows and percents on others."""
-    part = _share(rows["value"] > 1, rows)
-    rows = rows[(part > 0) & (part < 1)]
+    codes = codes_of(rows["product"])
+    value = rows["value"].to_numpy()
+    counts = [np.bincount(codes[kind], minlength=codes.max() + 1) for kind in ((value > 0) & (value <= 1), value > 1)]
+    rows = rows[(np.minimum(*counts)[codes] > 0) & (value > 0)]
     cells = rows["value"].groupby([codes_of(rows["product"]), rows["value"] > 1])
     kinds = rows.assign(size=cells.transform("size"), low=cells.transform("min"), high=cells.transform("max"))
     shares, percents = (_firsts(kinds[part]) for part in (kinds["value"] <= 1, kinds["value"] > 1))
@@ -242,7 +247,8 @@ def _priced_sales(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     coupons = frame.get(columns.COUPONS, pd.Series(0.0, rows.index)).fillna(0)
     rows = rows.assign(posted=rows["price"], price=rows["price"] * (1 - coupons / 100))
     priced = rows["price"].between(columns.SMALLEST_PRICE, _LARGEST, inclusive="neither") & rows["day"].notna()
-    return rows[priced & rows["sales"].between(0, _LARGEST, inclusive="neither")]
+    priced &= rows["sales"].between(0, _LARGEST, inclusive="neither")
+    return rows if priced.all() else rows[priced]
 
 
 def _check_amounts(sold: pd.DataFrame, parsed: Parsed, config: DataConfig) -> list[Problem]:
@@ -271,9 +277,10 @@ def _amounts(sold: pd.DataFrame) -> list[FloatArray]:
     return [sold[name].to_numpy() for name in ("price", "sales", "units")]
 
 
-def _share(flags: pd.Series, sold: pd.DataFrame) -> pd.Series:
-    """Return the share of the rows of each row's product that are flagged."""
-    return flags.groupby(codes_of(sold["product"])).transform("mean")
+def _share(flags: pd.Series | BoolArray, sold: pd.DataFrame) -> FloatArray:
+    """Return the share of the rows of each row's product that are flagged, ``(N,)``."""
+    codes = codes_of(sold["product"])
+    return np.asarray(np.bincount(codes, flags) / np.maximum(np.bincount(codes), 1))[codes]
 
 
 def _count(sold: pd.DataFrame) -> IntArray:
@@ -284,11 +291,12 @@ def _count(sold: pd.DataFrame) -> IntArray:
 
 def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Problem]:
     """Return a problem per product with an ``excess`` on most of its known days."""
-    known = sold.assign(above=excess > CENTS)[excess.notna()]
-    days = known["above"].groupby(codes_of(known["product"]))
-    known = known.assign(days=days.transform("size"), number=days.transform("sum"))
-    mostly = known["above"] & (known["days"] >= FEWEST_COMPARED) & (2 * known["number"] > known["days"])
-    return _report(name, _firsts(known[mostly]), ABOVE[name])
+    codes = codes_of(sold["product"])
+    days, number = (np.bincount(codes[part], minlength=codes.max() + 1) for part in (excess.notna(), excess > CENTS))
+    mostly = (excess > CENTS) & ((days >= FEWEST_COMPARED) & (2 * number > days))[codes]
+    found = _firsts(sold[mostly])
+    codes = codes_of(found["product"])
+    return _report(name, found.assign(days=days[codes], number=number[codes]), ABOVE[name])
 
 
 def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
@@ -365,10 +373,15 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
 
     ``whole (N,)`` are the rows that fit whole units, ``limit (N,)`` the most units on any other day of the product.
     """
-    least = sold["units"].where(whole).groupby(codes_of(sold["product"])).transform("min")
-    sold = sold.assign(whole=whole, limit=limit, least=least)
-    usual = (_count(sold) >= FEWEST_SOLD) & (_share(sold["whole"], sold) >= MOSTLY)
-    rows = sold[usual & (~whole | (sold["units"] > FAR * limit))]
+    units = sold["units"].to_numpy()
+    odd = ~whole | (units > FAR * limit)
+    if not odd.any():
+        return []
+    codes = codes_of(sold["product"])
+    least = np.full(codes.max() + 1, np.inf)
+    np.minimum.at(least, codes[whole], units[whole])
+    usual = (_count(sold) >= FEWEST_SOLD) & (_share(whole, sold) >= MOSTLY)
+    rows = sold.assign(whole=whole, limit=limit, least=least[codes])[usual & odd]
     price, sales, count = _amounts(rows)
     whole = rows["whole"].to_numpy()
     problems = []

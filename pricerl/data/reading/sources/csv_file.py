@@ -163,6 +163,7 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
     if start >= len(data) or (has_quotes and not _has_plain_quotes(data, start, separator)):
         return None
     names = [str(place) for place in range(width)]
+    pool = pa.system_memory_pool()  # the default one commits more than it needs
     types = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
     try:
         table = pyarrow.csv.open_csv(
@@ -170,10 +171,11 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
             pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
             pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes),
             pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+            memory_pool=pool,
         ).read_all()
     except pa.ArrowInvalid:
         return None
-    arrays = [column.unify_dictionaries().combine_chunks() for column in table.columns]
+    arrays = [column.unify_dictionaries(pool).combine_chunks(pool) for column in table.columns]
     longest = max(pc.max(pc.utf8_length(array.dictionary)).as_py() or 0 for array in arrays)
     if longest > sizes.LONGEST_CELL or table.num_rows != _count_lines(data, start) or _has_blank_row(arrays):
         return None
