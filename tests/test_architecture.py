@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 443,
     "market/demand": 919,
     "mcp": 160,
-    "operations": 919,
+    "operations": 927,
     "operations/log": 567,
     "operations/watching": 292,
     "planner": 241,

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -97,6 +97,18 @@ def _start_dask(distributed: Any, place: str, workers: int) -> dict[str, Any]:
         settings = {"address": f"{'tls' if encrypted else 'tcp'}://{place}", "security": security}
     with import_module("dask").config.set(DASK):
         return {"client": distributed.Client(timeout=CONNECT_SECONDS, **settings)}
+
+
+def report_failures(backend: Any) -> None:
+    """Let joblib see at once that Dask has given a call up; its backend passes results on, and leaves these to wait."""
+    submit = backend.submit
+
+    def reported(function: Callable[[], Any], callback: Callable[[Any], Any]) -> Any:
+        call = submit(function, callback)
+        call.add_done_callback(lambda done: callback(done.exception()) if done.exception() else None)
+        return call
+
+    backend.submit = reported
 
 
 def _start_ray(joblib_of_ray: Any, place: str, workers: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from joblib import Parallel, delayed, parallel_config
 
 from pricerl.errors import InterruptedRunError, UsageError
-from pricerl.operations.clusters import connect, worker_environment
+from pricerl.operations.clusters import connect, report_failures, worker_environment
 from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory, usable_cores
 from pricerl.terminal import print_notes
 
@@ -93,7 +93,9 @@ class Engine:
         """Yield the results of rows of items as workers return them; an error means that one was lost."""
         backend = connect(self._name, self._workers)
         one_by_one = {"return_as": "generator_unordered", "timeout": MOST_SECONDS}
-        with worker_environment(), parallel_config(**backend):
+        with worker_environment(), parallel_config(**backend) as config:
+            if backend["backend"] == "dask":
+                report_failures(config["backend"])
             spread = Parallel(batch_size=1, max_nbytes=None, **one_by_one if backend["backend"] in ONE_BY_ONE else {})
             works = ((rows, function, items[rows.start : rows.stop], self._prepare) for rows in group)
             yield from spread(delayed(_work)(*work) for work in works)

@@ -116,7 +116,6 @@ def test_a_product_that_ends_its_workers_is_a_problem_and_the_others_get_advice(
     shutil.copytree(shop(8) / "before", tmp_path, dirs_exist_ok=True)
     wrap_chunks(monkeypatch, partial(fatal_to, "product-2", os.getpid()))
     monkeypatch.setattr(catalogue, "CHUNK", 3)
-    monkeypatch.setattr(engine, "MOST_SECONDS", 20.0)  # in which joblib sees that Dask gives a call up
     with two_workers(name):
         result = predict(tmp_path, "--engine", name)
     assert result.code == 7 and "Traceback" not in result.err, result.err

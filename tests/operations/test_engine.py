@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -179,6 +181,19 @@ def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
     assert Engine(1, "highest", "dask://localhost:1").map(abs, range(-9, 0)) == list(range(9, 0, -1))
     written = capsys.readouterr().err
     assert written == "note: --engine dask://localhost:1 was lost; the catalogue goes on on this computer\n"
+
+
+def test_a_call_that_dask_gives_up_is_seen_at_once_and_a_result_once() -> None:
+    seen: list[Any] = []
+    calls: list[Future[int]] = []
+    backend = SimpleNamespace(submit=lambda function, callback: calls.append(Future()) or calls[-1])
+    clusters.report_failures(backend)
+    for _ in range(2):
+        backend.submit(int, callback=seen.append)
+    lost = OSError("killed worker")
+    calls[0].set_exception(lost)
+    calls[1].set_result(3)  # the backend itself calls back with a result
+    assert seen == [lost]
 
 
 @pytest.mark.slow
