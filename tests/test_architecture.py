@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "experiments": 393,
     "guardrails": 455,
     "market": 443,
-    "market/demand": 919,
+    "market/demand": 898,
     "mcp": 160,
     "operations": 927,
     "operations/log": 567,

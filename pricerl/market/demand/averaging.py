@@ -124,8 +124,9 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     first = _candidates(product, setting, settings)[0]
     no_season = first.season.none if first.season else NO_SEASON
     everything = gather_covariates(product, first)
-    motions = () if settings.pooled is None else settings.pooled.motions.get(len(observed), ())
-    data, posterior = fit_demand_regression(everything.keep(observed), settings, motions)
+    data, posterior = fit_demand_regression(
+        everything.keep(observed), settings, settings.pooled.motions.get(len(observed), ()) if settings.pooled else ()
+    )
     frequent = setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES
     if frequent and _follows_demand(data, posterior, ~product.own_days[data.row]):
         setting = setting._replace(kind="repricer")

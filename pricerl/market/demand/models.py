@@ -224,8 +224,7 @@ def _known_endings(part: Part, free: RegressionPosterior) -> tuple[float, float]
 
 def _elasticity_information(posterior: RegressionPosterior) -> float:
     """Return the information about the elasticity at a known curvature, its own prior of `LOOSE_SD` apart."""
-    precision = np.linalg.inv(posterior.covariance[1:PRICE_TERMS, 1:PRICE_TERMS])
-    return max(float(precision[0, 0]) - 1 / LOOSE_SD**2, 0.0)
+    return max(float(np.linalg.inv(posterior.covariance[1:PRICE_TERMS, 1:PRICE_TERMS])[0, 0]) - 1 / LOOSE_SD**2, 0.0)
 
 
 def _level_of(part: Part) -> FloatArray:
@@ -233,10 +232,9 @@ def _level_of(part: Part) -> FloatArray:
 
     The rest may be a fall at a round price, which a regression takes for shocks and the curves have to see.
     """
-    data = part.data
-    posterior = part.posterior
+    posterior, row = part.posterior, part.data.row
     root = np.exp(posterior.log_mean / 2)
-    price = data.design[:, :PRICE_TERMS]
-    shock = posterior.shock[data.row]
+    price = part.data.design[:, :PRICE_TERMS]
+    shock = posterior.shock[row]
     along = np.linalg.lstsq(root[:, None] * price, root * shock)[0]
-    return np.asarray(posterior.walk[data.row] + price @ along)
+    return np.asarray(posterior.walk[row] + price @ along)

@@ -129,10 +129,15 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
     if error > WIDEST_ERROR:
         return unknown
     common, precision, slope = _find_common_bias(data, posterior)
-    found = unknown._replace(elasticity=float(own), error=error, common=common, precision=precision, slope=slope)
-    if product.promotion is not None:  # deals are terms of the market's regression alone
-        return found
-    return found._replace(rows=len(product.dates), motions=[*map(MOTIONS.index, posterior.motions)])
+    return unknown._replace(
+        elasticity=float(own),
+        error=error,
+        common=common,
+        precision=precision,
+        slope=slope,
+        rows=len(product.dates) if product.promotion is None else 0,  # deals are terms of the market's regression alone
+        motions=[*map(MOTIONS.index, posterior.motions)],
+    )
 
 
 def _find_alone(
@@ -196,8 +201,7 @@ class Pool:
         sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
         quantiles = ndtri(np.cumsum(density) - 0.5 * density)
         shown = self._common_bias(product), self._season(product, own), self._power(product)
-        motions = {own.rows: [MOTIONS[place] for place in own.motions]}
-        return Tabulated(mean, sd, quantiles, self._eta, *shown, motions)
+        return Tabulated(mean, sd, quantiles, self._eta, *shown, {own.rows: [MOTIONS[place] for place in own.motions]})
 
     def _power(self, without: str) -> float | None:
         """Return the power that makes what buyers overlook, by all products but one, or None if too few show it."""

@@ -95,9 +95,10 @@ def find_price_rule(history: RegressionData, data: RegressionData, size: float) 
         return None
     size = float(np.clip(size, *SIZE_RANGE))
     lagged = [_Problem.gather(history, data, size, lag) for lag in LAGS]
-    tied, best = max(((item, item.search(item.begin())) for item in lagged), key=_evidence_of)
+    tied, best = max(((item, item.search(item.begin())) for item in lagged), key=lambda searched: searched[1].evidence)
     scheduled = tied._replace(schedule=_find_schedule(tied.rest_of(best)))
-    tied, best = max((tied, best), (scheduled, scheduled.search(best)), key=_evidence_of)
+    better = scheduled.search(best)
+    tied, best = (scheduled, better) if better.evidence > best.evidence else (tied, best)
     free = tied._replace(tied=False)
     if not free.weekdays_agree(best) or best.evidence - tied._replace(follows=False).search(best).evidence < PROOF:
         return None
@@ -250,7 +251,6 @@ class _Problem(NamedTuple):
         precision = self.precision[:columns]
         follow = self._follow(at)
         follow_known = (known[:, None] * follow).T
-        known_price = known * self.price
         density = np.log1p(-np.square(memories)).sum() + np.log(precision).sum() - np.log(variances).sum()
         density -= 2 * self.ruled.sum() * np.log(noise) + at[self._first :] @ at[self._first :]
         prior = Quadratic(
@@ -258,12 +258,14 @@ class _Problem(NamedTuple):
             joint=(follow_known[..., None] * loads).reshape(columns, -1),
             bands=[curved],
             pull=precision * mean + follow_known @ self.price,
-            level_pull=(known_price[:, None] * loads).ravel(),
-            value=0.5 * np.array([density - precision @ np.square(mean) - known_price @ self.price]),
+            level_pull=((known * self.price)[:, None] * loads).ravel(),
+            value=0.5 * np.array([density - precision @ np.square(mean) - known @ np.square(self.price)]),
         )
         counts = Counts.on_calendar(self.units, self.demand[:, :columns], self.row, len(known), [0])
         start = np.append(near.coefficients, np.zeros(WEEK))[:columns]
-        (found,) = counts.find_modes([self.size], prior, start[None], near.levels[None, : 2 * len(self.price)])
+        (found,) = counts.find_modes(
+            np.array([[self.size]]), prior, start[None], near.levels[None, : 2 * len(self.price)]
+        )
         return _Mode(at, found.coefficients, found.levels, found.covariance, found.evidence)
 
     def weekdays_agree(self, tied: _Mode) -> bool:
@@ -281,10 +283,6 @@ class _Problem(NamedTuple):
         mean = float(weight @ grid)
         proven = mean > PROOF * np.sqrt(weight @ np.square(grid - mean))
         return bool(proven and distance[-1] < LARGEST_DISAGREEMENT)
-
-
-def _evidence_of(searched: tuple[_Problem, _Mode]) -> float:
-    return searched[1].evidence
 
 
 def _strength_of(at: FloatArray) -> float:

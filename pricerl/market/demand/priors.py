@@ -146,8 +146,7 @@ ElasticityPrior = LogNormal | Tabulated
 
 def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
     """Return the log-normal prior with its median at minus ``elasticity``, for the sd of a regression's prior."""
-    relative_sd = (sd / USUAL_ELASTICITY_SD) * (USUAL_ELASTICITY / elasticity)
-    return LogNormal(float(np.log(-elasticity)), LOG_SD * relative_sd)
+    return LogNormal(float(np.log(-elasticity)), LOG_SD * (sd / USUAL_ELASTICITY_SD * (USUAL_ELASTICITY / elasticity)))
 
 
 def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:

@@ -138,8 +138,7 @@ class RegressionPosterior:
         walk = self.walk - moved[0::2] - moved[1::2]
         path = self.future.path + self.future.response @ change
         future = self.future._replace(path=path, response=self.future.response[kept])
-        columns = self.columns[kept]
-        return replace(self, mode=mode, covariance=covariance, walk=walk, columns=columns, future=future)
+        return replace(self, mode=mode, covariance=covariance, walk=walk, columns=self.columns[kept], future=future)
 
     def log_odds_of_zero(self, columns: IntArray, prior: Prior) -> float:
         """Return the log Bayes factor for coefficients of 0 against their prior (Savage-Dickey; Dickey 1971)."""
@@ -173,12 +172,11 @@ def fit_regression(
     coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
     coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
     counts = Counts.on_calendar(units, design, row, rows, (0, 1))
-    near = coefficients, np.zeros(2 * rows)
-    begun = {}
-    if start is not None:
-        same = len(start.modes[start.motions[0]].coefficients) == len(coefficients)
-        begun = {at: (mode.coefficients if same else coefficients, mode.levels) for at, mode in start.modes.items()}
-        near = begun[start.motions[0]]
+    begun = {
+        motion: (mode.coefficients if len(mode.coefficients) == len(coefficients) else coefficients, mode.levels)
+        for motion, mode in (() if start is None else start.modes.items())
+    }
+    near = next(iter(begun.values()), (coefficients, np.zeros(2 * rows)))
     neighbours = {} if motions or start else NEIGHBOURS
     waiting = list(motions or (FIRST_MOTIONS if start is None else start.motions))
     found: dict[Motion, Mode] = {}
@@ -186,8 +184,8 @@ def fit_regression(
     while waiting:
         wave = waiting if found or start else waiting[:1]
         begin, levels = map(np.stack, zip(*(begun.get(motion, near) for motion in wave), strict=True))
-        priors = _prior_of(wave, prior, rows)
-        modes = counts.find_modes([item.size for item in wave], priors, begin, levels, best + 2 * np.log(NEGLIGIBLE))
+        size = np.array([[motion.size] for motion in wave])
+        modes = counts.find_modes(size, _prior_of(wave, prior, rows), begin, levels, best + 2 * np.log(NEGLIGIBLE))
         found.update(zip(wave, modes, strict=True))
         near = max(found.values(), key=attrgetter("evidence"))[:2]
         after = waiting[len(wave) :]
@@ -195,8 +193,9 @@ def fit_regression(
             best = max(best, mode.evidence)
             after += neighbours.get(motion, ()) if mode.evidence > best + np.log(NEGLIGIBLE) else ()
         waiting = [motion for motion in dict.fromkeys(after) if motion not in found]
-    kept = [(motion, mode) for motion, mode in found.items() if mode.evidence > best + np.log(NEGLIGIBLE)]
-    return _average(dict(sorted(kept, key=lambda item: -item[1].evidence)), design, row)
+    ordered = sorted(found.items(), key=lambda item: -item[1].evidence)
+    kept = {motion: mode for motion, mode in ordered if mode.evidence > best + np.log(NEGLIGIBLE)}
+    return _average(kept, design, row)
 
 
 def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) -> RegressionPosterior:
@@ -290,12 +289,12 @@ class Counts(NamedTuple):
 
     def mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
         """Return the mean ``(N, R)`` at coefficients ``(N, C)`` and levels ``(N, 2 R)``, clipped."""
-        level = sum(levels[:, place::2] for place in self.levels)
-        return np.asarray(np.exp((coefficients @ self.design + level).clip(*LOG_MEAN_RANGE)))
+        log_mean = sum((levels[:, place::2] for place in self.levels), start=coefficients @ self.design)
+        return np.asarray(np.exp(log_mean.clip(*LOG_MEAN_RANGE)))
 
     def find_modes(
         self,
-        sizes: Sequence[float],
+        size: FloatArray,
         prior: Quadratic,
         coefficients: FloatArray,
         levels: FloatArray,
@@ -303,34 +302,33 @@ class Counts(NamedTuple):
     ) -> list[Mode]:
         """Find the modes of ``N`` concave log posteriors from ``coefficients (N, C)`` and ``levels (N, 2 R)`` nearby.
 
-        One that a whole step of Newton's method leaves at an evidence below the ``least`` stays there.
+        The negative binomials have the ``size (N, 1)``. A mode that a whole step of Newton's method leaves at an
+        evidence below the ``least`` stays there.
         """
         found: dict[int, Mode] = {}
-        left = np.arange(len(sizes))
-        size = np.array(sizes)[:, None]
+        left = np.arange(len(size))
         for _ in range(NEWTON_STEPS):
-            factors, joined, information, change, moved, rise = self._step(size, prior, coefficients, levels)
-            farthest = np.maximum(np.abs(change).max(1), np.abs(moved).max(1))
-            share = np.minimum(1.0, LARGEST_STEP / np.maximum(farthest, LAST_STEP))[:, None]
+            factors, joined, covariance, change, moved, rise = self._step(size, prior, coefficients, levels)
+            farthest = np.abs(np.hstack([change, moved])).max(1, keepdims=True)
+            share = np.minimum(1.0, LARGEST_STEP / np.maximum(farthest, LAST_STEP))
             coefficients = coefficients + share * change
             levels = levels + share * moved
             evidence = log_probability(self.units, self.mean(coefficients, levels), size) @ self.known
-            evidence -= [np.log(factor[0]).sum() for factor in factors] + np.linalg.slogdet(information)[1] / 2
+            evidence -= [np.log(factor[0]).sum() for factor in factors] - np.linalg.slogdet(covariance)[1] / 2
             evidence += prior.log_density(coefficients, levels)
             on = (share[:, 0] < 1) | ((rise >= LAST_RISE) & (evidence >= least))
-            covariance = np.linalg.inv(information)
             modes = map(Mode, coefficients, levels, covariance, joined, factors, evidence.tolist())
             found.update(zip(left.tolist(), modes, strict=True))
             if not on.any():
                 break
             left, size, coefficients, levels = left[on], size[on], coefficients[on], levels[on]
             prior = prior._replace(value=prior.value[on], bands=[*itertools.compress(prior.bands, on)])
-        return [found[place] for place in range(len(sizes))]
+        return [found[place] for place in sorted(found)]
 
     def _step(
         self, size: FloatArray, prior: Quadratic, coefficients: FloatArray, levels: FloatArray
     ) -> tuple[list[FloatArray], FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return as in `Mode` factors and halves, precisions, whole steps of both, and the rises that they promise."""
+        """Return as in `Mode` factors, halves and covariances, whole steps of both, and the rises that they promise."""
         expected = self.mean(coefficients, levels)
         spread = 1 + expected / size
         gradient = self.known * (self.units - expected) / spread
@@ -343,7 +341,6 @@ class Counts(NamedTuple):
             right[:, :-1, level::2] += weighted
             right[:, -1, level::2] += gradient
         uphill = gradient @ self.design.T + prior.pull - coefficients @ prior.precision - levels @ prior.joint.T
-        level_uphill = right[:, -1].copy()
         factors = []
         for band, own, half in zip(prior.bands, weight, right, strict=True):
             curved = band.copy()
@@ -354,40 +351,44 @@ class Counts(NamedTuple):
             dtbtrs(factors[-1], half.T, uplo="L", overwrite_b=1)  # half of a solution is enough for the coefficients
         joined, own = right[:, :-1], right[:, -1]
         information = weighted @ self.design.T + prior.precision - joined @ joined.transpose(0, 2, 1)
-        change = np.linalg.solve(information, uphill[..., None] - joined @ own[..., None])[..., 0]
+        covariance = np.asarray(np.linalg.inv(information))
+        change = (covariance @ (uphill[..., None] - joined @ own[..., None]))[..., 0]
         rest = own - (change[:, None] @ joined)[:, 0]
         moved = np.stack([_solve_half(*each) for each in zip(factors, rest, strict=True)])
-        rise = np.asarray((uphill * change).sum(1) + (level_uphill * moved).sum(1))
-        return factors, joined, information, np.asarray(change), moved, rise
+        return factors, joined, covariance, change, moved, np.asarray((uphill * change).sum(1) + (own * rest).sum(1))
 
 
 def _solve_half(factor: FloatArray, half: FloatArray) -> FloatArray:
     """Return the solution ``(2 R,)`` of which a half is known, by the factor of the precision."""
-    solved, _ = dtbtrs(factor, half, uplo="L", trans="T")
-    return np.asarray(solved)
+    return np.asarray(dtbtrs(factor, half, uplo="L", trans="T")[0])
 
 
 def _prior_of(motions: Sequence[Motion], prior: Prior, rows: int) -> Quadratic:
     """Return the prior of coefficients and levels by motion."""
-    proper = np.isfinite(prior.sd)
     precision = 1.0 / np.square(prior.sd)
-    anchor = np.where(proper, prior.mean, 0.0)
-    value = -0.5 * np.square(anchor) @ precision - np.log(prior.sd[proper]).sum()
+    value = -0.5 * np.square(prior.mean) @ precision - np.log(prior.sd[np.isfinite(prior.sd)]).sum()
     density = [
         0.5 * np.log1p(-(motion.memory**2))
         - rows * np.log(motion.shock_sd * motion.walk_sd)
         - (np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0)
         for motion in motions
     ]
-    joint = np.zeros((len(anchor), 2 * rows))
-    bands = [level_precision(motion, rows) for motion in motions]
-    return Quadratic(np.diag(precision), joint, bands, precision * anchor, joint[0], value + np.array(density))
+    joint = np.zeros((len(precision), 2 * rows))
+    return Quadratic(
+        precision=np.diag(precision),
+        joint=joint,
+        bands=[level_precision(motion, rows) for motion in motions],
+        pull=precision * prior.mean,
+        level_pull=joint[0],
+        value=value + np.array(density),
+    )
 
 
 def times_bands(bands: Sequence[FloatArray], vectors: FloatArray) -> FloatArray:
     """Return the products of symmetric matrices, given as lower bands, and vectors, ``(N, 2 R)``."""
-    pairs = zip(bands, vectors, strict=True)
-    return np.stack([dsbmv(len(band) - 1, 1.0, band, vector, lower=1) for band, vector in pairs])
+    return np.stack(
+        [dsbmv(len(band) - 1, 1.0, band, vector, lower=1) for band, vector in zip(bands, vectors, strict=True)]
+    )
 
 
 def log_probability(units: FloatArray, mean: FloatArray, size: FloatArray | float) -> FloatArray:
