@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 241,
     "runs": 265,
     "sac": 432,
-    "serve": 513,
+    "serve": 529,
     "shop": 386,
     "simulation": 129,
     "tasks": 470,

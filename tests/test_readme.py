@@ -67,7 +67,7 @@ def files_named(text: str) -> set[str]:
     paths = [span for span in code if re.search(r"\.(py|yaml|md|cfg|toml|html)$|^\.ci/|/$", span)]
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     commands = re.findall(r"(?:configs|benchmarks|tests|docs)/[\w./-]*\w", text)
-    written = {*WRITTEN_BY_A_RUN, "report.html"}
+    written = {*WRITTEN_BY_A_RUN, "report.html", "open.html"}
     made = ("checkpoints/", f"{REFERENCE}/")
     return {name for name in (*paths, *links, *commands) if name not in written and not any(x in name for x in made)}
 

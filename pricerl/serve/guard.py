@@ -64,6 +64,11 @@ ROLES = ("viewer", "editor", "approver")
 AGENT = "agent"
 """Role that reaches the tools under ``/mcp`` and nothing else."""
 
+MONTH = 30 * 86_400
+"""Seconds for which a browser keeps a session."""
+
+NOT_THE_TOKEN = "this token is not the one that pricerl serve printed; open the address that it prints when it starts"
+
 FEWEST_CHARACTERS = 16
 """Fewest characters of a token that a file names."""
 
@@ -92,7 +97,7 @@ class Keys:
     def let_in(self, text: str, answer: Response, cookie: str) -> bool:
         """Add the cookie of a token, which neither scripts nor other sites can use; False if it is unknown."""
         if token := self.find(text):
-            answer.set_cookie(cookie, self.keyed(token, "session"), httponly=True, samesite="strict", path="/")
+            answer.set_cookie(cookie, self.keyed(token, "session"), MONTH, httponly=True, samesite="strict", path="/")
         return bool(token)
 
 
@@ -209,7 +214,7 @@ class Guard:
         if given and path == "/":  # the token leaves the address
             entered = Response(headers={"refresh": "0; url=/"})  # no redirect: it would keep the site that led here
             known = self.keys.let_in(given[-1], entered, self.cookie)
-            return entered if known else refusal(scope, 403, "this token is not the one that pricerl serve printed")
+            return entered if known else refusal(scope, 403, NOT_THE_TOKEN)
         if path in OPEN:
             return None
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")

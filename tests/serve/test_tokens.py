@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import stat
@@ -17,13 +18,13 @@ from urllib.parse import urlparse
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
-from served_shop import TODAY, TOKEN, entries, program_of
+from served_shop import BASE, PORT, TODAY, TOKEN, entries, program_of
 
 from pricerl.cli.main import main
 from pricerl.errors import UsageError
 from pricerl.serve.guard import OPEN, SAFE, read_keys
 from pricerl.serve.jobs import Job
-from pricerl.serve.server import serve
+from pricerl.serve.server import create_app, serve
 
 
 def run_server(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[socket.socket], None], *words: str) -> None:
@@ -102,6 +103,56 @@ def test_the_browser_gets_the_token_by_a_page_for_this_user_alone(
     assert [*tmp_path.iterdir()] == []
 
 
+def printed_token(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    run_server(monkeypatch, lambda _: None, str(folder), "--no-browser")
+    return re.findall(r"\?token=(\S+)", capsys.readouterr().err)[0]
+
+
+def test_a_token_survives_a_restart_for_its_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    (tmp_path / "shops").mkdir()
+    tokens = [printed_token(tmp_path / "shops", monkeypatch, capsys) for _ in range(2)]
+    kept = tmp_path / "settings/pricerl/approver.token"
+    assert tokens == 2 * [kept.read_text(encoding="utf-8")] and len(tokens[0]) == 43
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert [*kept.parent.iterdir()] == [kept] and [*(tmp_path / "shops").iterdir()] == []
+    for spoil in (lambda: kept.chmod(0o644), lambda: kept.write_text("short"), lambda: kept.write_bytes(b"\xff" * 40)):
+        spoil()
+        tokens.append(printed_token(tmp_path / "shops", monkeypatch, capsys))
+        assert kept.read_text(encoding="utf-8") == tokens[-1] and stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert len({*tokens}) == 4
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(kept))  # a file, in which no folder can be made
+    assert printed_token(tmp_path / "shops", monkeypatch, capsys) not in tokens
+
+
+def test_a_session_survives_a_restart_until_the_token_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    (tmp_path / "shops").mkdir()
+    apps: list[Any] = []
+    made = lambda *given: apps.append(create_app(*given[:-1], PORT)) or apps[-1]  # noqa: E731
+    monkeypatch.setattr("pricerl.serve.server.create_app", made)
+
+    def restarted() -> TestClient:
+        run_server(monkeypatch, lambda _: None, str(tmp_path / "shops"), "--no-browser")
+        return TestClient(apps[-1], base_url=BASE, follow_redirects=False)
+
+    kept = tmp_path / "settings/pricerl/approver.token"
+    first = restarted()
+    entered = first.post("/login", json={"token": kept.read_text(encoding="utf-8")})
+    assert entered.status_code == 200 and "Max-Age=2592000" in entered.headers["set-cookie"]
+    bookmark = {"cookie": entered.headers["set-cookie"].partition(";")[0]}
+    assert restarted().get("/api/shops", headers=bookmark).status_code == 200
+    kept.unlink()
+    last = restarted()
+    assert last.get("/", headers=bookmark).headers["location"] == "/login"
+    refused = last.post("/login", json={"token": "an-earlier-one-that-was-replaced"})
+    assert refused.status_code == 403 and "open the address that it prints when it starts" in refused.json()["detail"]
+
+
 def test_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection takes the option from the socket that listens; without it each kept one waits 40 ms per answer."""
 
@@ -157,8 +208,10 @@ def test_an_upload_replaces_uploads_alone(named: TestClient, folder: Path) -> No
 
 
 @pytest.fixture
-def strange(tmp_path: Path) -> Path:
-    """A folder whose modules leave a file if they are imported."""
+def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose modules leave a file if they are imported, for processes whose import path does not name it."""
+    named = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(place).is_absolute()]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(named))
     for name in ("json", "numpy", "runpy", "joblib"):
         (tmp_path / f"{name}.py").write_text("open('imported', 'w')\n", encoding="utf-8")
     return tmp_path
