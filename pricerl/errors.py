@@ -127,10 +127,10 @@ def check_settings(group: str, settings: object, rules: Mapping[str, tuple[bool,
     )
 
 
-def refuse(faults: Mapping[str, object]) -> None:
-    """Raise a ``UsageError`` with all faults that are the case."""
+def refuse(faults: Mapping[str, object], error: type[Exception] = UsageError) -> None:
+    """Raise a ``UsageError``, or another ``error``, with all faults that are the case."""
     if found := [fault for fault, is_so in faults.items() if is_so]:
-        raise UsageError("; ".join(found))
+        raise error("; ".join(found))
 
 
 def import_extra(module: str, remedy: str) -> Any:

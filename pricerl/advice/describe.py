@@ -34,7 +34,7 @@ from pricerl.decide.overruled import orders_after
 from pricerl.decide.standing import FIRST, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share
@@ -116,8 +116,7 @@ def advise(
 
 def check_horizon(horizon: int) -> None:
     """Refuse a horizon that is not between 1 and 365 days with a ``UsageError``."""
-    if not 1 <= horizon <= MAX_HORIZON:
-        raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
+    refuse({f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}": not 1 <= horizon <= MAX_HORIZON})
 
 
 def _describe(

@@ -17,7 +17,7 @@ from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.stored import StoredAdvice, json_of
 from pricerl.data.reading.problems import Problem, problem_table
 from pricerl.decide.decision import Approval
-from pricerl.errors import PROBLEMS, UsageError
+from pricerl.errors import PROBLEMS, refuse
 from pricerl.formatting import Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
 
@@ -123,10 +123,12 @@ def _render_reorders(planned: Sequence[tuple[str, Sequence[Any]]]) -> str:
 def check_folder(folder: Path, role: str = "") -> None:
     """Refuse a folder, which need not exist, that files cannot be written into; ``role`` precedes its name."""
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not above.is_dir():
-        raise UsageError(f"{role}{above} is a file; name a folder")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise UsageError(f"{role}{folder} cannot be written: no permission")
+    refuse(
+        {
+            f"{role}{above} is a file; name a folder": not above.is_dir(),
+            f"{role}{folder} cannot be written: no permission": not os.access(above, os.W_OK | os.X_OK),
+        }
+    )
     refuse_folders(folder, (TABLE, DOCUMENT, PRICES, REORDERS, INDEX, WORKBOOK, PROBLEMS))
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfil
 
 from pricerl.cli.parse import PricingCLI
 from pricerl.data.stock import find_notes
-from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
+from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, refuse, signals_handled
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
@@ -85,8 +85,7 @@ def _score(cli: PricingCLI) -> Run:
 def _fitted(cli: PricingCLI) -> Iterator[Run]:
     """Train in a new generation or the resumed one, then load the best weights."""
     run = cli.built
-    if run.options.keep < 1:
-        raise UsageError(f"--keep must be 1 or more, found {run.options.keep}")
+    refuse({f"--keep must be 1 or more, found {run.options.keep}": run.options.keep < 1})
     folder = RunFolder(run.folder)
     writes = not run.options.trainer.fast_dev_run
     written: list[Generation] = []
@@ -119,8 +118,8 @@ def _check_data(run: Run) -> None:
         run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
         if is_first_process() and (other := other_versions(run.checkpoint)):
             print_notes([f"resumed with {', '.join(other)}: the result may differ in rounding or more"])
-    elif run.options.accept_changes is not None and run.options.resume is None:
-        raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
+    alone = run.checkpoint is None and run.options.resume is None and run.options.accept_changes is not None
+    refuse({"--accept_changes goes with --ckpt_path or --resume, to go on with a run": alone})
 
 
 def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
@@ -131,8 +130,8 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
         changed.insert(0, HISTORY)
     names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
     covers = {name: [item for item in changed if f"{item}.".startswith(f"{name}.")] for name in names}
-    if unused := [name for name in names if not covers[name]]:
-        raise UsageError(f"--accept_changes {unused[0]}: it is the same as in {checkpoint.path}; leave it out")
+    same = f"it is the same as in {checkpoint.path}; leave it out"
+    refuse({f"--accept_changes {name}: {same}": not covers[name] for name in names})
     if refused := ",".join(item for item in changed if not any(item in covered for covered in covers.values())):
         raise UsageError(
             f"{refused} differs from the run of {checkpoint.path}; begin anew without --ckpt_path and --resume, or go "

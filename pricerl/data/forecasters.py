@@ -13,7 +13,7 @@ from pricerl.arrays import FloatArray, count_true
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.features import shifted_mean
 from pricerl.data.history import ProductHistory
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import did_you_mean, refuse
 
 OWN_MEAN = "mean_7"
 """Name of the trailing 7-day mean, the baseline of all other forecasts."""
@@ -76,8 +76,9 @@ FORECASTERS: dict[str, Forecaster] = {
 def check_forecaster(name: str) -> None:
     """Raise a ``UsageError`` if no forecaster has that name."""
     known = (OWN_MEAN, *FORECASTERS)
-    if name not in known:
-        raise UsageError(f"forecaster must be one of {', '.join(known)}, found {name!r}{did_you_mean(name, known)}")
+    refuse(
+        {f"forecaster must be one of {', '.join(known)}, found {name!r}{did_you_mean(name, known)}": name not in known}
+    )
 
 
 @dataclass(frozen=True, eq=False)

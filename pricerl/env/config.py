@@ -9,7 +9,7 @@ from pricerl.data.days import steps_in
 from pricerl.data.features import FEATURES
 from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.history_tensors import CALENDAR_DAYS
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.guardrails.config import GuardrailConfig
 
 MAX_HORIZON = CALENDAR_DAYS - 366
@@ -39,10 +39,16 @@ class EnvConfig:
     and nearly half with thousands. Without a compiler, steps run uncompiled, with a warning."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.horizon <= MAX_HORIZON:
-            raise UsageError(f"data.env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
-        if self.action not in ("step", "absolute"):
-            raise UsageError(f"data.env.action must be 'step' or 'absolute', found {self.action!r}")
+        refuse(
+            {
+                f"data.env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}": (
+                    not 1 <= self.horizon <= MAX_HORIZON
+                ),
+                f"data.env.action must be 'step' or 'absolute', found {self.action!r}": (
+                    self.action not in ("step", "absolute")
+                ),
+            }
+        )
 
     @property
     def num_features(self) -> int:

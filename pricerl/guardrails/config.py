@@ -185,10 +185,9 @@ class GuardrailConfig:
         where = f"guardrails.products.{product}"
         refuse({f"{where} must hold settings such as 'floor: 9.90', found {own!r}": not isinstance(own, dict)})
         known = [item.name for item in fields(self) if item.name not in SHARED_BY_ALL]
-        if shared := own.keys() & SHARED_BY_ALL:
-            raise UsageError(f"{where}.{min(shared)}: all products share it; set guardrails.{min(shared)}")
-        if strange := [name for name in own if name not in known]:
-            raise UsageError(f"{where}: unknown setting {strange[0]}{did_you_mean(str(strange[0]), known)}")
+        refuse({f"{where}.{name}: all products share it; set guardrails.{name}": name in SHARED_BY_ALL for name in own})
+        hints = {name: did_you_mean(str(name), known) for name in own if name not in known}
+        refuse({f"{where}: unknown setting {name}{hint}": True for name, hint in hints.items()})
         try:
             return replace(self, products=None, relations=None, **own)
         except UsageError as error:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.utils import _pytree
 
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import CheckpointError, UsageError, refuse
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.runs.folder import BEST, LAST, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
@@ -59,8 +59,8 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_saved(path: Path) -> dict[str, Any]:
     """Load what `save` wrote onto the CPU; a file that is none of these or damaged is a ``CheckpointError``."""
-    if path.exists() and not path.is_file():  # a pipe or a device might never end
-        raise CheckpointError(f"{path} is no ordinary file; {REMEDY}")
+    # A pipe or a device might never end.
+    refuse({f"{path} is no ordinary file; {REMEDY}": path.exists() and not path.is_file()}, CheckpointError)
     content: object = None
     try:
         with zipfile.ZipFile(path) as file:  # torch compares no checksums
@@ -157,8 +157,9 @@ class Checkpoint:
         One that is missing, unreadable, damaged or not a pricerl checkpoint is a ``CheckpointError``.
         """
         path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
-        if path.is_dir():
-            raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
+        refuse(
+            {f"{path} is a folder; name the checkpoint in it, such as {path / BEST}": path.is_dir()}, CheckpointError
+        )
         if not path.exists():
             raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
         content = read_saved(path)
@@ -250,8 +251,7 @@ class Checkpoint:
         """Return the state of data of a class, a seller's as a training had them; other data's are refused."""
         name = DATA_KEY if kind is PricingData else kind.__qualname__
         state = self.content.get(name)
-        if not isinstance(state, dict):
-            raise CheckpointError(f"{self.path} holds no state of {name}")
+        refuse({f"{self.path} holds no state of {name}": not isinstance(state, dict)}, CheckpointError)
         found: dict[str, Any] = as_arrays(state)
         return found
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pricerl.data.naming import Sources, name_after
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, refuse
 from pricerl.runs.folder import RunFolder
 from pricerl.shop.database import FILE, OLDER, shops_of_server
 from pricerl.terminal import shown
@@ -65,8 +65,7 @@ def find_run(name: str | None, holding: str) -> RunFolder:
         found = runs_with(holding)
         if len(found) == 1:
             return found[0]
-        if not found:
-            raise UsageError(f"{RUNS} holds no run with {holding} yet; start with: pricerl advise FILE")
+        refuse({f"{RUNS} holds no run with {holding} yet; start with: pricerl advise FILE": not found})
         listed = ", ".join(shown(run.path.name) for run in found[:MOST_LISTED])
         more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
         raise UsageError(f"{RUNS} holds {len(found)} runs, {listed}{more}; name one with --run_name")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from jsonargparse import ActionConfigFile, get_loader  # type: ignore[attr-defined]  # Lightning takes it there, too
 
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, refuse
 from pricerl.runs.names import USUAL_CLASSES
 from pricerl.tasks.imports import GYM_CLASS
 
@@ -84,8 +84,9 @@ def without_classes(settings: Nested) -> dict[str, Any]:
 def _as_group(name: str, value: Any) -> Nested:
     """Return a group of settings, of which a text names the class."""
     group = {"class_path": value} if isinstance(value, str) else value
-    if not isinstance(group, Mapping):
-        raise UsageError(f"{name} must hold settings such as '{name}: {{...}}', found {group!r:.40}")
+    refuse(
+        {f"{name} must hold settings such as '{name}: {{...}}', found {group!r:.40}": not isinstance(group, Mapping)}
+    )
     return group
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonargparse import set_parsing_settings
 
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, refuse
 from pricerl.runs.names import USUAL_CLASSES
 
 GYM_CLASS = "pricerl.training.gym_data.GymDataModule"
@@ -72,8 +72,7 @@ def find_class(name: str, packages: Collection[str], place: str, base: type = ob
     own = {path.rpartition(".")[2]: path for path in (*USUAL_CLASSES.values(), GYM_CLASS)}
     path = own.get(name, name)
     module, _, last = path.rpartition(".")
-    if module and not is_allowed(path, packages):
-        raise UsageError(refusal(path, path, place))
+    refuse({refusal(path, path, place): module and not is_allowed(path, packages)})
     found = getattr(_import(module, place + path), last, None) if module else None
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UsageError(f"{place}there is no subclass {name} of {base.__name__}")

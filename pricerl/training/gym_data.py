@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from pricerl.env.gym_adapter import GymVectorEnv
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.evaluation.scores import score_returns
 from pricerl.runs.names import name_run
 from pricerl.training.algorithm import Algorithm, TaskSpec
@@ -41,8 +41,7 @@ class GymDataModule(ReplayDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(num_envs, eval_every, seed)
-        if eval_episodes < 1:
-            raise UsageError(f"data.eval_episodes must be positive, found {eval_episodes}")
+        refuse({f"data.eval_episodes must be positive, found {eval_episodes}": eval_episodes < 1})
         self.env_id = env_id
         self.env_settings = env_settings
         self.eval_episodes = eval_episodes

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.sac.agent import held_constant
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
@@ -143,8 +143,7 @@ class SACModule(OffPolicyModule):
             return
         if misfit := start_from(Path(self.init) if named else SHIPPED, self.agent, self.network, layout):
             found = f"the weights of model.init {self.init} do not fit, {misfit}"
-            if named:
-                raise UsageError(f"{found}; leave it out, or train them with this network and data")
+            refuse({f"{found}; leave it out, or train them with this network and data": named})
             print_notes([f"{found}; training starts from random weights"])
         elif getattr(self._data, "advises", False):
             self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import Self
 
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runtime import CompiledFunction
 from pricerl.sac.config import ReplayConfig
@@ -103,8 +103,7 @@ class OffPolicyModule(LightningModule, Algorithm):
         compile: Literal["auto", "off", "on"] = "off",
     ) -> None:
         super().__init__()
-        if compile not in ("auto", "off", "on"):
-            raise UsageError(f"model.compile must be one of auto, off, on; found {compile!r}")
+        refuse({f"model.compile must be one of auto, off, on; found {compile!r}": compile not in ("auto", "off", "on")})
         self.automatic_optimization = False
         self.algorithm = algorithm
         self.step_discount = step_discount

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import CheckpointError, refuse
 from pricerl.runs.checkpoint import SAVER, Checkpoint
 from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.writing import is_same
@@ -20,10 +20,16 @@ RESUMED = "PRICERL_RESUMED"
 
 def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Checkpoint | None:
     """Return the checkpoint of ``--ckpt_path`` and ``--resume``, if any, or raise a ``CheckpointError``."""
-    if resume not in (None, "auto"):
-        raise UsageError(f"--resume must be auto, found {resume!r}; name a checkpoint with --ckpt_path")
-    if resume is not None and given is not None:
-        raise UsageError("--resume auto finds the checkpoint; leave out --ckpt_path, or --resume")
+    refuse(
+        {
+            f"--resume must be auto, found {resume!r}; name a checkpoint with --ckpt_path": (
+                resume not in (None, "auto")
+            ),
+            "--resume auto finds the checkpoint; leave out --ckpt_path, or --resume": (
+                resume is not None and given is not None
+            ),
+        }
+    )
     if RESUMED in os.environ and not is_first_process():
         return Checkpoint.read(os.environ[RESUMED]) if os.environ[RESUMED] else None
     newest = folder.generations()[-1:]

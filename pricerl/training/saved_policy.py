@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pricerl.env.stock.category import LAYOUT
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import CheckpointError, UsageError, refuse
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.names import USUAL_CLASSES
 from pricerl.sac.agent import SACAgent
@@ -51,8 +51,7 @@ def category_policy(path: Path = SHIPPED_CATEGORY) -> Callable[[Tensor], Tensor]
     if network.columns:
         agent = build_agent(TaskSpec(network.columns, 2), SACConfig(), network)
         misfit = start_from(path, agent, network, LAYOUT)
-    if misfit:
-        raise UsageError(f"the weights in {path} do not fit, {misfit}; train others with fit --config category")
+    refuse({f"the weights in {path} do not fit, {misfit}; train others with fit --config category": misfit})
     return partial(agent.actor.act, deterministic=True)
 
 

@@ -15,7 +15,7 @@ from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import problem_table
 from pricerl.data.reading.reader import read_history
-from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
+from pricerl.errors import EXIT_OK, DataError, list_problems, refuse
 from pricerl.formatting import plural
 from pricerl.market.cost import describe_costs
 from pricerl.shop.groups import describe_groups, propose_groups
@@ -39,8 +39,7 @@ def check(words: Sequence[str]) -> int:
     options = parser_of("check", check.__doc__, OPTIONS, settings_of(DataConfig, *READING)).parse_intermixed_args(words)
     found = ""
     files = options.path or options.files
-    if not files:
-        raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
+    refuse({"check needs a FILE, the seller's CSV (see check --help)": not files})
 
     config = config_of(options, DataConfig)
     try:

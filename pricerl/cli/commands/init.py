@@ -12,7 +12,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.reader import read_history
 from pricerl.data.row_table import TABLES
-from pricerl.errors import EXIT_OK, UsageError
+from pricerl.errors import EXIT_OK, refuse
 from pricerl.operations.shop import Shop
 from pricerl.runs.names import find_run, runs_with
 from pricerl.tasks.configs import SHIPPED
@@ -46,8 +46,7 @@ def init(words: Sequence[str]) -> int:
         about, option = USES[name]
         said = f"{about}, then: pricerl advise FILE" if name in new else "exists and stays as it is; use it with"
         lines.append(f"{name} {said} {option} {name}")
-    if not new:
-        raise UsageError("; ".join(lines))
+    refuse({"; ".join(lines): not new})
     for name, text in new.items():
         write_text(Path(name), text)
     write_lines(lines)

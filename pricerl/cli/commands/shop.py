@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
 from pricerl.cli.usage import RUN, Options, parser_of
-from pricerl.errors import EXIT_OK, DataError, UsageError
+from pricerl.errors import EXIT_OK, DataError, UsageError, refuse
 from pricerl.formatting import plural
 from pricerl.guardrails.relations import read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
@@ -86,8 +86,7 @@ def back_up(words: Sequence[str]) -> int:
     file = {"file": {"type": Path, "help": "file to write"}}
     options = parser_of("backup", back_up.__doc__, file, RUN).parse_args(words)
     shop = shop_of(options)
-    if options.file.exists():
-        raise UsageError(f"{options.file} exists; name a new file")
+    refuse({f"{options.file} exists; name a new file": options.file.exists()})
     backup(shop.log_path, options.file)
     write_lines([f"{options.file}: {shop.log.head.entries} entries, last hash {shop.log.head.hash}"])
     return EXIT_OK

@@ -12,7 +12,7 @@ import msgspec
 
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import Options, config_of, file_parser, predict_command, settings_of
-from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
+from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, refuse
 from pricerl.formatting import sentence
 from pricerl.operations.exports import find_record
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
@@ -52,8 +52,7 @@ def watch(words: Sequence[str]) -> int:
     if options.test_alert:
         alert = Alert(alerts.TEST, "", "ok", "this is a test: alerts arrive here")
         _, failures = alerts.send_alerts(folder.path, [alert], channels, 0.0, datetime.now(timezone.utc))
-        if failures:
-            raise UsageError("; ".join(failures))
+        refuse({"; ".join(failures): failures})
         write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
         return EXIT_OK
     shop = Shop.open(folder, options.today)

@@ -19,7 +19,7 @@ from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product
 from pricerl.decide.standing import blocking_of
 from pricerl.env.product import Product
-from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError
+from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, refuse
 from pricerl.experiments.plan import (
     OFFERED,
     Budget,
@@ -102,12 +102,15 @@ def plan(words: Sequence[str]) -> int:
 
 def _check(options: argparse.Namespace) -> date | None:
     """Refuse limits that no test can keep, and return the first day."""
-    if options.max_days < 1:
-        raise UsageError(f"--max_days: must be 1 or more, found {options.max_days}")
-    if options.max_cost is not None and not 0 <= options.max_cost < math.inf:
-        raise UsageError(f"--max_cost: must be an amount of money, 0 or more, found {options.max_cost:g}")
-    if options.test_seed < 0:
-        raise UsageError(f"--test_seed: must be 0 or more, found {options.test_seed}")
+    refuse(
+        {
+            f"--max_days: must be 1 or more, found {options.max_days}": options.max_days < 1,
+            f"--max_cost: must be an amount of money, 0 or more, found {options.max_cost or 0:g}": (
+                options.max_cost is not None and not 0 <= options.max_cost < math.inf
+            ),
+            f"--test_seed: must be 0 or more, found {options.test_seed}": options.test_seed < 0,
+        }
+    )
     return None if options.first is None else read_day(options.first, "--from")
 
 
@@ -124,8 +127,7 @@ def _search(options: argparse.Namespace, run: Run, products: list[Product], firs
     """Return the best test of every product on which one may start, the largest net value first."""
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     free = [product for product in products if len(products) == 1 or not blocking_of(shop.orders_on(product.name))]
-    if not free:
-        raise UsageError("every product of the file has a test or another order in force; end one with resume first")
+    refuse({"every product of the file has a test or another order in force; end one with resume first": not free})
     found = list[_Found]()
     for product in free:
         budget = Budget(options.max_days, options.max_cost)
@@ -169,8 +171,7 @@ def read(words: Sequence[str]) -> int:
     """Read the last test of each product in a fresh file: what it shows, and what its rest is worth."""
     reader = {"--by": {"help": "person who reads; your user name if absent"}}
     options, rest = file_parser("price-test read", read.__doc__, PRODUCT, reader).parse_known_args(words)
-    if not options.path:
-        raise UsageError("price-test read needs --data.path FILE, your file with the days of the test")
+    refuse({"price-test read needs --data.path FILE, your file with the days of the test": not options.path})
     run, products = _load(options, rest)
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     entries = shop.log.entries

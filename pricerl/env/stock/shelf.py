@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pricerl.data.days import WEEK
 from pricerl.data.stock import MOST_LEAD_WEEKS
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.market.reward import ResolvedReward
 from pricerl.market.stock_tensors import StockRows
 
@@ -22,10 +22,14 @@ LEVEL_DRIFT = 0.05
 
 def check_stocked(reward: ResolvedReward, hold: int) -> None:
     """Raise a ``UsageError`` if the objective is not profit alone, or prices must be held beyond a week."""
-    if reward.measure != "profit" or not reward.is_measure:
-        raise UsageError(f"stock: prices and orders seek profit alone; choose preset profit, not {reward.name}")
-    if hold > WEEK:
-        raise UsageError(f"stock: prices change weekly; set guardrails.min_hold_days to 7 or less, found {hold}")
+    refuse(
+        {
+            f"stock: prices and orders seek profit alone; choose preset profit, not {reward.name}": (
+                reward.measure != "profit" or not reward.is_measure
+            ),
+            f"stock: prices change weekly; set guardrails.min_hold_days to 7 or less, found {hold}": hold > WEEK,
+        }
+    )
 
 
 def move_units(

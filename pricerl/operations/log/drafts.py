@@ -228,8 +228,9 @@ def _find_newest(shop: Shop, product: str | None, number: int) -> Entry:
     refuse(
         {
             f"{found}, is not the newest advice on {name}; the newest is {instead}": newest["id"] != number,
-            f"entry {number} advises on {name}, not on {shown(product or '')}": product
-            not in (None, advice["product"]),
+            f"entry {number} advises on {name}, not on {shown(product or '')}": (
+                product not in (None, advice["product"])
+            ),
         }
     )
     return newest
@@ -278,8 +279,10 @@ def draft_limits(
         {f"{shown(it)}: no price leaves this {name_limit(broken[it][0])}": confirmed[it] == math.inf for it in broken}
     )
     said = "; ".join(f"{shown(item)}: {beyond_words(*broken[item], shop.newest[item])}" for item in [*broken][:3])
-    if broken and not may_widen:
-        raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
+    refuse(
+        {f"{said}; only an approver may set a limit that the current price breaks": broken and not may_widen},
+        NotAllowedError,
+    )
     refuse({f"{said}; confirm it, and the next advice moves the price": broken and not force})
     return {
         **typed_stamp(orders.LIMITS, by, reason),
@@ -289,8 +292,7 @@ def draft_limits(
 
 def check_typed(limits: Mapping[str, float | None]) -> None:
     """Refuse settings that are not limits to type, or wrong values, with a ``UsageError``."""
-    if unknown := set(limits) - set(TYPED):
-        raise UsageError(f"limits: {shown(', '.join(sorted(unknown)))!r} is none of {', '.join(TYPED)}")
+    refuse({f"limits: {shown(name)!r} is none of {', '.join(TYPED)}": name not in TYPED for name in limits})
     GuardrailConfig(**limits)  # type: ignore[arg-type]  # checks them itself
 
 

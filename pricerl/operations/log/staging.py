@@ -92,8 +92,7 @@ def find_open(shop: Shop, number: int | None) -> Entry:
     One that a person decided, that a newer one of its kind replaced, or that is older than the newest advice is a
     ``UsageError``, and so is another entry.
     """
-    if not is_staged(shop, number):
-        raise UsageError(f"entry {number} is no prepared decision (see history)")
+    refuse({f"entry {number} is no prepared decision (see history)": not is_staged(shop, number)})
     staged = next(entry for entry in shop.log.entries if entry["id"] == number)
     if why := _find_end(shop, staged):
         raise UsageError(f"entry {number} {why}")
