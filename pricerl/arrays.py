@@ -1,11 +1,11 @@
-"""Array types, checks of shapes and values, summaries of an estimate over its draws, records as plain values, bytes."""
+"""Array types, checks of shapes and values, summaries of an estimate, groups, records as plain values, bytes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeGuard, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,6 +15,9 @@ from pricerl.errors import NonFiniteError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -159,3 +162,11 @@ def _pack_array(value: Any) -> Any:
 def _unpack_array(_: int, data: memoryview) -> NDArray[Any]:
     kind, shape, content = msgspec.msgpack.decode(data)
     return np.frombuffer(content, kind).reshape(shape).copy()
+
+
+def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """Return the values of each key, both in the order in which they appear."""
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found

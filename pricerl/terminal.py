@@ -33,6 +33,12 @@ def shown(text: str, most: int = 160) -> str:
     return clean(" ".join(clean(text).split()), most)
 
 
+def list_first(texts: Sequence[str], most: int, gap: str = ", ") -> str:
+    """Return the first texts, and the number of the others."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return f"{gap.join(texts[:most])}{more}"
+
+
 def write_lines(lines: Iterable[str], problems: bool = False) -> None:
     """Print lines, each of them cleaned, to standard output, or ``problems`` to standard error."""
     if cleaned := list(map(clean, lines)):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray, grouped
 from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.days import DAY, PRIOR_DAYS, RECENT_DAYS
 from pricerl.data.price_setting import PriceSetting, classify_prices, find_prices_in_force
@@ -229,9 +229,7 @@ class ProductHistory:
 
 def categories_of(products: Iterable[ProductHistory]) -> list[list[ProductHistory]]:
     """Return the groups of two products or more that are categories, in their order of appearance."""
-    found: dict[str, list[ProductHistory]] = {}
-    for product in products:
-        found.setdefault(product.group, []).append(product)
+    found = grouped((product.group, product) for product in products)
     return [members for group, members in found.items() if group and 1 < len(members) <= LARGEST_CATEGORY]
 
 

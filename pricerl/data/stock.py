@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pricerl.arrays import grouped
 from pricerl.data.days import WEEK
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
@@ -82,10 +83,9 @@ def find_notes(stocks: Stocks, histories: Sequence[ProductHistory], known: Itera
     Products that are ``known`` may have no history here.
     """
     names = {*known, *(history.product for history in histories)}
-    found = {STRANGE: TABLES["stock"].check_products(stocks, names, len(names))}
-    for history in histories:
-        for remark in find_stock(stocks, history)[1]:
-            found.setdefault(remark, []).append(history.product)
+    strange = TABLES["stock"].check_products(stocks, names, len(names))
+    remarks = ((remark, item.product) for item in histories for remark in find_stock(stocks, item)[1])
+    found = grouped([*((STRANGE, name) for name in strange), *remarks])
     return [f"stock of {list_names(named)} {remark}." for remark, named in found.items() if named]
 
 

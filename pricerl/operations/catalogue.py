@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice, Substitution
 from pricerl.advice.sentences.next_steps import losing_test_words
-from pricerl.arrays import interval_of
+from pricerl.arrays import grouped, interval_of
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import steps_in
 from pricerl.data.preprocessor import DataPreprocessor
@@ -222,11 +222,8 @@ def split(
 
 def keep_together(rows: Sequence[int], groups: Sequence[str]) -> Iterator[list[int]]:
     """Yield rows in parts of about `CHUNK`, no group apart; ``groups`` has the group of every row, or nothing."""
-    members: dict[str | int, list[int]] = {}
-    for row in rows:
-        members.setdefault(groups[row] or row, []).append(row)
     part: list[int] = []
-    for together in members.values():
+    for together in grouped((groups[row] or row, row) for row in rows).values():
         if len(part) + len(together) > CHUNK and part:
             yield part
             part = []
@@ -268,10 +265,7 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
 
 def join_categories(advice: Sequence[ProductAdvice]) -> Iterator[ProductAdvice]:
     """Yield the advice with what is known of each category as a whole."""
-    categories: dict[str, list[ProductAdvice]] = {}
-    for item in advice:
-        if item.market.substitution is not None:
-            categories.setdefault(item.market.substitution.category, []).append(item)
+    categories = grouped((found.category, item) for item in advice if (found := item.market.substitution) is not None)
     joined = {name: _join(members) for name, members in categories.items()}
     for item in advice:
         if (found := item.market.substitution) is None:

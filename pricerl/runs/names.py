@@ -9,7 +9,7 @@ from pricerl.data.naming import Sources, name_after
 from pricerl.errors import UsageError, did_you_mean, refuse
 from pricerl.runs.folder import RunFolder
 from pricerl.shop.database import FILE, OLDER, shops_of_server
-from pricerl.terminal import shown
+from pricerl.terminal import list_first, shown
 
 RUNS = Path("checkpoints")
 """Folder of the runs, relative to the working directory; one folder per run."""
@@ -66,9 +66,8 @@ def find_run(name: str | None, holding: str) -> RunFolder:
         if len(found) == 1:
             return found[0]
         refuse({f"{RUNS} holds no run with {holding} yet; start with: pricerl advise FILE": not found})
-        listed = ", ".join(shown(run.path.name) for run in found[:MOST_LISTED])
-        more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
-        raise UsageError(f"{RUNS} holds {len(found)} runs, {listed}{more}; name one with --run_name")
+        listed = list_first([shown(run.path.name) for run in found], MOST_LISTED)
+        raise UsageError(f"{RUNS} holds {len(found)} runs, {listed}; name one with --run_name")
     folder = RUNS / check_name(name)
     if not folder.is_dir() and name not in shops_of_server():
         runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())

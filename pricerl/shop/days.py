@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import BoolArray
+from pricerl.arrays import BoolArray, grouped
 from pricerl.data.cleaning.rows import DAY, Rows, find_step
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, day_texts
@@ -240,13 +240,11 @@ def last_groups(frame: pd.DataFrame) -> dict[str, str]:
 
 def find_mates(database: Database, names: Collection[str], groups: Collection[str] = ()) -> set[str]:
     """Return all products of the categories that have one of some products, or are among some groups."""
-    members: dict[str, set[str]] = {}
-    for name, category in database.run("SELECT name, category FROM product WHERE category <> ''"):
-        members.setdefault(category, set()).add(name)
+    members = grouped(database.run("SELECT category, name FROM product WHERE category <> ''"))
     found = (
         mates
         for group, mates in members.items()
-        if len(mates) <= LARGEST_CATEGORY and (group in groups or not mates.isdisjoint(names))
+        if len(mates) <= LARGEST_CATEGORY and (group in groups or not {*names}.isdisjoint(mates))
     )
     return set(chain.from_iterable(found))
 

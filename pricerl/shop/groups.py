@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pricerl.arrays import grouped
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.history import LARGEST_CATEGORY
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import list_names
 from pricerl.shop.database import Database
 from pricerl.shop.days import MOST_LISTED, last_groups
-from pricerl.terminal import print_notes, shown
+from pricerl.terminal import list_first, print_notes, shown
 
 GROUPED = "groups"
 """Value of ``--accept`` that puts products together that seem to be sizes, colours or packs of one product."""
@@ -39,10 +40,7 @@ def propose_groups(known: Mapping[str, str], related: Iterable[Sequence[str]] = 
         known: group of each product; empty without one. Products that have different groups are left as they are.
         related: products of each relation of the guardrails.
     """
-    stems: dict[str, list[str]] = {}
-    for name in known:
-        if sum(map(str.isalpha, stem := _stem(name))) > 2:
-            stems.setdefault(stem.casefold(), []).append(name)
+    stems = grouped((stem.casefold(), name) for name in known if sum(map(str.isalpha, stem := _stem(name))) > 2)
     groups = dict(known)
     for members in [*related, *stems.values()]:
         present = [name for name in members if name in known]
@@ -68,12 +66,11 @@ def _stem(name: str, kept: Collection[str] = ()) -> str:
 
 def describe_groups(proposed: Mapping[str, str], command: str = "") -> str:
     """Return which products would be put together, and how, as a sentence."""
-    members: dict[str, list[str]] = {}
-    for name, group in proposed.items():
-        members.setdefault(group, []).append(shown(name))
-    listed = "; ".join(f"{shown(group)} ({list_names(names)})" for group, names in [*members.items()][:MOST_LISTED])
-    more = f" and {len(members) - MOST_LISTED} more" if len(members) > MOST_LISTED else ""
-    return f"{listed}{more}: variants of one product? price them together with {command}--accept {GROUPED}"
+    members = grouped((group, shown(name)) for name, group in proposed.items())
+    listed = list_first(
+        [f"{shown(group)} ({list_names(names)})" for group, names in members.items()], MOST_LISTED, "; "
+    )
+    return f"{listed}: variants of one product? price them together with {command}--accept {GROUPED}"
 
 
 def group_rows(

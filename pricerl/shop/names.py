@@ -21,7 +21,7 @@ from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, keep_days, known_names,
 from pricerl.shop.files import FilesRead, remember_files
 from pricerl.shop.groups import GROUPED, group_rows
 from pricerl.shop.orders import join_orders
-from pricerl.terminal import print_notes, shown
+from pricerl.terminal import list_first, print_notes, shown
 
 RENAMED = "renamed"
 """Value of ``--accept`` that joins products under new names to those that they look like."""
@@ -120,10 +120,10 @@ def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted:
     if not alike:
         return rows
     if RENAMED not in accepted:
-        listed = [f"{shown(new)} is new and looks like {shown(old)} ({why})" for new, old, why in alike[:MOST_LISTED]]
-        more = f" and {len(alike) - MOST_LISTED} more" if len(alike) > MOST_LISTED else ""
+        pairs = [f"{shown(new)} is new and looks like {shown(old)} ({why})" for new, old, why in alike]
+        listed = list_first(pairs, MOST_LISTED, "; ")
         asked = "the same product? join it under the shop's name" if len(alike) == 1 else "the same products? join them"
-        text = f"{'; '.join(listed)}{more}: {asked} with --accept {RENAMED}, or keep both with --accept {NEW}"
+        text = f"{listed}: {asked} with --accept {RENAMED}, or keep both with --accept {NEW}"
         raise DataError(rows.source, [text])
     print_notes(f"{shown(new)} is joined to {shown(old)}, the name that the shop keeps" for new, old, _ in alike)
     aliases = {new: old for new, old, _ in alike}

@@ -11,6 +11,7 @@ from pricerl.advice.exports import PRICES
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.advice.sentences.next_steps import Place, expectation_words, group_steps, prepared_words
 from pricerl.advice.sentences.verdict import Record
+from pricerl.arrays import grouped
 from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, parser_of, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
@@ -32,7 +33,7 @@ from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
 from pricerl.shop.database import reading
-from pricerl.terminal import confirm, shown, table, write_lines
+from pricerl.terminal import confirm, list_first, shown, table, write_lines
 from pricerl.writing import write_text
 
 FOLLOWS = {
@@ -207,12 +208,10 @@ def outbox_lines(shop: Shop) -> list[str]:
     box = shop.outbox
     names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
     rows = [f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows]
-    left: dict[str, list[str]] = {}
-    for name, why in box.left_out:
-        left.setdefault(why, []).append(shown(name))
-    reasons = [f"{_first_three(products)}: no price, {why}" for why, products in left.items()]
+    left = grouped((why, shown(name)) for name, why in box.left_out)
+    reasons = [f"{list_first(products, 3)}: no price, {why}" for why, products in left.items()]
     total = [box.summary] if rows else []
-    return [f"{shop.folder.path / PRICES}: {_first_three(rows) or 'no price to change'}", *total, *reasons]
+    return [f"{shop.folder.path / PRICES}: {list_first(rows, 3) or 'no price to change'}", *total, *reasons]
 
 
 def receipt_lines(shop: Shop) -> list[str]:
@@ -222,11 +221,6 @@ def receipt_lines(shop: Shop) -> list[str]:
     from pricerl.operations.roll_out import say_receipt  # late, as it reads all days
 
     return say_receipt(shop)
-
-
-def _first_three(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return f"{', '.join(texts[:3])}{more}"
 
 
 def history(words: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, grouped
 from pricerl.data.days import WEEK
 from pricerl.data.stock import MOST_WEEKS
 from pricerl.env.dynamics import Dynamics
@@ -33,11 +33,11 @@ LARGEST = 12
 
 def find_categories(market: Market) -> Iterator[tuple[int, ...]]:
     """Yield the products of known unit cost that share buyers, or one alone, by number; any of them has stock."""
-    groups: dict[str | int, list[int]] = {}
-    for row, item in enumerate(market.products):
-        if item.cost.known:
-            name = market.preprocessor.products[row].group if item.diversion is not None else row
-            groups.setdefault(name, []).append(row)
+    groups = grouped(
+        (market.preprocessor.products[row].group if item.diversion is not None else row, row)
+        for row, item in enumerate(market.products)
+        if item.cost.known
+    )
     for group in groups.values():
         for rows in [group] if len(group) <= LARGEST else [[row] for row in group]:
             if any(market.products[row].stock is not None for row in rows):

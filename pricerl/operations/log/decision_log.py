@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pricerl.arrays import grouped
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, refuse
 from pricerl.operations.log.log_entries import parse_entry
@@ -56,10 +57,7 @@ class Log(NamedTuple):
 
 def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
     """Return the entries of each product, in their order; others under None."""
-    found: dict[str | None, list[Entry]] = {}
-    for entry in entries:
-        found.setdefault(entry.get("product"), []).append(entry)
-    return found
+    return grouped((entry.get("product"), entry) for entry in entries)
 
 
 STANDING = """WHERE kind <> 'advice' OR id IN (SELECT max(id) FROM entry WHERE kind = 'advice' GROUP BY product)
