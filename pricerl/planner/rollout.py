@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,18 +25,17 @@ Policy = Callable[[Tensor], Tensor]
 """``observation (B, O) -> action (B, 1)``."""
 
 
+@dataclass
 class WatchedPolicy:
     """Deterministic policy that remembers which rows of its roll-out got an action that is NaN or infinite."""
 
+    policy: Policy
     failed: Tensor | None = None
     """``(B,)`` bool; None before the first step."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-
     def __call__(self, observation: Tensor) -> Tensor:
         """Return the policy's actions."""
-        action = self._policy(observation)
+        action = self.policy(observation)
         failed = ~action.isfinite().all(1)
         self.failed = failed if self.failed is None else self.failed | failed
         return action

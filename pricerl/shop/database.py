@@ -12,6 +12,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,31 +97,31 @@ MIGRATIONS = (
 Values = Sequence[str | int | float | bytes | None]
 
 
+@dataclass
 class Database:
     """Open connection, inside one transaction."""
 
-    def __init__(self, connection: Any, is_server: bool) -> None:
-        self._connection = connection
-        self._is_server = is_server
+    connection: Any
+    is_server: bool
 
     def run(self, statement: str, values: Values = ()) -> list[Any]:
         """Run a statement with ``?`` for each value, and return its rows."""
-        found = self._connection.execute(self._translated(statement), values)
+        found = self.connection.execute(self._translated(statement), values)
         return [] if found.description is None else found.fetchall()
 
     def each(self, statement: str) -> Iterator[Any]:
         """Return the rows of a statement, which are not held in memory at once."""
-        if not self._is_server:
-            return iter(self._connection.execute(statement))
+        if not self.is_server:
+            return iter(self.connection.execute(statement))
         return self._each_of_server(self._translated(statement))
 
     def _each_of_server(self, statement: str) -> Iterator[Any]:
-        with self._connection.cursor("each") as cursor:
+        with self.connection.cursor("each") as cursor:
             yield from cursor.execute(statement)
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""
-        cursor = self._connection.cursor()
+        cursor = self.connection.cursor()
         cursor.executemany(self._translated(statement), rows)
         return int(cursor.rowcount)
 
@@ -137,7 +138,7 @@ class Database:
     def version(self) -> int:
         """Number of the schema's version; 0 if nothing was ever kept."""
         server = "pg_tables WHERE schemaname = current_schema() AND tablename"
-        known = self.run(f"SELECT 1 FROM {server if self._is_server else 'sqlite_schema WHERE name'} = 'fact'")
+        known = self.run(f"SELECT 1 FROM {server if self.is_server else 'sqlite_schema WHERE name'} = 'fact'")
         return int(self.fact("schema")) if known else 0
 
     def migrate(self, place: Path) -> None:
@@ -156,7 +157,7 @@ class Database:
 
     def _translated(self, statement: str) -> str:
         """Return a statement in the dialect of the server."""
-        if not self._is_server:
+        if not self.is_server:
             return statement
         types = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "STRICT, WITHOUT ROWID": "", "STRICT": ""}
         found = re.sub("|".join(types), lambda found: types[found[0]], statement).replace("?", "%s")
