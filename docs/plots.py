@@ -1,4 +1,4 @@
-"""Figures of docs/evidence.md, drawn from the rows of the CSV files next to this one.
+"""Figures of docs/evidence.md, from the rows of the CSV files next to this one, and of docs/posterior.md.
 
 ``python docs/plots.py`` writes them to ``docs/images/``; it needs the extra ``plots``.
 """
@@ -12,6 +12,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import log_units_at
+from pricerl.simulation.seller import SellerConfig, simulate, simulated_history
+from pricerl.simulation.true_demand import expected_units
 
 DOCS = Path(__file__).parent
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -29,6 +36,7 @@ def main(folder: Path = DOCS / "images") -> None:
         for draw in (pricebench, returns):
             figure = draw(pd.read_csv(DOCS / f"{draw.__name__}.csv"))
             figure.savefig(folder / f"{draw.__name__}.svg", metadata={"Date": None})
+        posterior().savefig(folder / "posterior.svg", metadata={"Date": None})
 
 
 def pricebench(rows: pd.DataFrame) -> Figure:
@@ -57,6 +65,26 @@ def returns(rows: pd.DataFrame) -> Figure:
         axes.set(title=env, xlabel="thousand env steps")
     figure.axes[0].set_ylabel("return of 10 episodes")
     figure.axes[0].legend(fontsize=7)
+    return figure
+
+
+def posterior() -> Figure:
+    """Draw a simulated seller's units by price: the days, median and 90 % limits of the draws, and the truth."""
+    seller = SellerConfig(market="linear", days=130, units=60.0, seed=1)
+    _, truth = simulate(seller)
+    market = fit_market(DataPreprocessor.fit(simulated_history(seller, DataConfig()), DataConfig()))
+    product = market.products[0]
+    days = market.preprocessor.products[0]
+    prices = np.geomspace(0.8 * days.price.min(), 1.2 * days.price.max(), 60)
+    low, middle, high = np.quantile(np.exp(log_units_at(product, prices)), [0.05, 0.5, 0.95], axis=0)
+    figure = Figure((6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(days.price, days.units, s=6, alpha=0.5, color="grey", label="days")
+    axes.fill_between(prices, low, high, alpha=0.2, lw=0, label="90 % of draws")
+    axes.plot(prices, middle, label="median")
+    axes.plot(prices, expected_units(truth, prices), color="black", lw=0.8, ls="--", label="truth")
+    axes.set(xlabel="price", ylabel="units per day", ylim=(0, None))
+    axes.legend(fontsize=7)
     return figure
 
 
