@@ -13,6 +13,8 @@ from babel.messages.pofile import read_po
 
 FOLDER = Path(__file__).with_name("words")
 LANGUAGES = ("en", *(path.stem for path in FOLDER.glob("*.po")))
+REVIEW_FILES = {name: "review.html" if name == "en" else f"review.{name}.html" for name in LANGUAGES}
+"""Pages of a review in a run's folder, by language."""
 SCRIPT = "script"
 """Context of the words that the script of a page says."""
 

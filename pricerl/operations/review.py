@@ -13,15 +13,13 @@ from pricerl.advice.sentences.earned import review_words
 from pricerl.arrays import Interval
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
-from pricerl.formatting import UNKNOWN, Formatter, plural, sentence
+from pricerl.formatting import UNKNOWN, Formatter, sentence, translate
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.track_record import Reviewed, find_predictions, keep_record, total_of
 from pricerl.operations.watching.news import LATEST_DAYS, Cause, find_miss, find_stop
 
 MOST_NEWS = 5
 """Most sentences of news."""
-REVIEW_FILE = "review.html"
-"""Page of a review, in the run's folder."""
 
 COLUMNS = ("Month", "Days", "Kept price", "Predicted", "Happened", "Gain over keeping")
 
@@ -65,25 +63,26 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: S
     """Return the texts of the page of a review, whose amounts are profit, or sales; it begins with the ``news``."""
     followed, other = ([row for row in rows if row.followed == wanted] for wanted in (True, False))
     lead: list[str] = []
-    headline = "No advised day has passed at the advised price yet"
+    headline = translate("No advised day has passed at the advised price yet")
     if followed:
         total = total_of(followed)
         headline, about = review_words(total.gain, total.days, measure, f, any(row.to_change for row in other))
         lead.append(about)
     if other:
-        lead.append(f"On {plural(total_of(other).days, f.period)} another price was charged; they are counted apart.")
+        apart = "On {days:days} another price was charged; they are counted apart."
+        lead.append(f.say(apart, {"days": total_of(other).days}))
         if not followed:
-            lead.append("Change the price in your shop, or record your own with pricerl override.")
+            lead.append(translate("Change the price in your shop, or record your own with pricerl override."))
     if news:
         more = (f"{item.words} {item.step}" for item in news[1:MOST_NEWS])
         lead = [news[0].step, *more, f"{headline}.", *lead]
         headline = news[0].words
-    note = "The gain on these days is from the prices charged, not from advice."
     tables = (
         ("At the advised price", "These days test predictions and advice.", _rows(followed, f)),
-        ("At another price", note, _rows(other, f)),
+        ("At another price", "The gain on these days is from the prices charged, not from advice.", _rows(other, f)),
     )
-    return ReviewPage(headline, tuple(lead), tuple(table for table in tables if table[2]))
+    known = ((translate(title), translate(note), rows) for title, note, rows in tables if rows)
+    return ReviewPage(headline, tuple(lead), tuple(known))
 
 
 def render_review(page: ReviewPage, source: str, f: Formatter) -> str:
@@ -98,7 +97,7 @@ def review_lines(page: ReviewPage) -> list[tuple[str, list[tuple[str, ...]]]]:
     def texts(name: str, row: Sequence[Cell]) -> tuple[str, ...]:
         return name, *(" ".join((cell.value, *cell.notes)) for cell in row)
 
-    return [(title, [("", *COLUMNS), *(texts(*row) for row in rows)]) for title, _, rows in page.tables]
+    return [(title, [("", *map(translate, COLUMNS)), *(texts(*row) for row in rows)]) for title, _, rows in page.tables]
 
 
 def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]]:
@@ -110,21 +109,22 @@ def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]
         listed += [*own, total_of(own, product)] if len(own) > 1 else own
     found = [(shorten(row.product), _cells(row, f)) for row in listed]
     if len(products) > 1:
-        found.append(("all products", _cells(total_of(rows), f)))
+        found.append((translate("all products"), _cells(total_of(rows), f)))
     return found
 
 
 def _cells(row: Reviewed, f: Formatter) -> list[Cell]:
-    predicted = Cell(COLUMNS[3], UNKNOWN)
+    month, days, kept, due, happened, gain = map(translate, COLUMNS)
+    predicted = Cell(due, UNKNOWN)
     if (found := row.predicted) is not None:
-        predicted = _cell(COLUMNS[3], Interval(found.predicted, found.low, found.high), f, "")
+        predicted = _cell(due, Interval(found.predicted, found.low, found.high), f, "")
     return [
-        Cell(COLUMNS[0], row.month or "total"),
-        Cell(COLUMNS[1], str(row.days)),
-        Cell(COLUMNS[2], f.price(row.kept_price)),
+        Cell(month, row.month or translate("total")),
+        Cell(days, str(row.days)),
+        Cell(kept, f.price(row.kept_price)),
         predicted,
-        Cell(COLUMNS[4], f.money(row.happened)),
-        _cell(COLUMNS[5], row.gain, f, "+"),
+        Cell(happened, f.money(row.happened)),
+        _cell(gain, row.gain, f, "+"),
     ]
 
 

@@ -16,7 +16,7 @@ from pricerl.advice.report.pictures import draw_outcome, draw_sales, spark, whis
 from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_page, style_hash
 from pricerl.advice.report.work_list import MOST_LISTED, WorkList
 from pricerl.advice.sentences.verdict import Record, reason_words
-from pricerl.advice.translation import read_catalogue
+from pricerl.advice.translation import REVIEW_FILES, read_catalogue
 from pricerl.cli.settings_help import settings_of
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
@@ -39,7 +39,6 @@ from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
 
-REVIEW = "review.html"
 MOST_DECISIONS = 5
 """Most decisions below the line of prices."""
 OWN_FORMS = [form for form in own_forms().values() if not form.fills]
@@ -252,8 +251,8 @@ def show_review(request: Request, place: Place, shop: Opened) -> Response:
         (item["product"], draw_outcome(f"outcome-{at}", item, values["f"]))
         for at, item in enumerate(document["products"][:MOST_LISTED])
     ]
-    path = shop.folder.path / REVIEW
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    files = (shop.folder.path / REVIEW_FILES[name] for name in (language(), "en"))
+    text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
     head, mark, rest = text.partition("<main>")[2].partition("</main>")[0].partition("<h2>")
     values |= {
         "here": "/review",

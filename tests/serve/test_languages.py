@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Mapping
 from gettext import GNUTranslations
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
+from command_line import run, seller_lines, write_lines
 from fastapi.testclient import TestClient
-from served_shop import program_of
+from served_shop import TODAY, program_of
 
 from pricerl.advice.sentences import answers
 from pricerl.advice.sentences.answers import ANSWERS, say
@@ -104,13 +106,38 @@ def test_every_reason_has_german_words(missing: set[str]) -> None:
 def test_every_word_of_a_template_and_of_the_script_is_in_the_catalogue() -> None:
     options: Mapping[str, Any] = {"trimmed": "true"}
     found: set[str] = set()
-    for path in [*SERVE.glob("*.html"), SERVE.parent / "advice/report/report.html"]:
+    for path in [
+        *SERVE.glob("*.html"),
+        *(SERVE.parent / f"advice/report/{name}.html" for name in ("report", "review")),
+    ]:
         for _, words, *_ in extract_from_file("jinja2.ext:babel_extract", path, {"_": None}, options=options):
             found.update(words if isinstance(words, tuple) else (words,))
     assert len(found) > 150 and found - known() == set()
     script = extract_from_file("javascript", SERVE / "serve.js", {"say": None}, options={"template_string": "false"})
     german = read_catalogue("de")[1]
     assert {str(words) for _, words, *_ in script} <= german.keys() and SCRIPT == "script"
+
+
+REVIEWED = ("operations/review.py", "operations/watching/news.py", "advice/sentences/earned.py")
+
+
+def test_every_sentence_of_a_review_is_in_the_catalogue() -> None:
+    found: set[str] = set()
+    for name in REVIEWED:
+        tree = ast.parse((SERVE.parent / name).read_text(encoding="utf-8"))
+        said = {node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        said -= {item.value for item in ast.walk(tree) if isinstance(item, ast.Expr)}  # docstrings
+        found.update(node.value for node in said if " " in node.value.strip() and node.value[0] != "-")
+    assert len(found) > 30 and found - known() == {"90 %: ", "stop rule"}
+
+
+def test_a_review_is_stored_in_every_language(folder: Path) -> None:
+    write_lines(folder / "seller.csv", seller_lines(days=97))
+    assert run(folder, "review", "--run_name", "seller", "--data.path", "seller.csv", "--today", TODAY).code == 0
+    client = program_of(folder, "approver")
+    german, english = (client.get("/shops/seller/review", headers=given).text for given in (GERMAN, {}))
+    for words, page in (("Wie das Mehr geschätzt wird", german), ("How the gain is estimated", english)):
+        assert words in page and ("Niemand weiß" in page) == (page is german)
 
 
 def test_the_pages_of_a_shop_are_german_for_a_german_browser(folder: Path, missing: set[str]) -> None:
@@ -123,6 +150,7 @@ def test_the_pages_of_a_shop_are_german_for_a_german_browser(folder: Path, missi
         assert '<html lang="en">' in english.text and "Ihre" not in english.text, path
     assert missing == set()
     said = client.get(f"{shop}/products/seller", headers=GERMAN).text
+    assert "Die größte Änderung" in client.get(f"{shop}/settings", headers=GERMAN).text
     for words in ("Warum", "Was als Nächstes geschieht", "Entscheiden", "Gewinn je Tag", "10,00"):
         assert words in said, words
 

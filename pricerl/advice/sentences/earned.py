@@ -61,11 +61,13 @@ def review_words(
     been advised and ``ignored``.
     """
     _, low, high = gain
-    headline = f"Following the advice changed {measure} by {f.estimate(gain, plus='+')}"
+    changed = {"measure": measure, "gain": f.estimate(gain, plus="+")}
+    headline = f.say("Following the advice changed {measure:measure} by {gain}", changed)
     what = "whether that is a gain or a loss is not clear yet"
     if low == high == 0:
-        headline = "The advised change was not made" if ignored else "Until now the advice was to keep the price"
+        kept = "Until now the advice was to keep the price"
+        headline = translate("The advised change was not made" if ignored else kept)
         what = "gains are measured against keeping it, so there is none"
     elif low > 0 or high < 0:
-        what = f"the whole range is a {'gain' if low > 0 else 'loss'}"
-    return headline, f"On {plural(days, f.period)} at the advised price; {what}."
+        what = "the whole range is a gain" if low > 0 else "the whole range is a loss"
+    return headline, f.say("On {days:days} at the advised price; {what:word}.", {"days": days, "what": what})

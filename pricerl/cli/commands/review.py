@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pricerl.advice.translation import REVIEW_FILES, read_catalogue
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import file_parser, predict_command
 from pricerl.errors import EXIT_OK, DataError
+from pricerl.formatting import CATALOGUE
 from pricerl.operations import review as past_advice
 from pricerl.operations.exports import find_record
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
@@ -36,14 +38,16 @@ def review(words: Sequence[str]) -> int:
     if not rows:
         found = "no day of the file had been advised on before; come back with a fresher file"
         raise DataError(run.pricing.preprocessor.source, [found])
-    known = all(product.cost.known for product in market.products)
+    measure = "profit" if all(product.cost.known for product in market.products) else "sales"
     products = market.preprocessor.products
     records = partial(find_record, folder.path / LOG_FILE)
-    news = past_advice.find_news(products, entries, records, folder.path.name, run.formatter)
-    page = past_advice.lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
-    page = page._replace(lead=(*receipt_lines(Shop.read(folder)), *page.lead))
-    path = folder.path / past_advice.REVIEW_FILE
-    write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
+    for language, file in reversed(REVIEW_FILES.items()):  # English last, for the terminal
+        CATALOGUE.set(read_catalogue(language)[0])
+        news = past_advice.find_news(products, entries, records, folder.path.name, run.formatter)
+        page = past_advice.lay_out_review(rows, measure, run.formatter, news)
+        page = page._replace(lead=(*receipt_lines(Shop.read(folder)), *page.lead))
+        path = folder.path / file
+        write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
     again = [predict_command(options)] if news else []
     write_lines([page.headline, *(f"  {line}" for line in (*page.lead, *again))])
     for title, cells in past_advice.review_lines(page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import RECENT_DAYS, YEAR, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
-from pricerl.formatting import Formatter, plural, sentence
+from pricerl.formatting import Formatter, plural, sentence, translate
 from pricerl.guardrails.price_grid import same_price
 from pricerl.terminal import shown
 
@@ -26,6 +27,13 @@ FEWEST_EMPTY = 2
 """Fewest days without sales that suggest a stock-out, if they are twice as frequent as before."""
 SHARE_OF_CHANGE = 0.5
 """Smallest part of a change that last year's same days must show to call it the season."""
+MISSED = (
+    "{share:percent.0} more units than forecast were sold in {days:days}: {actual:number.0} instead of "
+    "{predicted:number.0} (90 %: {low:number.0} to {high:number.0})",
+    "{share:percent.0} fewer units than forecast were sold in {days:days}: {actual:number.0} instead of "
+    "{predicted:number.0} (90 %: {low:number.0} to {high:number.0})",
+)
+"""Words on units beyond their forecast, and below it."""
 
 
 class Cause(NamedTuple):
@@ -41,28 +49,33 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
     They are a stock-out, the seller's own price, the competitor's price, and the season of the year before.
     """
     before = np.arange(max(0, rows[0] - steps_in(RECENT_DAYS, history.step_days)), rows[0])
-    again = "Ask for new advice with this file."
+    again = translate("Ask for new advice with this file.")
     empty = np.asarray(history.units == 0)
     if history.in_stock is not None:
         empty |= ~history.in_stock
     count = int(empty[rows].sum())
     if change < 0 and count >= FEWEST_EMPTY and empty[rows].mean() > 2 * empty[before].mean():
-        days = f"{count} of {plural(len(rows), f.period)} had no stock or no sales"
-        return Cause(days, "Restock, and mark such days with 0 in a column In Stock; no price is to blame for them.")
-    own = "your price", history.price, -1, ", and buyers may react more strongly than forecast"
-    for name, prices, helps, doubt in (own, ("the competitor's price", history.competitor, 1, "")):
+        days = f.say("{count} of {all:days} had no stock or no sales", {"count": count, "all": len(rows)})
+        restock = "Restock, and mark such days with 0 in a column In Stock; no price is to blame for them."
+        return Cause(days, translate(restock))
+    own = "your price went from {old:price} to {new:price}, and buyers may react more strongly than forecast"
+    theirs = "the competitor's price went from {old:price} to {new:price}"
+    for words, prices, helps in ((own, history.price, -1), (theirs, history.competitor, 1)):
         if prices is None:
             continue
         old, new = (float(np.median(prices[part])) for part in (before, rows))
         if STRONGEST * (new / old - 1) * helps * np.sign(change) >= abs(change):
-            return Cause(f"{name} went from {f.price(old)} to {f.price(new)}{doubt}", again)
+            return Cause(f.say(words, {"old": old, "new": new}), again)
     if rows[0] - len(before) >= YEAR // history.step_days:
         now, then = (history.units[part - YEAR // history.step_days].mean() for part in (rows, before))
         if then > 0 and (now / then - 1) / change >= SHARE_OF_CHANGE:
-            return Cause(f"the same days of last year changed by {f.percent(now / then - 1, 0, '+')}, too", again)
-    known = "price and stock" if history.competitor is None else "price, stock and competitor"
-    look = "Look at the listing, reviews, ads and delivery times first. " if change < 0 else ""
-    return Cause(f"{known} in the file do not explain it", look + again)
+            share = f.percent(now / then - 1, 0, "+")
+            return Cause(f.say("the same days of last year changed by {share}, too", {"share": share}), again)
+    unexplained = "price and stock in the file do not explain it"
+    if history.competitor is not None:
+        unexplained = "price, stock and competitor in the file do not explain it"
+    look = translate("Look at the listing, reviews, ads and delivery times first. ") if change < 0 else ""
+    return Cause(translate(unexplained), look + again)
 
 
 def find_stop(
@@ -82,14 +95,15 @@ def find_stop(
     if first is None or not moved[-1]:
         return None  # enough was sold, or the price was taken back
     last = f.date(str(history.dates[rows[first + rule["days"] - 1]]))
-    few = f"fewer than {plural(rule['units'], 'unit')} on {plural(rule['days'], f.period)} running until {last}"
+    few = "the stop rule has triggered, fewer than {units} on {days:days} running until {last}"
     words = [
         *("pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"),
         *("--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run),
         *(("--product", shown(history.product)) if named else ()),
     ]
-    step = f"Charge {f.price(rule['price'])} again in your shop, and record it: {shlex.join(words)}"
-    return Cause(f"the stop rule has triggered, {few}", step)
+    known = {**rule, "units": plural(rule["units"], "unit"), "last": last, "command": shlex.join(words)}
+    step = "Charge {price:price} again in your shop, and record it: {command}"
+    return Cause(f.say(few, known), f.say(step, known))
 
 
 def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter) -> tuple[float, Cause] | None:
@@ -102,9 +116,6 @@ def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter)
     change = found.actual / found.predicted - 1
     first = np.datetime64(next(day.date for day in record.days if day.outcome == "followed"))
     cause = find_cause(history, np.flatnonzero(history.dates >= first), change, f)
-    sold, due, low, high = (f.number(value, 0) for value in (found.actual, found.predicted, found.low, found.high))
-    words = (
-        f"{f.percent(abs(change), 0)} {'more' if change > 0 else 'fewer'} units than forecast were sold in "
-        f"{plural(record.followed, f.period)}: {sold} instead of {due} (90 %: {low} to {high})"
-    )
+    more, fewer = MISSED
+    words = f.say(more if change > 0 else fewer, {**asdict(found), "days": record.followed, "share": abs(change)})
     return change, Cause(words, f"{sentence(cause.words)} {cause.step}")
