@@ -62,7 +62,7 @@ MOST_STATEMENTS = {
     "advice": 370,
     "advice/report": 427,
     "advice/sentences": 451,
-    "cli": 581,
+    "cli": 573,
     "cli/commands": 390,
     "cli/experiments": 189,
     "data": 511,

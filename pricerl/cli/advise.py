@@ -13,7 +13,7 @@ from pricerl.advice.what_if import answer_lines
 from pricerl.cli.answer import print_answer, score_lines
 from pricerl.cli.commands.decisions import record, shop_of
 from pricerl.cli.loading import given_settings, load_words, long_words, untrained_settings
-from pricerl.cli.usage import file_parser, with_files, with_first
+from pricerl.cli.usage import AUTHOR, PRODUCT, Options, file_parser, with_files, with_first
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING
 from pricerl.operations.log.decision_log import read_log
@@ -35,6 +35,13 @@ MOST_FAILED = 0.1
 
 MOST_SCORED = 10
 """Products whose scores are printed at most."""
+
+CLEARED: Options = {
+    "--by": {"required": True, "help": "last day of sale, such as 2026-08-31"},
+    "--reason": AUTHOR["--reason"],
+    "--author": AUTHOR["--by"],
+}
+"""Options of ``clear``."""
 
 
 def fit(words: Sequence[str], kept: Sequence[Placed] = ()) -> int:
@@ -86,11 +93,7 @@ def ask_market(options: Namespace, rest: Sequence[str]) -> int:
 
 def clear(words: Sequence[str]) -> int:
     """Clear the stock of PRODUCT by a day along a path of weekly prices; all options of predict apply as well."""
-    parser = file_parser("clear", clear.__doc__)
-    parser.add_argument("--product", help="product, if the run has several")
-    parser.add_argument("--by", required=True, help="last day of sale, such as 2026-08-31")
-    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
-    parser.add_argument("--author", help="person who decides; your user name if absent")
+    parser = file_parser("clear", clear.__doc__, PRODUCT, CLEARED)
     options, rest = parser.parse_known_args(with_first(words, "--product"))
     said = (options.product, options.by, options.author, options.reason)
     entry = draft_clearance(shop_of(options), *said)

@@ -8,7 +8,7 @@ from importlib import import_module
 from pricerl.advice.files import AdviceFiles
 from pricerl.advice.what_if import answer_lines, read_off
 from pricerl.cli.answer import print_answer
-from pricerl.cli.usage import file_parser, with_first
+from pricerl.cli.usage import PRODUCT, Options, file_parser, with_first
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.errors import EXIT_OK
 from pricerl.formatting import plural
@@ -23,12 +23,17 @@ from pricerl.terminal import print_notes, write_lines
 COMPUTING = "pricerl.cli.advise"
 """Module that computes what does not stand; it imports torch."""
 
+ASKED: Options = {
+    "--price": {"required": True, "type": float, "help": "price to charge over the forecast horizon"},
+    "--unit_cost": {"type": float, "help": "cost of a unit to assume, instead of the advice's"},
+}
+"""Options of ``what-if``."""
+
 
 def predict(words: Sequence[str]) -> int:
     """Advise with a trained policy; settings on the command line override its checkpoint's."""
-    parser = file_parser("predict", predict.__doc__)
-    parser.add_argument("--trainer.enable_progress_bar")  # changes no advice
-    options, others = parser.parse_known_args(words)
+    bar = {"--trainer.enable_progress_bar": {"help": "changes no advice"}}
+    options, others = file_parser("predict", predict.__doc__, bar).parse_known_args(words)
     if others or (found := _find(options.run_name, options.path, options.today, options.ckpt_path)) is None:
         return int(import_module(COMPUTING).advise_with_policy(words))
     standing, shop = found
@@ -41,10 +46,7 @@ def predict(words: Sequence[str]) -> int:
 
 def what_if(words: Sequence[str]) -> int:
     """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = file_parser("what-if", what_if.__doc__)
-    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
-    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of the advice's")
-    parser.add_argument("--product", help="product, if the file has several")
+    parser = file_parser("what-if", what_if.__doc__, ASKED, PRODUCT)
     options, rest = parser.parse_known_args(with_first(words, "--price"))
     if not rest and options.unit_cost is None:
         found = _find(options.run_name, options.path, options.today, options.ckpt_path)
