@@ -236,5 +236,5 @@ def _level_of(part: Part) -> FloatArray:
     root = np.exp(posterior.log_mean / 2)
     price = part.data.design[:, :PRICE_TERMS]
     shock = posterior.shock[row]
-    along = np.linalg.lstsq(root[:, None] * price, root * shock)[0]
+    along = np.linalg.lstsq(root[:, None] * price, root * shock, rcond=None)[0]
     return np.asarray(posterior.walk[row] + price @ along)
