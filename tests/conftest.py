@@ -16,6 +16,7 @@ import pytest
 import torch
 from advice_outputs import lowering_policy
 from command_line import run, train
+from hypothesis import settings
 from shops.known_market import known_market
 
 from pricerl.data.config import DataConfig
@@ -29,6 +30,10 @@ from pricerl.operations import engine
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
 engine.usable_cores = lambda: 1  # each process that helps takes seconds to start
+
+settings.register_profile("quick", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=400)  # --hypothesis-profile thorough
+settings.load_profile("quick")
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
 COMPILER = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
@@ -138,7 +138,6 @@ def test_a_constant_price_is_read_and_fails_the_verdict(read, daily):
     assert report.judge().findings == (Reason("one_price"),)
 
 
-@settings(deadline=None, max_examples=100)
 @given(nps.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1e6)), st.data())
 def test_imputation_leaves_no_nan_and_stays_in_range(values, data):
     unknown = data.draw(nps.arrays(np.bool_, len(values)))
@@ -160,7 +159,6 @@ def test_carry_forward_and_conversion_fill_on_hand_made_arrays():
 CELLS = st.sampled_from(["", "0", "5", "10", "12.5", "20", "-10", "37.5", "100"])
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(CELLS.filter(lambda cell: cell != "-10"), CELLS, CELLS, st.booleans()), max_size=40))
 def test_any_history_is_clean_or_refused(cells):
     lines = ["Report Date,Product Price,Total Sales,Total Profit"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pricerl.data.config import DataConfig
@@ -96,7 +96,6 @@ def test_text_that_is_not_a_date_is_refused(text, words):
     assert problem.startswith("line 2, Report Date: ") and words in problem
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.text(max_size=14), max_size=4))
 def test_any_text_is_a_day_or_a_problem(texts):
     days, problems = read_dates(texts, list(range(2, 2 + len(texts))), None)

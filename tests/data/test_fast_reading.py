@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pricerl.data.reading import numbers
@@ -22,7 +22,6 @@ CELLS = st.text('ab1 ,;"\n\r\té|', max_size=5)
 QUOTED = st.builds(lambda text: '"' + text.replace('"', '""') + '"', CELLS)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(st.one_of(NUMBERS, st.decimals(-9999, 9999, places=3).map(str)), unique=True, max_size=20))
 def test_numbers_read_together_equal_those_read_one_by_one(texts: list[str]) -> None:
     point, comma, blank = numbers.read_texts(pa.array(texts, type=pa.large_string()))
@@ -41,7 +40,6 @@ def outcome_of(text: str) -> tuple[object, ...] | str:
     return table.frame.astype(object).to_numpy().tolist(), list(table.lines), table.ragged, list(table.frame.columns)
 
 
-@settings(deadline=None, max_examples=400)
 @given(
     st.lists(st.lists(st.one_of(CELLS, QUOTED, st.just("")), min_size=1, max_size=4), max_size=6),
     st.sampled_from([",", ";", "\t", "|"]),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fixture_types import Daily, Problems, Read
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pricerl.data.config import DataConfig
@@ -36,7 +36,6 @@ def test_words_for_no_value_are_blank() -> None:
     assert not problems
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.decimals(-1_000_000, 1_000_000, places=2), st.sampled_from([".", ","]))
 def test_number_survives_being_written_with_thousands_separators(value: float, decimal: str) -> None:
     american = f"{value:,.2f}"
@@ -45,7 +44,6 @@ def test_number_survives_being_written_with_thousands_separators(value: float, d
     assert not problems and values["x"][0] == float(value)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(st.text(max_size=12), max_size=5), st.sampled_from(["auto", ".", ","]))
 def test_any_text_is_a_value_a_blank_or_a_problem(texts: list[str], decimal: str) -> None:
     values, problems = read_number_columns({"x": texts}, list(range(2, 2 + len(texts))), decimal, ",")

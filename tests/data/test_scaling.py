@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
@@ -67,7 +67,6 @@ def test_products_are_scaled_apart_and_can_be_selected() -> None:
     np.testing.assert_array_equal(scaler.select([1, 0]).gain, scaler.gain[::-1])
 
 
-@settings(deadline=None, max_examples=100)
 @given(nps.arrays(np.float64, st.tuples(st.integers(1, 12), st.just(F)), elements=st.floats(-1e9, 1e9)))
 def test_scaled_features_always_lie_between_0_and_1(features: np.ndarray) -> None:
     scaled = MinMaxScaler.fit([features]).transform(features, 0)

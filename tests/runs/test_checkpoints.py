@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from saved_states import as_saved
@@ -22,7 +22,6 @@ from pricerl.runs.checkpoint import Checkpoint, as_arrays, as_tensors, read_save
 from pricerl.tasks.load import stored_settings
 
 
-@settings(deadline=None, max_examples=200)
 @example(b"Report Date,Product Price,Total Sales\n2025-01-01,10,20\n")
 @example(b"")
 @example(b"t.")

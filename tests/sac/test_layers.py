@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pricerl.runtime import COMPUTE
@@ -27,7 +27,6 @@ def test_normalized_columns_have_mean_zero_and_variance_one():
     torch.testing.assert_close(normalized.std(dim=0, correction=0), torch.ones(3), atol=1e-2, rtol=0)
 
 
-@settings(deadline=None, max_examples=30)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_statistics_of_any_batches_are_those_of_all_rows_at_once(sizes):
     generator = torch.Generator().manual_seed(sum(sizes))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pricerl.errors import UsageError
@@ -60,7 +60,6 @@ def test_rows_come_out_as_they_went_in():
     assert set(number.tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
 
 
-@settings(deadline=None, max_examples=60)
 @given(capacity=st.integers(1, 7), counts=st.lists(st.integers(0, 20), max_size=5))
 def test_a_buffer_holds_the_newest_rows_and_samples_do_not_depend_on_how_they_came(capacity, counts):
     buffer, one_by_one = filled(capacity, *counts), filled(capacity, *[1] * sum(counts))
@@ -134,7 +133,6 @@ SIZES = st.lists(st.integers(0, 9), max_size=6)
 CAPACITY = st.integers(1, 7)
 
 
-@settings(deadline=None, max_examples=200)
 @given(capacity=CAPACITY, counts=SIZES, later=SIZES, old=st.integers(0, 9), data=st.data())
 def test_a_restored_buffer_continues_as_if_nothing_had_happened(capacity, counts, later, old, data):
     buffer, restored = filled(capacity, *counts, seed=3), filled(capacity, old, seed=9)
@@ -150,7 +148,6 @@ def test_a_restored_buffer_continues_as_if_nothing_had_happened(capacity, counts
             assert torch.equal(restored.sample(8).next_observation, buffer.sample(8).next_observation)
 
 
-@settings(deadline=None, max_examples=100)
 @given(capacity=CAPACITY, other=CAPACITY, counts=SIZES, later=st.integers(0, 9))
 def test_another_capacity_keeps_the_newest_and_then_continues_exactly(capacity, other, counts, later):
     source, changed, again = filled(capacity, *counts), filled(other), filled(other, 4)
