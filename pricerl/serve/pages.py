@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.errors import PricerlError, UsageError
 from pricerl.formatting import Formatter, better_by, language, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
+from pricerl.operations.log.decision_log import Entry, Head, read_log
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.staging import is_planned
@@ -39,10 +41,13 @@ from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
 
+MOST_ENTRIES = 200
+"""Most entries of the history on its page; `history` prints all."""
 MOST_DECISIONS = 5
 """Most decisions below the line of prices."""
 OWN_FORMS = [form for form in own_forms().values() if not form.fills]
 """Import forms that need no export of the platform."""
+explained_settings = cache(settings_of)
 USUAL = ("product", "unit_cost", "fees")
 """Columns of costs that everyone is asked for; others are shown if they are known."""
 FRAMED = POLICY.format(style=" '{hash}'")
@@ -154,7 +159,7 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
 
 def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -> list[tuple[str, str, Any, str]]:
     """Return name, meaning, value and unit of limits; percent signs mark shares."""
-    settings = settings_of("data.guardrails")
+    settings = explained_settings("data.guardrails")
     units = {**dict.fromkeys(PERCENTAGES, "%"), "min_hold_days": "days"}
     return [(name, settings[f"data.guardrails.{name}"].text, limits[name], units.get(name, currency)) for name in names]
 
@@ -236,10 +241,16 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(shop.entries())]
+    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(_last_entries(shop.log_path, shop.log.head))]
     return answer(
         fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows})
     )
+
+
+@lru_cache(maxsize=16)
+def _last_entries(path: Path, head: Head) -> Sequence[Entry]:
+    """Return the last entries of a log, read anew if its ``head`` has moved."""
+    return read_log(path).entries[: head.entries][-MOST_ENTRIES:]
 
 
 @router.get("/shops/{name}/review")
