@@ -1,18 +1,17 @@
-"""Worth of each part of the advice: PriceBench with one part off at a time, next to its lines and time.
+"""Worth of each part of the advice: PriceBench with one part off at a time, next to its lines.
 
     python benchmarks/weight.py --store docs/weight.csv
 
 A part is off when what makes it is replaced, as `PARTS` says. ``gain`` is the advice's share of the attainable gain in
-percent, ``worth`` how much of it is lost without the part, with the standard error of the paired difference; ``harm``
-and ``wrong`` are the shops of the complete advice that lose more than 1 %, or are advised away from the best path, less
-those of the advice without the part; ``time`` is the CPU time of fit and decision that the part takes, in percent.
-Every part is measured on plain sellers, and on the kinds of sellers that it is for.
+percent, ``worth`` how much of it is lost without the part, with the standard error of the paired difference; where
+nothing can be gained, both are shares of the profit. ``harm`` and ``wrong`` are the shops of the complete advice that
+lose more than 1 %, or are advised away from the best path, less those of the advice without the part. Every part is
+measured on plain sellers, and on the kinds of sellers that it is for.
 """
 
 from __future__ import annotations
 
 import ast
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -24,12 +23,12 @@ import numpy as np
 import pandas as pd
 import pricebench
 from runner import ROOT, Option, read_options
-from shops.pricebench import GATE, HARM, HORIZON, PERCENT, PLAIN_TRUTHS, Cell
+from shops.pricebench import HORIZON, NO_GAIN, PERCENT, PLAIN_TRUTHS, Cell
 
 from pricerl.decide import chain
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import approach_path
-from pricerl.evaluation.pricing_rules import Candidates, best_for_objective
+from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, best_for_objective
 from pricerl.market.demand import families, regression
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
@@ -123,20 +122,19 @@ PARTS = {
 
 
 def price(part: Part | None, truth: str, days: int, units: float, shops: int) -> pd.DataFrame:
-    """Return the advice on shops of one kind, without a part if one is given, and the CPU time of each."""
+    """Return the advice on shops of one kind, without a part if one is given."""
     addresses = tuple((Cell(truth, days, units), seed) for seed in range(shops))
     job = pricebench.Job(addresses, (pricebench.ADVICE,), False, DemandConfig(), RewardConfig())
     with ExitStack() as stack:
         for name, value in ({} if part is None else part.off).items():
             stack.enter_context(patch(name, value))
-        began = time.process_time()
-        rows = pd.DataFrame(pricebench.work(job))
-        return rows.assign(time=(time.process_time() - began) / shops).set_index(KEY)
+        return pd.DataFrame(pricebench.work(job)).set_index(KEY)
 
 
 def compare(complete: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
     """Return what a part is worth, by shops of the complete advice and of that without it."""
-    best = complete["best_gain"].sum()
+    best, kept = complete["best_gain"].sum(), complete["keep"].abs().sum()
+    best = best if best > NO_GAIN * kept else kept
     apart = complete["gain"] - rows["gain"]
     harm, harm_off = (PERCENT * (item["gain"] < -HARM * item["keep"].abs()).mean() for item in (complete, rows))
     return {
@@ -145,7 +143,6 @@ def compare(complete: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
         "se": PERCENT * apart.std() * len(apart) ** 0.5 / best,
         "harm": harm - harm_off,
         "wrong": PERCENT * (complete["wrong"].mean() - rows["wrong"].mean()),
-        "time": PERCENT * (1 - rows["time"].mean() / complete["time"].mean()),
     }
 
 

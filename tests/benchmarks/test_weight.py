@@ -30,8 +30,10 @@ def test_a_part_is_off_while_shops_are_priced_without_it_and_on_again_afterwards
 
 
 def test_worth_is_the_share_of_the_attainable_gain_that_is_lost_without_the_part():
-    shops = {"best_gain": [0.04, 0.06], "keep": [1.0, 1.0], "wrong": [False, True], "time": [0.2, 0.2]}
+    shops = {"best_gain": [0.04, 0.06], "keep": [1.0, 1.0], "wrong": [False, True]}
     complete = pd.DataFrame({**shops, "gain": [0.03, -0.02]})
-    rows = pd.DataFrame({**shops, "gain": [0.01, 0.0], "wrong": [False, False], "time": [0.15, 0.15]})
+    rows = pd.DataFrame({**shops, "gain": [0.01, 0.0], "wrong": [False, False]})
     found = compare(complete, rows)
-    assert found == pytest.approx({"gain": 10, "worth": 0, "se": 40, "harm": 50, "wrong": 50, "time": 25})
+    assert found == pytest.approx({"gain": 10, "worth": 0, "se": 40, "harm": 50, "wrong": 50})
+    nothing = complete.assign(best_gain=0.0)
+    assert compare(nothing, rows.assign(gain=0.0))["worth"] == pytest.approx(0.5)
