@@ -59,8 +59,9 @@ from pricerl.market.demand.priors import (
     own_price_log_ratio,
     usual_elasticity,
 )
-from pricerl.market.demand.regression import GRID, covariance_of_levels
+from pricerl.market.demand.regression import GRID
 from pricerl.market.fitting import fit_market
+from pricerl.market.level import covariance_of_levels
 from pricerl.market.market import ProductMarket
 from pricerl.simulation.seller import draw_prices
 from pricerl.simulation.true_demand import ShopRanges, expected_units

@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(DRAFTS, "if order is not None and order.id not in (advice", "if False and order.id not in (advice"),
     Mutant(DRAFTS, "if not may_widen and (wider := widened(", "if not may_widen and not (wider := widened("),
     Mutant(DRAFTS, "LOOSENESS.index(mode) > LOOSENESS", "LOOSENESS.index(mode) < LOOSENESS"),
-    Mutant(DRAFTS, "if broken and not may_widen:", "if False:"),
+    Mutant(DRAFTS, 'current price breaks": broken and not may_widen}', 'current price breaks": False}'),
     Mutant(DRAFTS, "broken and not force}", "False}"),
     Mutant(ORDERS, 'entry.get("verdict") == "higher"', 'entry.get("verdict") == "lower"'),
     Mutant(ORDERS, "order.kind == PRICE_TEST and len(active) > 1", "False"),
