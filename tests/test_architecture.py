@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 240,
     "runs": 260,
     "sac": 432,
-    "serve": 530,
+    "serve": 527,
     "shop": 376,
     "simulation": 129,
     "tasks": 468,

@@ -365,9 +365,9 @@ class Shop:
 
     def _is_exported(self) -> bool:
         """Return whether all files are as the shop has them."""
+        state = (self.folder.path, self.log.entries, self.outbox)
         with reading(self.log_path) as database:
-            current = are_current(database, self.folder.path, self.log.entries, self.outbox)
-        return not self.newest or (self._is_used and current)
+            return not self.newest or (self._is_used and are_current(database, *state))
 
     @property
     def _is_used(self) -> bool:

@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +86,6 @@ class Keys:
     """Role by token: the one in the address, or each of the file of ``--token_file``."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Author in the log by token; none for the token of an address, whose decisions name their author."""
-    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def find(self, text: str) -> str:
         """Return the token that a text is; empty if it is none."""
@@ -92,7 +93,7 @@ class Keys:
 
     def keyed(self, token: str, use: str) -> str:
         """Return the cookie of a token's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
-        return hmac.new(self.secret.encode(), f"{use} {token}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(token.encode(), use.encode(), hashlib.sha256).hexdigest()  # the same after a restart
 
     def let_in(self, text: str, answer: Response, cookie: str) -> bool:
         """Add the cookie of a token, which neither scripts nor other sites can use; False if it is unknown."""
@@ -101,12 +102,41 @@ class Keys:
         return bool(token)
 
 
+def own_file(name: str) -> Path:
+    """Return a file in the folder of this user's settings."""
+    return Path(
+        os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or Path.home() / ".config", "pricerl", name
+    )
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Write a file that this user alone can read."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(part).replace(path)
+
+
+def _kept_token(role: str) -> str:
+    """Return the token that earlier servers of this user had; a new one if there is none, or others could read it."""
+    path = own_file(f"{role}.token")
+    with suppress(OSError, UnicodeDecodeError):
+        token = path.read_text(encoding="utf-8")
+        if len(token) >= FEWEST_CHARACTERS and (os.name == "nt" or not path.stat().st_mode & 0o077):
+            return token
+    token = secrets.token_urlsafe(32)
+    with suppress(OSError):  # then this server alone has it
+        write_privately(path, token)
+    return token
+
+
 def read_keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
-    """Return the tokens of a file, or a random one of a role on this computer's own addresses."""
+    """Return the tokens of a file, or this user's own one of a role on this computer's own addresses."""
     if file is None:
         if host not in LOOPBACK:
             raise UsageError(f"--host {host} is open to other computers: name tokens with --token_file FILE")
-        return Keys({secrets.token_urlsafe(32): role})
+        return Keys({_kept_token(role): role})
     if any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name)):
         raise UsageError(f"--token_file {file} lies in the folder that is served; move it out of {folder}")
     try:

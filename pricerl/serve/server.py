@@ -5,14 +5,11 @@ It needs the extra ``serve``, without which this module cannot be imported.
 
 from __future__ import annotations
 
-import os
-import secrets
 import socket
-import tempfile
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -29,7 +26,7 @@ from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, UsageError
 from pricerl.serve import pages, rest
-from pricerl.serve.guard import AGENT, FEWEST_CHARACTERS, LOOPBACK, Connection, Guard, Keys, read_keys
+from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, own_file, read_keys, write_privately
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
 from pricerl.terminal import clean, print_notes, write_lines
@@ -47,10 +44,7 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     options = parser.parse_intermixed_args(words)
     token_file = options.token_file and Path(options.token_file).absolute()
     workplace = Workplace.enter(options)
-    role = AGENT if add_tools else "approver"
-    keys = read_keys(options.host, token_file, workplace.folder, role)
-    roles = keys.roles if token_file else {_kept_token(role): role}
-    keys = Keys(roles, keys.names, "\n".join(roles))  # sessions survive a restart
+    keys = read_keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")
     server = uvicorn.Config(
         "",
         host=options.host,
@@ -86,41 +80,12 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     return EXIT_OK
 
 
-def _own_file(name: str) -> Path:
-    """Return a file in the folder of this user's settings."""
-    return Path(
-        os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or Path.home() / ".config", "pricerl", name
-    )
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Write a file that this user alone can read."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(part).replace(path)
-
-
-def _kept_token(role: str) -> str:
-    """Return the token that earlier servers of this user had; a new one if there is none, or others could read it."""
-    path = _own_file(f"{role}.token")
-    with suppress(OSError, UnicodeDecodeError):
-        token = path.read_text(encoding="utf-8")
-        if len(token) >= FEWEST_CHARACTERS and (os.name == "nt" or not path.stat().st_mode & 0o077):
-            return token
-    token = secrets.token_urlsafe(32)
-    with suppress(OSError):  # then this server alone has it
-        _write_privately(path, token)
-    return token
-
-
 @contextmanager
 def _opened(address: str) -> Iterator[None]:
     """Open an address in the browser, through a page for this user alone: everyone can list a browser's arguments."""
-    page = _own_file("open.html")
+    page = own_file("open.html")
     with explained(page, "add --no-browser"):
-        _write_privately(page, f'<meta http-equiv="refresh" content="0; url={address}">')
+        write_privately(page, f'<meta http-equiv="refresh" content="0; url={address}">')
     try:
         threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
         yield
