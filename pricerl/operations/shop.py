@@ -270,7 +270,7 @@ class Shop:
 
     @cached_property
     def decisions(self) -> dict[str, dict[str, Any]]:
-        """Orders of today, approved change, and a ``foreign`` price, of products with any of them, as in a record."""
+        """Orders of today, approved change, whether a price is ``foreign``, of products with any, as in a record."""
         found = {}
         kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT, PLATFORM_PRICE}
         entries = by_product(self.log.entries)
@@ -280,7 +280,7 @@ class Shop:
                 approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
                 orders = orders_on(advice, own, open_day(advice, self.today), self.log.entries)
                 found[name] = {"orders": to_plain(orders), "approved": to_plain(approved)}
-                found[name]["foreign"] = open_edit(advice, entries[name])
+                found[name]["foreign"] = open_edit(advice, entries[name]) is not None
         return found
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
