@@ -80,7 +80,7 @@ MOST_STATEMENTS = {
     "guardrails": 454,
     "market": 443,
     "market/demand": 898,
-    "mcp": 160,
+    "mcp": 162,
     "operations": 923,
     "operations/log": 561,
     "operations/watching": 298,

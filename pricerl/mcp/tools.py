@@ -258,6 +258,7 @@ class AgentTools:
     def stage_price_test(self, shop: OfShop, reason: Why, product: OfProduct = "") -> Answer:
         """Plan a price test and prepare its start; takes half a minute."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
+        self._check_room(advised.shop, advised.record["product"], "price_test")  # before the plan takes its time
         given = {"run_name": shop, "product": advised.record["product"], "today": self.workplace.today}
         words = [sys.executable, "-c", PROGRAM, "price-test", "plan", *option_words(given)]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
@@ -282,10 +283,7 @@ class AgentTools:
         name = advised.record["product"]
 
         def draft(shop: Shop) -> list[Entry]:
-            others = [item for item in open_decisions(shop) if (item["product"], item["asks"]) != (name, asks)]
-            if len(others) >= (most := self.workplace.most_prepared):
-                wait = f"{len(others)} of at most {most} prepared decisions wait in this shop"
-                raise UsageError(f"{wait}: a person approves or rejects one first, or allows more with --most_prepared")
+            self._check_room(shop, name, asks)
             return [draft_staged(shop, asks, name, given, AUTHOR.get(), reason)]
 
         (*_, entry), _ = advised.shop.record(draft)
@@ -293,6 +291,13 @@ class AgentTools:
         expected = self.what_if(shop, price or advised.record["recommended_price"], product, given.get("unit_cost"))
         done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": f"pricerl approve {entry['id']}"}
         return {**advised.about, **done, **run, "expected": expected}
+
+    def _check_room(self, shop: Shop, name: str, asks: Asked) -> None:
+        """Raise `UsageError` if as many prepared decisions wait in the shop as may, not counting the one replaced."""
+        others = [item for item in open_decisions(shop) if (item["product"], item["asks"]) != (name, asks)]
+        if len(others) >= (most := self.workplace.most_prepared):
+            wait = f"{len(others)} of at most {most} prepared decisions wait in this shop"
+            raise UsageError(f"{wait}: a person approves or rejects one first, or allows more with --most_prepared")
 
 
 def about(shop: Shop) -> Answer:

@@ -239,6 +239,9 @@ def test_more_decisions_of_agents_than_may_wait_are_refused_until_a_person_decid
     taken = talk(folder, prepare_two, few)
     assert [found.is_error for found in taken] == [False, True, False, True], "a newer one of its kind takes its place"
     assert "1 of at most 1 prepared decisions wait in this shop: a person approves" in taken[1].content[0].text
+    test = {"shop": "seller", "reason": "to know"}
+    refused = talk(folder, lambda client: client.call_tool("stage_price_test", test), few).content[0].text
+    assert "1 of at most 1" in refused and "no price test pays" not in refused, "asked before a test is planned"
     assert run(folder, "reject", "3", "--by", "anna").code == 0
     assert not talk(folder, lambda client: client.call_tool("stage_pause", given), few).is_error
     assert not isinstance(ask("stage_override", **ORDER), str)
