@@ -1,4 +1,4 @@
-"""Worth of each part of the advice: PriceBench with one part off at a time, next to its lines.
+"""Worth of each part of the advice: PriceBench with one part off at a time, next to the lines of its own files.
 
     python benchmarks/weight.py --store docs/weight.csv
 
@@ -146,10 +146,10 @@ def compare(complete: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def size_of(files: str) -> tuple[int, int]:
-    """Return statements in functions and lines of a file or folder under ``pricerl/``."""
+def size_of(files: str) -> tuple[int | None, int | None]:
+    """Return statements in functions and lines of a file or folder under ``pricerl/``; None without one."""
     if not files:
-        return 0, 0
+        return None, None
     path = ROOT / "pricerl" / files
     texts = [item.read_text() for item in ([path] if path.is_file() else sorted(path.glob("*.py")))]
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -178,9 +178,10 @@ def main() -> None:
             known |= {cell: price(None, *cell, options.shops) for cell in cells if cell not in known}
             rows = pd.concat([price(part, *cell, options.shops) for cell in cells])
             found = compare(pd.concat([known[cell] for cell in cells]), rows)
-            lines.append({"part": name, **sized, "sellers": kind, **{key: round(found[key], 1) for key in found}})
+            about = {"part": name, **sized, "sellers": kind, "days": part.days}
+            lines.append({**about, **{key: round(found[key], 1) for key in found}})
             print(*lines[-1].values(), flush=True)
-    table = pd.DataFrame(lines)
+    table = pd.DataFrame(lines).astype({"statements": "Int64", "lines": "Int64"})
     print(table.to_string(index=False))
     if options.store:
         table.to_csv(options.store, index=False)

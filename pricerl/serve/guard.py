@@ -112,7 +112,7 @@ def own_file(name: str) -> Path:
 def write_privately(path: Path, text: str) -> None:
     """Write a file that this user alone can read."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent)
+    handle, part = tempfile.mkstemp(dir=path.parent)  # a name of its own, as two servers may start at once
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     Path(part).replace(path)
