@@ -41,8 +41,6 @@ from pricerl.terminal import shown
 
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log", "Lowest of 30 Days")
 """First line of ``prices.csv``."""
-
-
 LARGEST = "none by more than {share} ({product}); if units stay as they are: {money} of sales per day"
 HELD = {PAUSE: "is paused", ROLL_OUT: "keeps its price in the roll-out"}
 """Reasons for a price that stays, by the kind of order."""
@@ -68,6 +66,21 @@ class Row(NamedTuple):
     """Units per day over the last four weeks."""
 
 
+class State(NamedTuple):
+    """State of a shop on which each price of its outbox depends, next to the entries about the product."""
+
+    today: date
+    generation: str
+    """Name of the one in force."""
+    publishing: Approval | None
+    typed: Sequence[Entry]
+    """Entries that typed limits."""
+    currency: str
+    """Currency of the newest advice; empty if unknown."""
+    shared: Sequence[Entry]
+    """Entries of roll-outs, which are about no product."""
+
+
 class Outbox(NamedTuple):
     """Prices that are charged next."""
 
@@ -77,6 +90,9 @@ class Outbox(NamedTuple):
     head: Head
     currency: str
     decimals: int
+    state: State
+    found: Mapping[str, tuple[int, Row | str]]
+    """By product the number of its last entry, and its row, or why it has none."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -144,45 +160,35 @@ def shop_publishing(entries: Sequence[Entry]) -> Approval | None:
 
 def advising_generation(advice: Entry) -> str:
     """Return the name of the generation that made an advice; empty if it names none."""
-    return _folder_of(advice.get("checkpoint") or "")
+    return PurePath(advice.get("checkpoint") or "").parent.name
 
 
-@cache
-def _folder_of(checkpoint: str) -> str:
-    return PurePath(checkpoint).parent.name
-
-
-class State(NamedTuple):
-    """State of a shop on which each price of its outbox depends, next to the entries about the product."""
-
-    today: date
-    generation: str
-    """Name of the one in force."""
-    publishing: Approval | None
-    typed: Sequence[Entry]
-    """Entries that typed limits."""
-    currency: str
-    """Currency of the newest advice; empty if unknown."""
-
-
-def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
+def fill_outbox(
+    entries: Sequence[Entry], head: Head, generation: str, today: date, before: Outbox | None = None
+) -> Outbox:
     """Return the prices that are charged from today on, given a log's entries, oldest first, and its head.
 
-    The ``generation`` is the one in force; advice of another one is not charged any more.
+    The ``generation`` is the one in force; advice of another one is not charged any more. What an earlier log had
+    ``before`` holds for the products without further entries, unless the state of the shop has changed.
     """
     newest = newest_advice(entries)
     own = by_product(entries)
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
-    currency = newest[-1]["terms"]["currency"] if newest else ""
-    state = State(today, generation, shop_publishing(entries), typed, currency)
-    shared = [entry for entry in own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
-    found = {advice["product"]: _find_row(advice, [*own[advice["product"]], *shared], state) for advice in newest}
-    rows = [row for row in found.values() if isinstance(row, Row)]
-    left_out = [(product, why) for product, why in found.items() if isinstance(why, str) and why]
-    kept, broken = _keep_relations(rows, newest)
     terms: Entry = newest[-1]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
+    shared = [entry for entry in own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
+    state = State(today, generation, shop_publishing(entries), typed, terms["currency"], shared)
+    known = before.found if before is not None and before.state == state else {}
+    found: dict[str, tuple[int, Row | str]] = {}
+    for advice in newest:
+        name, last = advice["product"], own[advice["product"]][-1]["id"]
+        earlier = known.get(name, (0, ""))
+        same = earlier[0] == last
+        found[name] = earlier if same else (last, _find_row(advice, [*own[name], *shared], state))
+    rows = [row for _, row in found.values() if isinstance(row, Row)]
+    left_out = [(product, why) for product, (_, why) in found.items() if isinstance(why, str) and why]
+    kept, broken = _keep_relations(rows, newest)
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
-    return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals)
+    return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals, state, found)
 
 
 def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | str:
@@ -311,7 +317,8 @@ def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -
     runs = [(price, [first for first, _ in run]) for price, run in groupby(schedule[max(begun, 0) :], itemgetter(1))]
     for at, (price, days) in enumerate(runs, 1):
         if price != advice["current_price"]:
-            last = _day_before(runs[at][1][0]) if at < len(runs) else _row_end(days[-1], advice)
+            later = [date.fromisoformat(run[0]) - timedelta(days=1) for _, run in runs[at:]]
+            last = later[0].isoformat() if later else _row_end(days[-1], advice)
             return Row(advice["product"], max(days[0], day), price, last, ordered=True)
     return ""
 
@@ -360,10 +367,6 @@ def _end_of(first: str, *rows: str) -> str:
     return (date.fromisoformat(first) + timedelta(days=step - 1)).isoformat()
 
 
-def _day_before(day: str) -> str:
-    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-
-
 def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[tuple[str, str]]]:
     """Return the rows that break no relation on any day, and the products of the others with the reason.
 
@@ -374,17 +377,14 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}
     left_out: dict[str, str] = {}
-    while leaving := _leaving(related, kept, current):
+    while True:
+        why = {item: _object_to_days(item, kept, current) for item in related}
+        free = {name for name, row in kept.items() if not row.ordered}
+        leaving = {name: words for item, words in why.items() if words for name in item.products if name in free}
+        if not leaving:
+            return [*kept.values()], [*left_out.items()]
         left_out |= leaving
         kept = {name: row for name, row in kept.items() if name not in leaving}
-    return [*kept.values()], [*left_out.items()]
-
-
-def _leaving(related: Sequence[Relation], kept: Mapping[str, Row], current: Mapping[str, float]) -> dict[str, str]:
-    """Return the products of broken relations that may leave, with the reason: a person's orders stay."""
-    why = {item: _object_to_days(item, kept, current) for item in related}
-    free = {name for name, row in kept.items() if not row.ordered}
-    return {name: words for item, words in why.items() if words for name in item.products if name in free}
 
 
 def _object_to_days(relation: Relation, kept: Mapping[str, Row], current: Mapping[str, float]) -> str:

@@ -49,7 +49,7 @@ from pricerl.operations.outbox import (
     shop_publishing,
 )
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.shop.database import MODEL, READING, Database, reading, writing
+from pricerl.shop.database import DAYS_KNOWN, MODEL, READING, Database, reading, writing
 from pricerl.shop.files import FilesRead, were_read
 from pricerl.writing import hash_file
 
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from pricerl.shop.days import Days
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shop:
     """State of one shop when a command opens it."""
 
@@ -70,6 +70,8 @@ class Shop:
     """Name of the generation in force; empty for a run without generations."""
     given_day: date | None = None
     """Value of ``--today``; None for the clock's day."""
+    before: Outbox | None = None
+    """Outbox of the log before its last entries, if that is known."""
 
     @classmethod
     def open(cls, folder: RunFolder, today: str | None = None) -> Shop:
@@ -172,20 +174,19 @@ class Shop:
     def _day(self) -> date:
         if self.given_day is not None:
             return self.given_day
-        firsts = [entry["days"][0]["date"] for entry in self.newest.values()]
-        return date.fromisoformat(max(firsts)) if firsts and not self.sources else system_day()
+        firsts = [] if self.sources else [entry["days"][0]["date"] for entry in self.newest.values()]
+        return date.fromisoformat(max(firsts)) if firsts else system_day()
 
     @cached_property
     def outbox(self) -> Outbox:
         """Prices that are charged next."""
-        return fill_outbox(self.log.entries, self.log.head, self.generation, self.today)
+        return fill_outbox(self.log.entries, self.log.head, self.generation, self.today, self.before)
 
     def import_files(self, form: ImportForm, export: Path | None = None) -> dict[str, str]:
         """Return today's prices in a platform's form, and those until now, by names of files; later ones wait."""
         rows = tuple(row for row in self.outbox.rows if row.date <= self.today.isoformat())
-        before = tuple(row._replace(price=self.newest[row.product]["current_price"]) for row in rows)
-        found = {form.file: rows, form.undo: before}
-        tables = ((name, self.outbox._replace(rows=prices).table()) for name, prices in found.items())
+        found = ((form.file, rows), (form.undo, tuple(row._replace(price=row.now) for row in rows)))
+        tables = ((name, self.outbox._replace(rows=prices).table()) for name, prices in found)
         return {name: form.fill(export, table) if export else form.render(table) for name, table in tables}
 
     def present_sources(self) -> list[str]:
@@ -213,12 +214,8 @@ class Shop:
 
     def summary(self) -> list[tuple[str, int, str, str]]:
         """Return name, number of known days, first and last one of each product."""
-        counted = (
-            "SELECT name, count(*), min(date), max(date) FROM day JOIN product ON product.id = day.product"
-            " WHERE known = 1 GROUP BY product.id, name ORDER BY product.id"
-        )
         with reading(self.log_path) as database:
-            return database.run(counted)
+            return database.run(DAYS_KNOWN)
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -258,11 +255,15 @@ class Shop:
             raise DataError(str(self.log_path), ["has no advice yet; run fit or predict first"])
         return self.newest[choose_product(list(self.newest), product, "this run")]
 
+    @cached_property
+    def _own(self) -> Mapping[str | None, Sequence[Entry]]:
+        return by_product(self.log.entries)
+
     def orders_on(self, product: str) -> list[Order]:
         """Return all orders on a product, oldest first; none without advice on it."""
+        own = [*self._own.get(product, ()), *self._own.get(None, ())]
         advice = self.newest.get(product)
-        day = self.today
-        return [] if advice is None else orders_on(advice, self.log.entries, open_day(advice, day), self.log.entries)
+        return orders_on(advice, own, open_day(advice, self.today), self.outbox.state.typed) if advice else []
 
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""
@@ -273,19 +274,18 @@ class Shop:
         """Orders of today, approved change, whether a price is ``foreign``, of products with any, as in a record."""
         found = {}
         kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT, PLATFORM_PRICE}
-        entries = by_product(self.log.entries)
         for name, advice in self.newest.items():
-            own = [*entries[name], *entries.get(None, ())]
-            if any(entry["kind"] in kinds for entry in own):
+            own = self._own[name]
+            if any(entry["kind"] in kinds for entry in (*own, *self._own.get(None, ()))):
                 approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
-                orders = orders_on(advice, own, open_day(advice, self.today), self.log.entries)
-                found[name] = {"orders": to_plain(orders), "approved": to_plain(approved)}
-                found[name]["foreign"] = open_edit(advice, entries[name]) is not None
+                found[name] = {"orders": to_plain(self.orders_on(name)), "approved": to_plain(approved)}
+                found[name]["foreign"] = open_edit(advice, own) is not None
         return found
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return an advice as it is read today, with the decisions that people have made since."""
-        products = [{**item, **self.decisions.get(item["product"], {})} for item in document["products"]]
+        decided = [(item, self.decisions.get(item["product"])) for item in document["products"]]
+        products = [{**item, **made} if made else item for item, made in decided]
         return {**document, "today": self.today.isoformat(), "products": products}
 
     def state_of(self, product: str) -> tuple[str, str]:
@@ -298,7 +298,7 @@ class Shop:
             price = advice["current_price"] if advice and price is None else price
             at = "" if price is None else f" at {price:.{self.outbox.decimals}f}"
             return "ordered", f"{order.kind.replace('_', ' ')}{at} until {order.until}"
-        if advice and product in self.decisions and (given := approval_of(advice, self.log.entries)):
+        if advice and product in self.decisions and (given := approval_of(advice, self._own[product])):
             return "approved", f"{given['kind']}: entry {given['id']}"
         return ("waiting" if advice and first_change(advice) else "kept"), ""
 
@@ -327,9 +327,9 @@ class Shop:
         with writing(self.log_path) as database:
             now = self.renewed(database)
             entries, log = append(database, now.log, ({**day, **draft} for draft in drafts(now)))
-            after = now
-            if entries or read is not None or uses is not None:
-                after = replace(now, log=log, generation=now.generation if uses is None else uses.name)
+            changed = entries or read is not None or uses is not None
+            used = now.generation if uses is None else uses.name
+            after = replace(now, log=log, generation=used, before=now.outbox) if changed else now
             database.keep_fact(MODEL, after.generation)
             if read is not None:
                 after._keep_files(database, read)
@@ -365,9 +365,9 @@ class Shop:
 
     def _is_exported(self) -> bool:
         """Return whether all files are as the shop has them."""
-        state = (self.folder.path, self.log.entries, self.outbox)
         with reading(self.log_path) as database:
-            return not self.newest or (self._is_used and are_current(database, *state))
+            state = (database, self.folder.path, self.log.entries)
+            return not self.newest or (self._is_used and are_current(*state, self.outbox))
 
     @property
     def _is_used(self) -> bool:

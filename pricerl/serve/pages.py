@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from pricerl.advice.exports import PRICES
 from pricerl.advice.report.pictures import draw_outcome, draw_sales, spark, whisker
 from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_page, style_hash
-from pricerl.advice.report.work_list import MOST_LISTED, WorkList
+from pricerl.advice.report.work_list import MOST_LISTED
 from pricerl.advice.sentences.verdict import Record, reason_words
 from pricerl.advice.translation import REVIEW_FILES, read_catalogue
 from pricerl.cli.settings_help import settings_of
@@ -119,7 +119,7 @@ def _state_of(place: Workplace, name: str) -> dict[str, Any]:
         "error": "",
         "waiting": len(waiting),
         "prepared": any(place.prepared(shop)),
-        "sums": WorkList(waiting).totals(f)[3:],
+        "sums": place.work_of(shop, waiting).totals(f)[3:],
         "receipt": place.receipt_of(shop),
         "products": len(document["products"]),
         "until": f.weekday_date(last_day(shop)),
@@ -169,7 +169,7 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     """Show the work list of the products that contain a text, and what goes out."""
     document = place.advice_of(shop) | {"today": shop.today.isoformat()}
     found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
-    work = WorkList(found)
+    work = place.work_of(shop, found)
     f = formatter_of(document)
     links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in work.listed}
     (_, _, tasks), _ = work.orders(links, f, document["today"])
@@ -183,7 +183,7 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
         **{"spark": spark, "whisker": whisker, "sentence": sentence, "first_change": first_change},
         **{"reason_words": reason_words, "address_of": address_of},
-        "sums": (WorkList(waiting) if shop.decisions else work).totals(f)[3:],
+        "sums": (place.work_of(shop, waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "prepared": [*place.prepared(shop)],
         "going": {row.product for row in shop.outbox.rows},

@@ -9,7 +9,6 @@ from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +21,9 @@ from starlette.datastructures import UploadFile
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import formatter_of
+from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.next_steps import prepared_words
+from pricerl.advice.stored import StoredAdvice, Summary
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.usage import Parser, option_words
 from pricerl.data.cleaning.rows import Rows
@@ -65,13 +66,18 @@ KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "
 
 
 @lru_cache(maxsize=16)
-def _read_advice(folder: Path, changed: int) -> dict[str, Any] | None:
-    """Read the advice in a folder, anew if its file has changed."""
-    return read_advice(folder)
+def _read_advice(folder: Path, changed: int) -> tuple[dict[str, Any], dict[str, Summary]] | None:
+    """Read the advice in a folder with the summaries of its products, anew if its file has changed."""
+    if (document := read_advice(folder)) is None:
+        return None
+    return document, {item["product"]: Summary.of(item) for item in document["products"]}
 
 
 ONCE = threading.Lock()
 """Held while a shop is opened, so that it is opened once for all who ask."""
+
+OPENED: dict[Path, tuple[Any, Shop]] = {}
+"""Shops as they were opened last, with the state in which they were then, by their folders."""
 
 READING = threading.Lock()
 LONGEST_WAIT = 20.0
@@ -161,19 +167,32 @@ class Workplace:
         folder = find_run(name, LOG_FILE)
         if name not in self.shops() or folder.path.resolve().parent != (self.folder / RUNS).resolve():
             raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
-        files = [folder.path / name for name in STATE]
-        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files if path.exists()]
-        with reading(folder.path / LOG_FILE) as database:
-            facts = database.run("SELECT name, value FROM fact")
         with ONCE:
-            return _open_shop(folder.path, self.today, system_day(), (*state, *facts))
+            state = _state_of(folder.path, self.today)
+            known, shop = OPENED.get(folder.path.absolute(), (None, None))
+            if shop is None or known != state:
+                shop = Shop.open(RunFolder(folder.path), self.today)
+                OPENED[folder.path.absolute()] = state, shop
+            return shop
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop with the decisions since; none of this version is a ``UsageError``."""
+        return shop.decided(self._advice_of(shop)[0])
+
+    def _advice_of(self, shop: Shop) -> tuple[dict[str, Any], dict[str, Summary]]:
         path = shop.folder.path / DOCUMENT
-        if not path.exists() or (document := _read_advice(path.parent, path.stat().st_mtime_ns)) is None:
+        if not path.exists() or (found := _read_advice(path.parent, path.stat().st_mtime_ns)) is None:
             raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
-        return shop.decided(document)
+        return found
+
+    def work_of(self, shop: Shop, products: Sequence[Mapping[str, Any]]) -> WorkList:
+        """Return the work list of some products of `advice_of`."""
+        known = self._advice_of(shop)[1]
+        records = {item["product"]: item for item in products}
+        made = {name: item for name, item in records.items() if name in shop.decisions}
+        summaries = {**known, **{name: Summary.of(item) for name, item in made.items()}}
+        stored = (StoredAdvice(name, summaries[name], b"", b"") for name in records)
+        return WorkList(stored, lambda item: records[item.product])
 
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""
@@ -184,7 +203,7 @@ class Workplace:
 
     def receipt_of(self, shop: Shop) -> list[str]:
         """Return what the new prices of the last roll-out have earned, as sentences; none without one."""
-        return read_receipt(shop.folder.path, shop.today, shop.log_path.stat().st_mtime_ns, language())
+        return read_receipt(shop, shop.log_path.stat().st_mtime_ns, language())
 
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -334,15 +353,25 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 @lru_cache(maxsize=16)
-def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[Any, ...]) -> Shop:
-    """Open a shop anew only if its log, its generation, its files or the day have changed."""
-    return Shop.open(RunFolder(folder), today)
-
-
-@lru_cache(maxsize=64)
-def read_receipt(folder: Path, today: date, changed: int, language: str) -> list[str]:
+def read_receipt(shop: Shop, changed: int, language: str) -> list[str]:
     """Read the receipt of a shop in a language, anew if its database has changed."""
-    return receipt_lines(Shop.read(RunFolder(folder), today))
+    return receipt_lines(shop)
+
+
+def keep(shop: Shop) -> None:
+    """Take a shop as a request has left it, unless another one has changed it since."""
+    state = _state_of(shop.folder.path, str(shop.given_day) if shop.given_day else None)
+    if ("hash", shop.log.head.hash) in state:
+        with ONCE:
+            OPENED[shop.folder.path.absolute()] = state, shop
+
+
+def _state_of(folder: Path, today: str | None) -> list[tuple[Any, ...]]:
+    """Return what a shop changes with: its files, its facts and the day."""
+    files = [path for name in STATE if (path := folder / name).exists()]
+    state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+    with reading(folder / LOG_FILE) as database:
+        return [*state, *database.run("SELECT name, value FROM fact"), (today, system_day())]
 
 
 def address_of(product: str) -> str:

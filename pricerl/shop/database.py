@@ -94,6 +94,12 @@ MIGRATIONS = (
 )
 """Statements that bring a database from one version of its schema to the next, the first from nothing."""
 
+DAYS_KNOWN = (
+    "SELECT name, count(*), min(date), max(date) FROM day JOIN product ON product.id = day.product"
+    " WHERE known = 1 GROUP BY product.id, name ORDER BY product.id"
+)
+"""Rows with name, number of known days, first and last one of each product."""
+
 Values = Sequence[str | int | float | bytes | None]
 
 

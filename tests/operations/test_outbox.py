@@ -44,7 +44,12 @@ def order(kind: str, **changes: Any) -> dict[str, Any]:
 
 def outbox(*entries: dict[str, Any], today: date = FIRST, generation: str = "gen-0001") -> Outbox:
     numbered = [{**entry, "id": number} for number, entry in enumerate(entries, 1)]
-    return fill_outbox(numbered, HEAD, generation, today)
+    found = fill_outbox(numbered, HEAD, generation, today)
+    grown = None
+    for count in range(1, len(numbered) + 1):
+        grown = fill_outbox(numbered[:count], HEAD, generation, today, grown)
+    assert grown == found, "the outbox that grows with the log is the one of the whole log"
+    return found
 
 
 def prices(found: Outbox) -> dict[str, tuple[int, float]]:
@@ -281,7 +286,7 @@ def test_a_week_keeps_its_price_until_its_last_day() -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "﹣"])
 def test_a_name_that_a_spreadsheet_would_compute_is_escaped(start: str) -> None:
     row = Row(f"{start}1+1", "2026-01-01", 9.5, "2026-01-14")
-    text = Outbox((row,), (), HEAD, "EUR", 2).render()
+    text = outbox(advice([10.0, 10.5]))._replace(rows=(row,)).render()
     escaped = [f"'{start}1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "ab" * 6, ""]
     assert list(csv.reader(io.StringIO(text, newline=""))) == [list(COLUMNS), escaped]
     assert safe_text(f"a{start}") == f"a{start}"
