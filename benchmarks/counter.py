@@ -108,9 +108,7 @@ def measure_answers(folder: Path, names: list[str], price: float, seconds: float
                 Visitor(address, token, defaultdict(list)).ask(page, page.format(name=names[0].replace(" ", "%20")))
             until = time.perf_counter() + seconds
             people = [
-                threading.Thread(
-                    target=visit, args=(Visitor(address, token, times), names, price, until, at, at < WRITERS)
-                )
+                threading.Thread(target=visit, args=(Visitor(address, token, times), names, price, until, at))
                 for at in range(READERS + WRITERS)
             ]
             for person in people:

@@ -29,7 +29,7 @@ from pricerl.operations.log.typed_limits import limits_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.jobs import PROGRAM
-from pricerl.serve.workplace import Workplace
+from pricerl.serve.workplace import Workplace, record
 from pricerl.terminal import clean
 
 Answer = dict[str, Any]
@@ -133,7 +133,7 @@ class AgentTools:
         opened = self.workplace.open_shop(shop)
         records = self.workplace.advice_of(opened)["products"]
         if not product and len(records) > 1:
-            first = [_verdict(item, opened) for _, item in WorkList(records).listed[:MOST]]
+            first = [_verdict(item, opened) for _, item in WorkList(records, most=MOST).listed]
             return {**about(opened), "count": len(records), "products": first}
         advised = AdvisedProduct.find(self.workplace, shop, product)
         record = advised.record
@@ -286,7 +286,7 @@ class AgentTools:
             self._check_room(shop, name, asks)
             return [draft_staged(shop, asks, name, given, AUTHOR.get(), reason)]
 
-        (*_, entry), _ = advised.shop.record(draft)
+        entry = record(advised.shop, draft)
         run = {"with_run_name": mark(advised.place.run)} if advised.place.run else {}
         expected = self.what_if(shop, price or advised.record["recommended_price"], product, given.get("unit_cost"))
         done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": f"pricerl approve {entry['id']}"}

@@ -25,6 +25,7 @@ from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
 from pricerl.operations.exports import Fresh, Publication, are_current, write_files
 from pricerl.operations.log.decision_log import (
     LOG_FILE,
+    NOTHING,
     Entry,
     Log,
     append,
@@ -74,35 +75,34 @@ class Shop:
     """Outbox of the log before its last entries, if that is known."""
 
     @classmethod
-    def open(cls, folder: RunFolder, today: str | None = None) -> Shop:
+    def open(cls, folder: RunFolder, today: str | None = None, known: Shop | None = None) -> Shop:
         """Open the shop of a run, and bring its outbox up to date if a command was interrupted or days have passed.
 
         ``today`` is the value of ``--today``; one that is no day is a ``UsageError``, a broken log a ``DataError``.
+        If the shop is ``known``, only what has followed is read.
         """
-        shop = cls.read(folder, None if today is None else read_day(today))
+        shop = cls.read(folder, None if today is None else read_day(today), known)
         with contextlib.suppress(OSError, UsageError):  # a folder that may only be read
             if not shop._is_exported():
                 shop.export()
         return shop
 
     @classmethod
-    def read(cls, folder: RunFolder, day: date | None = None) -> Shop:
-        """Return the state of a shop without writing any of its files."""
+    def read(cls, folder: RunFolder, day: date | None = None, known: Shop | None = None) -> Shop:
+        """Return the state of a shop without writing any of its files; the arguments are as in `open`."""
         take_over(folder.path / LOG_FILE)
         with reading(folder.path / LOG_FILE) as database:
-            return cls._of(folder, day, database)
+            return (known or cls(folder, NOTHING, "", day))._read(database)
 
-    @classmethod
-    def _of(cls, folder: RunFolder, day: date | None, database: Database) -> Shop:
-        log = load(database, folder.path / LOG_FILE, standing=True)
-        shown = folder.current
-        return cls(folder, log, database.fact(MODEL) or ("" if shown is None else shown.name), day)
+    def _read(self, database: Database) -> Shop:
+        log = load(database, self.log_path, True, self.log)
+        used = database.fact(MODEL) or ("" if self.folder.current is None else self.folder.current.name)
+        return replace(self, log=log, generation=used, before=self.outbox if self.newest else None)
 
     def renewed(self, database: Database) -> Shop:
         """Return the shop as it is in its database now, and on this day."""
-        if (find_head(database), database.fact(MODEL), self._day) == (self.log.head, self.generation, self.today):
-            return self
-        return Shop._of(self.folder, self.given_day, database)
+        state = find_head(database), database.fact(MODEL), self._day
+        return self if state == (self.log.head, self.generation, self.today) else self._read(database)
 
     @property
     def log_path(self) -> Path:

@@ -25,7 +25,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.errors import PricerlError, UsageError
 from pricerl.formatting import Formatter, better_by, language, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
-from pricerl.operations.log.decision_log import Entry, Head, read_log
+from pricerl.operations.log.decision_log import Entry, Head, read_last
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.staging import is_planned
@@ -41,7 +41,7 @@ from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
 
-MOST_ENTRIES = 200
+MOST_ENTRIES = 100
 """Most entries of the history on its page; `history` prints all."""
 MOST_DECISIONS = 5
 """Most decisions below the line of prices."""
@@ -181,7 +181,12 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     values = {
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
-        **{"spark": spark, "whisker": whisker, "sentence": sentence, "first_change": first_change},
+        **{
+            "spark": lambda daily: spark(tuple(daily)),
+            "whisker": whisker,
+            "sentence": sentence,
+            "first_change": first_change,
+        },
         **{"reason_words": reason_words, "address_of": address_of},
         "sums": (place.work_of(shop, waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
@@ -205,6 +210,7 @@ def _about(shop: Shop, document: Record) -> dict[str, Any]:
         "f": formatter_of(document),
         "known_until": last_day(shop),
         "outbox": shop.outbox,
+        "goes_out": min((row.date for row in shop.outbox.rows), default=""),
         "today": shop.today.isoformat(),
         "forms": OWN_FORMS,
         "findings": monitor.urgent() if (monitor := read_monitor(path)) else [],
@@ -241,7 +247,7 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(_last_entries(shop.log_path, shop.log.head))]
+    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in _last_entries(shop.log_path, shop.log.head)]
     return answer(
         fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows})
     )
@@ -249,8 +255,8 @@ def show_history(request: Request, place: Place, shop: Opened) -> Response:
 
 @lru_cache(maxsize=16)
 def _last_entries(path: Path, head: Head) -> Sequence[Entry]:
-    """Return the last entries of a log, read anew if its ``head`` has moved."""
-    return read_log(path).entries[: head.entries][-MOST_ENTRIES:]
+    """Return the last entries of a log, the newest first, read anew if its ``head`` has moved."""
+    return read_last(path, MOST_ENTRIES)
 
 
 @router.get("/shops/{name}/review")

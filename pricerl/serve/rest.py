@@ -27,7 +27,7 @@ from pricerl.operations.shop import Shop, system_day
 from pricerl.runs.names import check_name
 from pricerl.serve.guard import is_at_least
 from pricerl.serve.jobs import Jobs
-from pricerl.serve.workplace import Workplace, keep
+from pricerl.serve.workplace import Workplace, record
 from pricerl.simulation.samples import SAMPLES, write_sample
 from pricerl.terminal import clean
 from pricerl.writing import explained, locked
@@ -316,9 +316,7 @@ def _record(author: str, shop: Shop, draft: Callable[..., Entry | list[Entry]], 
         made = draft(now, **given)
         return made if isinstance(made, list) else [made]
 
-    (*_, entry), after = shop.record(drafted)
-    keep(after)
-    return entry
+    return record(shop, drafted)
 
 
 @router.post("/shops/{name}/approve")

@@ -6,7 +6,8 @@ import os
 import shutil
 import threading
 from argparse import Namespace
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,7 +38,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
 from pricerl.formatting import language
-from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.log.decision_log import LOG_FILE, Entry
 from pricerl.operations.log.staging import groups_of, open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
 from pricerl.operations.shop import Shop, system_day
@@ -73,11 +74,11 @@ def _read_advice(folder: Path, changed: int) -> tuple[dict[str, Any], dict[str, 
     return document, {item["product"]: Summary.of(item) for item in document["products"]}
 
 
-ONCE = threading.Lock()
-"""Held while a shop is opened, so that it is opened once for all who ask."""
+BUSY: defaultdict[tuple[Path, str | None], threading.Lock] = defaultdict(threading.Lock)
+"""Held while a shop is opened or changed: once for all who ask, who see it as it was until then."""
 
-OPENED: dict[Path, tuple[Any, Shop]] = {}
-"""Shops as they were opened last, with the state in which they were then, by their folders."""
+OPENED: dict[tuple[Path, str | None], tuple[Any, Shop]] = {}
+"""Shops as they were opened last, with the state in which they were then, by folder and value of ``--today``."""
 
 READING = threading.Lock()
 LONGEST_WAIT = 20.0
@@ -85,6 +86,10 @@ LONGEST_WAIT = 20.0
 
 STATE = (DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does, as its database does."""
+
+
+MOST_ROWS = 50
+"""Most rows of a work list; search shows the others."""
 
 
 class UnknownProductError(UsageError):
@@ -167,13 +172,18 @@ class Workplace:
         folder = find_run(name, LOG_FILE)
         if name not in self.shops() or folder.path.resolve().parent != (self.folder / RUNS).resolve():
             raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
-        with ONCE:
+        place = folder.path.absolute(), self.today
+        if not BUSY[place].acquire(blocking=place not in OPENED):
+            return OPENED[place][1]
+        try:
             state = _state_of(folder.path, self.today)
-            known, shop = OPENED.get(folder.path.absolute(), (None, None))
+            known, shop = OPENED.get(place, (None, None))
             if shop is None or known != state:
-                shop = Shop.open(RunFolder(folder.path), self.today)
-                OPENED[folder.path.absolute()] = state, shop
+                shop = Shop.open(RunFolder(folder.path), self.today, shop)
+                OPENED[place] = state, shop
             return shop
+        finally:
+            BUSY[place].release()
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop with the decisions since; none of this version is a ``UsageError``."""
@@ -192,7 +202,7 @@ class Workplace:
         made = {name: item for name, item in records.items() if name in shop.decisions}
         summaries = {**known, **{name: Summary.of(item) for name, item in made.items()}}
         stored = (StoredAdvice(name, summaries[name], b"", b"") for name in records)
-        return WorkList(stored, lambda item: records[item.product])
+        return WorkList(stored, lambda item: records[item.product], MOST_ROWS)
 
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""
@@ -358,12 +368,15 @@ def read_receipt(shop: Shop, changed: int, language: str) -> list[str]:
     return receipt_lines(shop)
 
 
-def keep(shop: Shop) -> None:
-    """Take a shop as a request has left it, unless another one has changed it since."""
-    state = _state_of(shop.folder.path, str(shop.given_day) if shop.given_day else None)
-    if ("hash", shop.log.head.hash) in state:
-        with ONCE:
-            OPENED[shop.folder.path.absolute()] = state, shop
+def record(shop: Shop, drafts: Callable[[Shop], Sequence[Entry]]) -> Entry:
+    """Append entries to the log of a shop, as `Shop.record` does, and return the last one; others see it at once."""
+    today = str(shop.given_day) if shop.given_day else None
+    with BUSY[place := (shop.folder.path.absolute(), today)]:
+        (*_, entry), after = shop.record(drafts)
+        state = _state_of(shop.folder.path, today)
+        if ("hash", after.log.head.hash) in state:
+            OPENED[place] = state, after
+    return entry
 
 
 def _state_of(folder: Path, today: str | None) -> list[tuple[Any, ...]]:

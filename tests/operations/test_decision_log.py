@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import operator
 import sqlite3
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from pricerl.operations.log.decision_log import (
 from pricerl.operations.log.takeover import take_over
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
-from pricerl.shop.database import writing
+from pricerl.shop.database import reading, writing
 
 NASTY = {
     "line breaks": "one\ntwo\r\nthree\u2028four\u0085five",
@@ -119,6 +120,18 @@ def test_a_log_that_was_rewritten_whole_does_not_have_its_head(log: Path) -> Non
     forge(log)
     with pytest.raises(DataError, match="was cut or rewritten"):
         read_log(log)
+
+
+def test_of_a_known_log_only_what_follows_is_read_unless_another_log_has_taken_its_place(log: Path) -> None:
+    known = read_log(log)
+    record(log, [note(reason="later")])
+    with reading(log) as database:
+        found = load(database, log, known=known)
+    assert found == read_log(log) and all(map(operator.is_, found.entries, known.entries))
+    forge(log)
+    edit(log, "UPDATE fact SET value = (SELECT hash FROM entry ORDER BY id DESC) WHERE name = 'hash'")
+    with reading(log) as database:
+        assert load(database, log, known=known) == read_log(log) and read_log(log).entries[0]["reason"] == "forged"
 
 
 def test_a_forged_entry_with_a_fitting_hash_of_its_own_breaks_the_chain(log: Path) -> None:
@@ -250,7 +263,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from pricerl.operations.log.decision_log import append, load, stamp
-from pricerl.shop.database import writing
+from pricerl.shop.database import reading, writing
 path = Path(sys.argv[1])
 for _ in range(40):  # each numbers its entry by those that it finds
     with writing(path) as database:

@@ -26,6 +26,7 @@ from pricerl.formatting import PLAIN
 from pricerl.mcp.tools import AgentTools
 from pricerl.operations.log.approved_costs import LOCK
 from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.log.drafts import draft_pause
 from pricerl.serve import workplace
 from pricerl.serve.guard import Keys
 from pricerl.serve.server import serve
@@ -442,6 +443,16 @@ def test_home_list_and_next_week_show_the_receipt(browser: TestClient, monkeypat
     for path in ("/", "/shops/seller", "/shops/seller/review"):
         assert sentence in browser.get(path).text, path
     workplace.read_receipt.cache_clear()
+
+
+def test_a_shop_that_is_being_changed_is_shown_as_it_was_and_then_as_it_is(browser: TestClient, folder: Path) -> None:
+    before = browser.get("/api/shops/seller/outbox").json()
+    opened = next(shop for (path, _), (_, shop) in workplace.OPENED.items() if path.is_relative_to(folder))
+    with workplace.BUSY[opened.folder.path.absolute(), str(opened.given_day)]:
+        opened.record(lambda now: [draft_pause(now, until="2025-04-20", by="anna", reason="fair", product=None)])
+        assert browser.get("/api/shops/seller/outbox").json() == before
+    assert browser.get("/api/shops/seller/outbox").json() != before
+    assert browser.post("/api/shops/seller/resume", json={}).status_code == 200
 
 
 def test_a_sample_shop_is_made_by_the_simulation_and_read(browser: TestClient, folder: Path) -> None:

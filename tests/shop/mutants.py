@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(LIMITS, "return value > before if name in", "return value < before if name in"),
     Mutant(LOG, 'OR product IN (SELECT product FROM entry WHERE kind <> \'advice\')"""', '"""'),
     Mutant(LOG, "hashlib.sha256(canonical(entry).encode())", "hashlib.sha256(canonical(draft).encode())"),
-    Mutant(SHOP, "== (self.log.head, self.generation, self.today):", "!= ():"),
+    Mutant(SHOP, "== (self.log.head, self.generation, self.today) else", "!= () else"),
     Mutant(SHOP, "database.fact(MODEL) or (", "("),
     Mutant(NAMES, "rows.known_files != last_file(database):", "False:"),
     Mutant(EXPORTS, "names) if time == _time_of(folder) else", "names) if True else"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
@@ -23,7 +24,8 @@ FOOT, TALLEST = 104, 54
 """Vertical position of the bars of units, and their greatest height."""
 
 
-def spark(daily: Sequence[float]) -> Markup:
+@lru_cache(maxsize=4096)
+def spark(daily: tuple[float, ...]) -> Markup:
     """Return a line of values without axes, each the mean of some days."""
     some = -(-len(daily) // MOST_POINTS)
     values = [sum(days) / len(days) for at in range(0, len(daily), some) if (days := daily[at : at + some])]

@@ -52,7 +52,7 @@ class Task(NamedTuple):
 class WorkList:
     """Totals over many products of ``advice.json``, added one by one, and those that matter most.
 
-    Stored ones that matter are read by ``load``.
+    At ``most`` so many are kept; stored ones of them are read by ``load``.
     """
 
     lacking = 0
@@ -62,6 +62,7 @@ class WorkList:
         self,
         products: Iterable[Record | StoredAdvice] = (),
         load: Callable[[StoredAdvice], Record] = StoredAdvice.to_dict,
+        most: int = MOST_LISTED,
     ) -> None:
         self.kinds: Counter[str] = Counter()
         """Number of products by kind."""
@@ -74,6 +75,7 @@ class WorkList:
         self.tested: list[Sequence[Record]] = []
         """Scores of each product with a backtest."""
         self._load = load
+        self._most = most
         self._ranked: list[tuple[tuple[int, float, str, int], str, Record | StoredAdvice]] = []
         for product in products:
             self.add(product)
@@ -94,7 +96,7 @@ class WorkList:
         self.lacking += found.lacks_evidence
         rank = KINDS.index(found.kind), -found.stake, found.grade, len(self)
         insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
-        del self._ranked[MOST_LISTED:]
+        del self._ranked[self._most :]
         self.kinds[found.kind] += 1
         self.moves[found.move] += 1
 

@@ -55,6 +55,10 @@ class Log(NamedTuple):
         return next((number for number, found in enumerate(hashes) if found.startswith(digits)), None)
 
 
+NOTHING = Log()
+"""Log without entries."""
+
+
 def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
     """Return the entries of each product, in their order; others under None."""
     return grouped((entry.get("product"), entry) for entry in entries)
@@ -82,11 +86,15 @@ def read_log(path: Path, standing: bool = False) -> Log:
         return load(database, path, standing)
 
 
-def load(database: Database, path: Path, standing: bool = False) -> Log:
-    """Return the log of an open database, as `read_log` does."""
-    rows = database.each(f"SELECT id, hash, line FROM entry {STANDING if standing else ''} ORDER BY id")
-    entries = [check_row(path, number, digest, line, standing) for number, digest, line in rows]
+def load(database: Database, path: Path, standing: bool = False, known: Log = NOTHING) -> Log:
+    """Return the log of an open database, as `read_log` does; of one that is ``known``, only what follows is read."""
+    where = f"WHERE id > {known.head.entries}" if known.entries else STANDING if standing else ""
+    rows = database.each(f"SELECT id, hash, line FROM entry {where} ORDER BY id")
+    added = [check_row(path, number, digest, line, standing and not known.entries) for number, digest, line in rows]
     head = find_head(database)
+    if known.entries and not _follow(added, known.head, head):
+        return load(database, path, standing)
+    entries = [*known.entries, *added]
     (kept,) = database.run("SELECT count(*), max(id) FROM entry")
     last = entries[-1]["hash"] if entries else BEFORE_THE_FIRST
     if kept != (head.entries, head.entries or None) or last != head.hash:
@@ -100,6 +108,13 @@ def load(database: Database, path: Path, standing: bool = False) -> Log:
     return Log(entries, head)
 
 
+def _follow(added: Sequence[Entry], before: Head, after: Head) -> bool:
+    """Return whether entries lead from one head to another, and are no advice, which makes older advice needless."""
+    hashes = [before.hash, *(entry["hash"] for entry in added)]
+    chained = all(entry["previous"] == last for entry, last in zip(added, hashes, strict=False))
+    return chained and hashes[-1] == after.hash and all(entry["kind"] != "advice" for entry in added)
+
+
 def find_head(database: Database) -> Head:
     """Return the head of the log in an open database."""
     return Head(int(database.fact("entries") or 0), database.fact("hash") or BEFORE_THE_FIRST)
@@ -110,6 +125,13 @@ def read_own(path: Path, products: Iterable[str]) -> list[Entry]:
     with reading(path) as database:
         rows = [row for name in (None, *products) for row in database.run(OWN, (_plain(name),))]
     return [check_row(path, *row) for row in sorted(rows)]
+
+
+def read_last(path: Path, count: int) -> list[Entry]:
+    """Return the last entries of a log, the newest first; errors are as in `read_own`."""
+    with reading(path) as database:
+        rows = database.run("SELECT id, hash, line FROM entry ORDER BY id DESC LIMIT ?", (count,))
+    return [check_row(path, *row) for row in rows]
 
 
 def verify(path: Path) -> Log:
