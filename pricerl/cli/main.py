@@ -128,17 +128,22 @@ NUMBER_FIRST = {"what-if", "override", "approve", "reject"}
 """Commands whose first word is a number, before which the run may stand; one that starts with a letter."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; its words are ``sys.argv`` without arguments."""
-    words = list(sys.argv[1:] if args is None else args)
-    if args is None:
-        gc.set_threshold(20_000)  # looking for cycles after 700 new objects took 5 % of a command's time
-        os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows has a code page without minus and arrow
-                stream.reconfigure(encoding="utf-8", errors="replace")
+def prepare_process() -> None:
+    """Prepare this process for commands, before anything of numpy is imported."""
+    gc.set_threshold(20_000)  # looking for cycles after 700 new objects took 5 % of a command's time
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows has a code page without minus and arrow
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; its words are ``sys.argv`` without arguments."""
+    if args is None:
+        prepare_process()
+    words = list(sys.argv[1:] if args is None else args)
     with ended_by_signals():
         return _run_explained([word for word in words if word != "--debug"], debug="--debug" in words)
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +18,17 @@ from pricerl.terminal import clean
 ANSWERED = (EXIT_OK, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_WARNING, EXIT_ALARM)
 """Exit codes of commands that did what they were asked for."""
 
-PROGRAM = (
-    "import sys; sys.path = [*filter(None, sys.path)]; from pricerl.cli.main import main; raise SystemExit(main())"
-)
+PROGRAM = """
+import sys
+sys.path = [*filter(None, sys.path)]
+import json
+from pricerl.cli.main import main, prepare_process
+prepare_process()
+import pricerl.cli.advise
+words = sys.argv[1:] or json.loads(sys.stdin.readline() or "[]")
+raise SystemExit(main(words) if words else 0)
+"""
+"""Imports what commands on files need, and waits for the words of one if it has none; without any, it ends."""
 ORDER = "--data.reading.date_order="
 """Option that a person or the shop's earlier files have answered, which the output repeats."""
 PAUSE = 0.2
@@ -41,21 +49,15 @@ class Job:
     """Exit code of the last command; None while one is running."""
     process: subprocess.Popen[str] | None = None
 
-    def run(self, folder: Path) -> None:
-        """Run the commands in a folder."""
+    def run(self, begin: Callable[[], subprocess.Popen[str]]) -> None:
+        """Run the commands in processes that ``begin`` returns."""
         code = EXIT_BUG
         try:
             for words in self.commands:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-u", "-c", PROGRAM, *words],
-                    cwd=folder,
-                    env={**os.environ, "COLUMNS": "72"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    encoding="utf-8",
-                    errors="replace",
-                )
+                self.process = begin()
+                assert self.process.stdin is not None
+                with self.process.stdin as given:
+                    given.write(json.dumps(words))
                 for line in self.process.stdout or ():  # \r ends a line, too, so that bars of progress are kept
                     if (text := clean(line.removesuffix("\n"))).strip():
                         self.lines.append(text)
@@ -84,6 +86,7 @@ class Jobs:
         self.folder = folder
         self.known: dict[int, Job] = {}
         self._lock = threading.Lock()
+        self._spare: subprocess.Popen[str] | None = None
 
     @property
     def running(self) -> Job | None:
@@ -99,10 +102,34 @@ class Jobs:
             said = [f"dates have the {order} first" for order in orders]
             job = Job(len(self.known) + 1, commands, leads_to, said)
             self.known[job.id] = job
-        threading.Thread(target=job.run, args=(self.folder,), daemon=True).start()
+        threading.Thread(target=job.run, args=(self.begin,), daemon=True).start()
         return job
+
+    def prepare(self) -> None:
+        """Begin the process of a command that is likely to be started soon, which takes seconds to import."""
+        with self._lock:
+            if self._spare is None and self.running is None:
+                self._spare = self._open()
+
+    def begin(self) -> subprocess.Popen[str]:
+        """Return a process that waits for the words of a command."""
+        spare, self._spare = self._spare, None
+        return self._open() if spare is None or spare.poll() is not None else spare
+
+    def _open(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-u", "-c", PROGRAM],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "72"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
 
     def stop(self) -> None:
         """Ask the running command to end; it saves what it has to."""
-        if (job := self.running) is not None and job.process is not None:
-            job.process.terminate()
+        running = (job.process for job in self.known.values() if job.code is None)
+        for process in filter(None, (self._spare, *running)):
+            process.terminate()

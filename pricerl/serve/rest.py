@@ -160,16 +160,18 @@ def list_files(place: Place) -> list[str]:
 
 
 @router.post("/files", dependencies=[Depends(alone)])
-def upload(place: Place, files: Annotated[list[UploadFile], File()]) -> list[str]:
+def upload(place: Place, jobs: Commands, files: Annotated[list[UploadFile], File()]) -> list[str]:
     """Store files and return their names."""
+    jobs.prepare()
     return [place.store(file) for file in files]
 
 
 @router.post("/samples", dependencies=[Depends(alone)])
-def make_sample(place: Place, name: Annotated[str, Body(embed=True)]) -> list[str]:
+def make_sample(place: Place, jobs: Commands, name: Annotated[str, Body(embed=True)]) -> list[str]:
     """Store the file of a sample shop, whose last day is yesterday, and return its name."""
     if name not in SAMPLES:
         raise UsageError(f"there is no sample shop {clean(name, 100)!r}; known are {', '.join(SAMPLES)}")
+    jobs.prepare()
     text = write_sample(name, read_day(place.today) if place.today else system_day())
     return [place.store(UploadFile(BytesIO(text.encode()), filename=f"{name}.csv"))]
 

@@ -23,7 +23,7 @@ from served_shop import BASE, PORT, TODAY, TOKEN, entries, program_of
 from pricerl.cli.main import main
 from pricerl.errors import UsageError
 from pricerl.serve.guard import OPEN, SAFE, read_keys
-from pricerl.serve.jobs import Job
+from pricerl.serve.jobs import Job, Jobs
 from pricerl.serve.server import create_app, serve
 
 
@@ -207,6 +207,9 @@ def test_an_upload_replaces_uploads_alone(named: TestClient, folder: Path) -> No
     assert ".uploads" not in named.get("/api/files").json()
 
 
+PREPARE = Jobs.prepare
+
+
 @pytest.fixture
 def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose modules leave a file if they are imported, for processes whose import path does not name it."""
@@ -220,8 +223,11 @@ def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_job_imports_nothing_from_its_folder(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     job = Job(1, [["check", "none.csv"]], "")
-    job.run(strange)
-    assert job.process is not None and job.process.stdout is not None
+    jobs = Jobs(strange)
+    PREPARE(jobs)
+    spare = jobs._spare
+    job.run(jobs.begin)
+    assert job.process is not None and job.process.stdout is not None and job.process is spare
     job.process.stdout.close()
     assert any("none.csv" in line for line in job.lines) and not (strange / "imported").exists()
 
