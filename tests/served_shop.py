@@ -37,7 +37,7 @@ def folder(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def client_of(folder: Path, keys: Keys) -> TestClient:
     """A browser without a session."""
-    app = create_app(Workplace(folder, TODAY), keys, ["127.0.0.1"], PORT)
+    app = create_app(Workplace(folder, TODAY), keys, own=True)
     return TestClient(app, base_url=BASE, follow_redirects=False)
 
 

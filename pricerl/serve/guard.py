@@ -1,4 +1,4 @@
-"""Access control of the server: time, origins, sessions, CSRF and size limits, before a body is read."""
+"""Access control of the server: time, hosts, origins, sessions, CSRF and size limits, before a body is read."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import hashlib
 import hmac
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import h11
-from fastapi import HTTPException
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
+from fastapi import HTTPException, Request
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -95,39 +93,34 @@ class Keys:
         """Return the cookie of a token's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
         return hmac.new(token.encode(), use.encode(), hashlib.sha256).hexdigest()  # the same after a restart
 
-    def let_in(self, text: str, answer: Response, cookie: str) -> bool:
-        """Add the cookie of a token, which neither scripts nor other sites can use; False if it is unknown."""
-        if token := self.find(text):
-            answer.set_cookie(cookie, self.keyed(token, "session"), MONTH, httponly=True, samesite="strict", path="/")
-        return bool(token)
+    def let_in(self, request: Request, text: str, answer: Response) -> Response:
+        """Add the cookie of a token, which neither scripts nor other sites can use; refuse an unknown one."""
+        if not (token := self.find(text)):
+            return refusal(request.url.path, 403, NOT_THE_TOKEN)
+        session = self.keyed(token, "session")
+        answer.set_cookie(cookie_of(request), session, MONTH, httponly=True, samesite="strict", path="/")
+        return answer
 
 
-def own_file(name: str) -> Path:
-    """Return a file in the folder of this user's settings."""
-    return Path(
-        os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or Path.home() / ".config", "pricerl", name
-    )
-
-
-def write_privately(path: Path, text: str) -> None:
-    """Write a file that this user alone can read."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent)  # a name of its own, as two servers may start at once
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(part).replace(path)
+def cookie_of(request: Request) -> str:
+    """Return the name of the session's cookie, which has the port, as ports of one host share cookies."""
+    return f"pricerl-{request.scope['server'][1]}"
 
 
 def _kept_token(role: str) -> str:
     """Return the token that earlier servers of this user had; a new one if there is none, or others could read it."""
-    path = own_file(f"{role}.token")
+    settings = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or Path.home() / ".config"
+    path = Path(settings, "pricerl", f"{role}.token")
     with suppress(OSError, UnicodeDecodeError):
         token = path.read_text(encoding="utf-8")
         if len(token) >= FEWEST_CHARACTERS and (os.name == "nt" or not path.stat().st_mode & 0o077):
             return token
     token = secrets.token_urlsafe(32)
     with suppress(OSError):  # then this server alone has it
-        write_privately(path, token)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
+            file.write(token)
     return token
 
 
@@ -187,16 +180,14 @@ class Connection(H11Protocol):
             self.loop.call_later(PATIENCE, self._look)
 
 
+@dataclass(frozen=True)
 class Guard:
-    """ASGI middleware that refuses, with a sentence, whatever a page of this server or its owner did not send.
+    """ASGI middleware that refuses, with a sentence, whatever a page of this server or its owner did not send."""
 
-    Ports of one host share cookies, so the ``cookie`` names the port.
-    """
-
-    def __init__(self, app: ASGIApp, keys: Keys, cookie: str) -> None:
-        self.app = app
-        self.keys = keys
-        self.cookie = cookie
+    app: ASGIApp
+    keys: Keys
+    own: bool
+    """Whether this computer alone reaches the server, which then has no other name than its addresses."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on with a limit of size, whatever length was announced."""
@@ -204,8 +195,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
-        accepted = Headers(scope=scope).get("accept-language", "")
-        CATALOGUE.set(read_catalogue(choose_language(accepted))[0])
+        request = Request(scope)
+        CATALOGUE.set(read_catalogue(choose_language(request.headers.get("accept-language", "")))[0])
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -225,46 +216,48 @@ class Guard:
                 raise HTTPException(413, too_large)
             return message
 
-        length = Headers(scope=scope).get("content-length", "0")
+        length = request.headers.get("content-length", "0")
         small = length.isdecimal() and len(length) < 16 and int(length) <= left
-        answer = self._answer(scope) if small else refusal(scope, 413, too_large)
+        answer = self._answer(request) if small else refusal(scope["path"], 413, too_large)
         await (answer or self.app)(scope, read, send_safely)
 
-    def _answer(self, scope: Scope) -> Response | None:
+    def _answer(self, request: Request) -> Response | None:
         """Return why a request is not passed on, or the cookie for the token in an address; nothing if it may pass."""
-        headers = Headers(scope=scope)
-        path = scope["path"]
-        writes = scope["method"] not in SAFE
-        own = (None, *(f"{scheme}://{headers.get('host', '')}" for scheme in ("http", "https")))
-        if writes and (origin := headers.get("origin")) not in own:
-            return refusal(scope, 403, f"a page of another origin sent this: {origin!r}")
+        headers = request.headers
+        path = request.scope["path"]
+        refuse = partial(refusal, path)
+        writes = request.method not in SAFE
+        host = headers.get("host", "").lower()
+        if self.own and {host, host.rpartition(":")[0]}.isdisjoint((*LOOPBACK, "[::1]")):
+            known = url_of(*request.scope["server"])
+            return refuse(400, f"{host!r} is no name of this computer's own server; open {known} instead")
+        if writes and (origin := headers.get("origin")) not in (None, f"http://{host}", f"https://{host}"):
+            return refuse(403, f"a page of another origin sent this: {origin!r}")
         if writes and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return refusal(scope, 403, "a page of another site sent this")
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-        if given and path == "/":  # the token leaves the address
+            return refuse(403, "a page of another site sent this")
+        if path == "/" and (given := request.query_params.get("token")):  # it leaves the address
             entered = Response(headers={"refresh": "0; url=/"})  # no redirect: it would keep the site that led here
-            known = self.keys.let_in(given[-1], entered, self.cookie)
-            return entered if known else refusal(scope, 403, NOT_THE_TOKEN)
+            return self.keys.let_in(request, given, entered)
         if path in OPEN:
             return None
-        cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
+        cookie = request.cookies.get(cookie_of(request), "")
         token = next((token for token in self.keys.roles if is_same(cookie, self.keys.keyed(token, "session"))), "")
         bearer = headers.get("authorization", "").partition("Bearer ")[2]
         if bearer and not (token := self.keys.find(bearer)):
-            return refusal(scope, 401, "the bearer token is wrong")
+            return refuse(401, "the bearer token is wrong")
         if not token:
             said = "no session: open the printed address, or send the token as bearer"
-            return refusal(scope, 401, said) if is_program(path) else RedirectResponse("/login", 303)
+            return refuse(401, said) if is_program(path) else RedirectResponse("/login", 303)
         role = self.keys.roles[token]
         csrf = self.keys.keyed(token, "csrf")
-        scope.setdefault("state", {}).update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
+        request.scope.setdefault("state", {}).update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
         if role == AGENT and not f"{path}/".startswith("/mcp/"):
-            return refusal(scope, 403, "your token has the role agent; it reaches the tools under /mcp/ alone")
+            return refuse(403, "your token has the role agent; it reaches the tools under /mcp/ alone")
         if writes and not bearer and not is_same(headers.get("x-csrf-token", ""), csrf):
-            return refusal(scope, 403, "the header x-csrf-token is not the one of this session; load the page again")
+            return refuse(403, "the header x-csrf-token is not the one of this session; load the page again")
         needed = "approver" if path.rpartition("/")[2] in DECISIONS else "editor"
         if writes and role != AGENT and not is_at_least(role, needed):
-            return refusal(scope, 403, f"your token has the role {role}; only an {needed} may do this")
+            return refuse(403, f"your token has the role {role}; only an {needed} may do this")
         return None
 
 
@@ -278,13 +271,18 @@ def is_same(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
+def url_of(host: str, port: int) -> str:
+    """Return the address of a server."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
 def is_program(path: str) -> bool:
-    """Return whether a path is for programs, not for browsers."""
-    return path.startswith(("/api/", "/mcp/"))
+    """Return whether programs and scripts send requests to a path, not the address bar of a browser."""
+    return path.startswith(("/api/", "/mcp/", "/login"))
 
 
-def refusal(scope: Scope, status: int, sentence: str) -> Response:
+def refusal(path: str, status: int, sentence: str) -> Response:
     """Return a refusal: JSON for programs, plain text elsewhere."""
-    if is_program(scope["path"]):
+    if is_program(path):
         return JSONResponse({"detail": sentence}, status)
     return PlainTextResponse(f"{sentence}\n", status)

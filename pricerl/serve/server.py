@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from http import HTTPStatus
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
@@ -20,13 +21,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, UsageError
 from pricerl.serve import pages, rest
-from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, own_file, read_keys, write_privately
+from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, read_keys, url_of
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
 from pricerl.terminal import clean, print_notes, write_lines
@@ -45,25 +45,19 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     token_file = options.token_file and Path(options.token_file).absolute()
     workplace = Workplace.enter(options)
     keys = read_keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")
-    server = uvicorn.Config(
-        "",
-        host=options.host,
-        port=options.port,
-        http=Connection,
-        ws="none",
-        log_level="critical",
-        timeout_graceful_shutdown=2,
-    )
     try:
-        listening = server.bind_socket()
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer's last part waits 40 ms otherwise
-        listening.listen()  # a browser that opens at once waits until the server has started
-    except (SystemExit, OSError):
+        with socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET) as bound:
+            bound.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer's last part waits 40 ms otherwise
+            bound.bind((options.host, options.port))
+            bound.listen()  # a browser that opens at once waits until the server has started
+            listening = bound.dup()
+    except (OSError, OverflowError):
         raise UsageError(f"{options.host}, port {options.port}, cannot be used; choose another with --port") from None
-    port = listening.getsockname()[1]
+    address = url_of(options.host, listening.getsockname()[1])
     own = options.host in LOOPBACK
-    server.app = app = create_app(workplace, keys, (*LOOPBACK, "[::1]") if own else ("*",), port)
-    address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
+    app = create_app(workplace, keys, own)
+    server = uvicorn.Config(app, http=Connection, ws="none", log_level="critical", timeout_graceful_shutdown=2)
     (minted, *_) = ("",) if token_file else keys.roles
     entered = f"{address}?token={minted}" if minted else address
     line = f"{workplace.folder} is served at {entered}"
@@ -83,18 +77,17 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
 @contextmanager
 def _opened(address: str) -> Iterator[None]:
     """Open an address in the browser, through a page for this user alone: everyone can list a browser's arguments."""
-    page = own_file("open.html")
-    with explained(page, "add --no-browser"):
-        write_privately(page, f'<meta http-equiv="refresh" content="0; url={address}">')
-    try:
+    with explained(Path("the page that opens the browser"), "add --no-browser"):
+        folder = TemporaryDirectory(prefix="pricerl-")
+        page = Path(folder.name, "open.html")
+        page.write_text(f'<meta http-equiv="refresh" content="0; url={address}">', encoding="utf-8")
+    with folder:
         threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
         yield
-    finally:
-        page.unlink(missing_ok=True)
 
 
-def create_app(workplace: Workplace, keys: Keys, hosts: Sequence[str], port: int) -> FastAPI:
-    """Return the application of a folder."""
+def create_app(workplace: Workplace, keys: Keys, own: bool) -> FastAPI:
+    """Return the application of a folder; one of its ``own`` is reached from this computer alone."""
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
@@ -104,13 +97,11 @@ def create_app(workplace: Workplace, keys: Keys, hosts: Sequence[str], port: int
 
     about: dict[str, Any] = {"title": "pricerl", "version": __version__, "openapi_url": "/api/openapi.json"}
     app = FastAPI(**about, docs_url=None, redoc_url=None, lifespan=run)
-    cookie = f"pricerl-{port}"  # ports of one host share cookies
-    known = {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "cookie": cookie}
+    known = {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys}
     app.state = State({**known, "alongside": nullcontext()})  # what runs as long as the server
     app.include_router(rest.router)
     app.include_router(pages.router)
-    app.add_middleware(Guard, keys=keys, cookie=cookie)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    app.add_middleware(Guard, keys=keys, own=own)
     for kind in (PricerlError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _explain)
     return app

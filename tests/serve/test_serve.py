@@ -130,7 +130,10 @@ def test_a_forged_write_is_refused_with_a_sentence(browser: TestClient, folder: 
         refused = browser.post(WRITE, json=ORDER, headers=encoded)
         assert refused.status_code == status and words in refused.json()["detail"], attack
     for host in ("evil.example", f"evil.example:{PORT}", "127.0.0.1.evil.example", "[::1", ""):
-        assert browser.get("/", headers={"Host": host}).status_code == 400, "a stranger's name that leads here"
+        refused = browser.get("/", headers={"Host": host})
+        assert refused.status_code == 400 and refused.text.endswith(f"; open {BASE}/ instead\n"), host
+    for host in (f"LOCALHOST:{PORT}", "localhost", f"[::1]:{PORT}", "127.0.0.1:9000"):
+        assert browser.get("/login", headers={"Host": host}).status_code == 200, host
     assert len(entries(folder)) == 1
 
 
@@ -474,7 +477,7 @@ def test_the_first_page_needs_no_torch() -> None:
         "import sys; from pathlib import Path\n"
         "from pricerl.serve.server import create_app\nfrom pricerl.serve.guard import Keys\n"
         "from pricerl.serve.workplace import Workplace\n"
-        "create_app(Workplace(Path('.')), Keys({}), ['*'], 1)\n"
+        "create_app(Workplace(Path('.')), Keys({}), own=False)\n"
         "assert not {'torch', 'lightning', 'gymnasium', 'scipy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
-from served_shop import BASE, PORT, TODAY, TOKEN, entries, program_of
+from served_shop import BASE, TODAY, TOKEN, entries, program_of
 
 from pricerl.cli.main import main
 from pricerl.errors import UsageError
@@ -94,12 +94,12 @@ def test_the_browser_gets_the_token_by_a_page_for_this_user_alone(
         while not opened and time.monotonic() < until:
             time.sleep(0.01)
         page = Path(urlparse(opened[0]).path)
-        pages.append((page.read_text(encoding="utf-8"), stat.S_IMODE(page.stat().st_mode)))
+        pages.append((page.read_text(encoding="utf-8"), stat.S_IMODE(page.parent.stat().st_mode)))
 
     run_server(monkeypatch, look, str(tmp_path))
     (token,) = re.findall(r"\?token=(\S+)", capsys.readouterr().err)
     ((text, mode),) = pages
-    assert f"?token={token}" in text and mode == 0o600 and token not in opened[0]
+    assert f"?token={token}" in text and mode == 0o700 and token not in opened[0]
     assert [*tmp_path.iterdir()] == []
 
 
@@ -133,7 +133,7 @@ def test_a_session_survives_a_restart_until_the_token_is_another(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     (tmp_path / "shops").mkdir()
     apps: list[Any] = []
-    made = lambda *given: apps.append(create_app(*given[:-1], PORT)) or apps[-1]  # noqa: E731
+    made = lambda *given: apps.append(create_app(*given)) or apps[-1]  # noqa: E731
     monkeypatch.setattr("pricerl.serve.server.create_app", made)
 
     def restarted() -> TestClient:
@@ -151,6 +151,28 @@ def test_a_session_survives_a_restart_until_the_token_is_another(
     assert last.get("/", headers=bookmark).headers["location"] == "/login"
     refused = last.post("/login", json={"token": "an-earlier-one-that-was-replaced"})
     assert refused.status_code == 403 and "open the address that it prints when it starts" in refused.json()["detail"]
+
+
+def test_a_port_has_one_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On Windows an option keeps others from sharing it, which takes the place of that for a port used before."""
+    said: list[str] = []
+
+    def start_another(listening: socket.socket) -> None:
+        for port in (listening.getsockname()[1], 70_000):
+            with pytest.raises(UsageError, match=f"127.0.0.1, port {port}, cannot be used; choose another"):
+                serve([str(tmp_path), "--no-browser", "--port", str(port)])
+        said.append(capsys.readouterr().err)
+
+    run_server(monkeypatch, start_another, str(tmp_path), "--no-browser")
+    assert said[0].count("is served at") == 1
+    options: list[int] = []
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    at = (socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.SOL_SOCKET, socket.SO_REUSEADDR)
+    look = lambda listening: options.extend(map(bool, (listening.getsockopt(*option) for option in at)))  # noqa: E731
+    run_server(monkeypatch, look, str(tmp_path), "--no-browser")
+    assert options == [True, False]
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
