@@ -29,7 +29,7 @@ from pricerl.operations.log.decision_log import Entry, Head, read_last
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.staging import is_planned
-from pricerl.operations.log.typed_limits import TYPED, limits_on
+from pricerl.operations.log.typed_limits import DEFAULTS, TYPED, limits_on
 from pricerl.operations.outbox import first_change, waits_for
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
@@ -139,7 +139,8 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
     costs = [{"product": products[0], **row} for row in place.costs_of(products, reading.groups)]
     known = {row["product"] for row in costs}
     costs += [{"product": product} for product in products if product not in known]
-    limits = place.limits_of(reading.shop)
+    shop = place.open_shop(reading.shop) if reading.shop in place.shops() else None
+    limits = shop.guardrails if shop else DEFAULTS
     columns = TABLES["costs"].written(costs)
     values = {
         "reading": reading,
@@ -151,7 +152,7 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
         "costs": costs,
         "draw": draw_sales,
         "prices": {item.product: item.current_price for item in reading.products},
-        "known": reading.shop if reading.shop in place.shops() else "",
+        "known": shop and reading.shop,
         "limits": limits,
     }
     return answer(fill(request, "files.html", values))

@@ -8,8 +8,8 @@ import threading
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -27,26 +27,21 @@ from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.advice.stored import StoredAdvice, Summary
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.usage import Parser, option_words
-from pricerl.data.cleaning.rows import Rows
-from pricerl.data.config import DataConfig
 from pricerl.data.days import read_day
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.header import check_renames
-from pricerl.data.reading.reader import read_rows
-from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.row_table import TABLES
-from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
 from pricerl.formatting import language
 from pricerl.operations.log.decision_log import LOG_FILE, Entry
 from pricerl.operations.log.staging import groups_of, open_decisions
-from pricerl.operations.log.typed_limits import DEFAULTS
 from pricerl.operations.shop import Shop, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with
 from pricerl.shop.database import reading
-from pricerl.tasks.reading import Reading, describe_history, describe_table, find_shop
+from pricerl.tasks.reading import Reading, SellerFiles
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
@@ -243,62 +238,14 @@ class Workplace:
 
     def read(self, names: Sequence[str], meant: Mapping[str, Any] = MappingProxyType({})) -> Reading:
         """Read files as ``check`` does, as they are ``meant``; describe what was found or why they cannot be read."""
-        files = self.find(names)
-        about: dict[str, Any] = {}
         with _one_at_a_time():
-            try:
-                given = self._config(files, meant)
-                about |= describe_table(self.folder / files[0], given)
-                config, rows, shop = self._rows(files, given)
-                if config is not given:
-                    about |= {"dates": [], "remembered": config.date_order}
-                about["shop"] = shop
-                opened = self.open_shop(shop) if shop in self.shops() else None
-                history = (opened.join(opened.named(rows)) if opened else rows).clean()
-                known = [last for *_, last in opened.summary()] if opened else []
-                about |= describe_history(history, config, self.costs_of, max(known, default=""))
-            except DataError as error:
-                paths = [str(self.folder / name) for name in files]
-                about["refusal"] = f"{error.among(paths)}".replace(f"{self.folder}{os.sep}", "")
-        return Reading(files, **about)
+            return self._files(self.find(names), meant).describe(self.costs_of)
 
-    def _config(self, files: Sequence[str], meant: Mapping[str, Any]) -> DataConfig:
-        """Return the settings of reading as they are ``meant``, with the corrected columns that the files have."""
-        known = self.columns()
-        tables = open_tables([self.folder / name for name in files]) if known else []
-        header = {name.strip() for table in tables for name in table.header}
-        return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None, **meant)
-
-    def _rows(self, files: Sequence[str], config: DataConfig, own: str = "") -> tuple[DataConfig, Rows, str]:
-        """Return settings, rows and shop of files, its ``own`` name if that is given.
-
-        Dates that have two readings are read as the shop's earlier files were.
-        """
-        paths = [str(self.folder / name) for name in files]
-        shops = {name: self._opened(name) for name in self.shops()}
-
-        def read(config: DataConfig) -> tuple[DataConfig, Rows, str]:
-            rows = read_rows(paths, config)
-            return config, rows, own or find_shop(name_run(files, USUAL_PRESET), rows, shops)
-
-        try:
-            return read(config)
-        except DataError:
-            known = {name: _date_order(shop) for name, shop in shops.items()} if config.date_order == "auto" else {}
-            likely = []
-            for order in {*known.values()} - {"auto"}:
-                with suppress(DataError):
-                    likely.append(read(replace(config, date_order=order)))
-            likely = [(config, rows, shop) for config, rows, shop in likely if config.date_order == known.get(shop)]
-            if len(likely) != 1:
-                raise
-            return likely[0]
-
-    def _opened(self, name: str) -> Shop | None:
-        """Return a shop; None for a new one, or one that cannot be opened, whose own page says why."""
-        with suppress(PricerlError):
-            return self.open_shop(name)
-        return None
+    def _files(self, names: Sequence[str], meant: Mapping[str, Any], shop: str = "") -> SellerFiles:
+        """Return files of a shop, or of the one that they show."""
+        known = [name for name in self.shops() if shop in ("", name)]
+        own = shop or name_run(names, USUAL_PRESET)
+        return SellerFiles(names, self.columns(), meant, own, known, self.open_shop)
 
     def costs_of(self, names: Collection[str], groups: Collection[str] = ()) -> list[dict[str, Any]]:
         """Return the rows of costs.csv about the products and groups of some files; others belong to other shops."""
@@ -326,29 +273,17 @@ class Workplace:
         else:
             (self.folder / COSTS_FILE).unlink(missing_ok=True)
 
-    def limits_of(self, name: str) -> dict[str, Any]:
-        """Return the limits in force of a shop, or the usual ones of a new shop."""
-        return self.open_shop(name).guardrails if name in self.shops() else DEFAULTS
-
     def typed_words(self, files: Sequence[str], shop: str, meant: Mapping[str, Any]) -> tuple[str, list[str]]:
         """Return the shop of some files, unless it is given, and the options with their columns, costs and meaning."""
         with _one_at_a_time():
-            given = self._config(files, meant)
-            config, rows, shop = self._rows(files, given, shop)
-        if config is not given:
-            meant = {**meant, "date_order": config.date_order}
-        opened = self._opened(shop)
+            config, rows, shop, opened = self._files(files, meant, shop).read()
         known = {*opened.products} if opened else set()
         groups = rows.groups.union(groups_of(opened).values() if opened and known else ())
         costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names), groups)
-        reading = {f"data.reading.{name}": value for name, value in {"columns": config.columns, **meant}.items()}
-        return shop, option_words({"data.cost.products": costs or None, **reading})
-
-
-def _date_order(shop: Shop | None) -> Any:
-    """Return which of day and month came first in the last file of a shop; ``auto`` if it did not show it."""
-    days = shop.days(()) if shop else None
-    return days.means["date_order"] if days else "auto"
+        order = None if config.date_order == "auto" else config.date_order
+        reading = {"columns": config.columns, **meant, "date_order": order}
+        named = {f"data.reading.{name}": value for name, value in reading.items()}
+        return shop, option_words({"data.cost.products": costs or None, **named})
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from pricerl.advice.sentences.data_report import report_lines
@@ -21,6 +21,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading import columns
 from pricerl.data.reading.dates import open_readings
 from pricerl.data.reading.header import match_header
+from pricerl.data.reading.reader import read_rows
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, PricerlError
 from pricerl.market.cost import describe_costs
@@ -59,7 +60,7 @@ class ReadProduct:
 class Reading:
     """How files were read, before anything is trained."""
 
-    files: list[str]
+    files: Sequence[str]
     shop: str = ""
     """Name of the shop that the files belong to, or of the one that an advice makes."""
     format: str = ""
@@ -90,7 +91,79 @@ class Reading:
     """Products whose last row has another price than the one in force: ``product``, ``last`` and ``in_force``."""
 
 
-def describe_table(file: Path, config: DataConfig) -> dict[str, Any]:
+CostsOf = Callable[[Collection[str], Collection[str]], list[dict[str, Any]]]
+"""Rows of costs that were typed for products and groups, by their names."""
+
+
+@dataclass(frozen=True)
+class SellerFiles:
+    """Files that are read together, as a person says and as earlier ones of their shop were."""
+
+    names: Sequence[str]
+    corrected: Mapping[str, str]
+    """Columns of ours by their names in these files and in others."""
+    meant: Mapping[str, Any]
+    """Settings of reading that a person chose."""
+    own: str
+    """Name of their shop if no other has their products."""
+    shops: Sequence[str]
+    open_shop: Callable[[str], Shop]
+
+    @cached_property
+    def config(self) -> DataConfig:
+        """Settings of reading, with the corrected columns that the files have."""
+        tables = open_tables(self.names) if self.corrected else []
+        header = {name.strip() for table in tables for name in table.header}
+        columns = {name: ours for name, ours in self.corrected.items() if name in header}
+        return DataConfig(columns=columns or None, **self.meant)
+
+    def read(self) -> tuple[DataConfig, Rows, str, Shop | None]:
+        """Return settings and rows, the name of their shop, and the shop itself if it can be opened.
+
+        Dates that have two readings are read as the shop's earlier files were.
+        """
+        shops = dict[str, Shop | None].fromkeys(self.shops)
+        for name in shops:
+            with suppress(PricerlError):  # which its own page says
+                shops[name] = self.open_shop(name)
+
+        def read(config: DataConfig) -> tuple[DataConfig, Rows, str, Shop | None]:
+            rows = read_rows(self.names, config)
+            name = find_shop(self.own, rows, shops)
+            return config, rows, name, shops.get(name)
+
+        try:
+            return read(self.config)
+        except DataError:
+            days = {name: shop.days(()) for name, shop in shops.items() if shop and self.config.date_order == "auto"}
+            orders: dict[str, Any] = {name: read.means["date_order"] for name, read in days.items() if read}
+            likely = []
+            for order in {*orders.values()} - {"auto"}:
+                with suppress(DataError):
+                    likely.append(read(replace(self.config, date_order=order)))
+            likely = [found for found in likely if found[0].date_order == orders.get(found[2])]
+            if len(likely) != 1:
+                raise
+            return likely[0]
+
+    def describe(self, costs_of: CostsOf) -> Reading:
+        """Return what was found in the files, or why they cannot be read."""
+        about: dict[str, Any] = {}
+        try:
+            about |= describe_table(self.names[0], self.config)
+            config, rows, about["shop"], _ = self.read()
+            if config is not self.config:
+                about |= {"dates": [], "remembered": config.date_order}
+            shop = self.open_shop(about["shop"]) if about["shop"] in self.shops else None
+            history = (shop.join(shop.named(rows)) if shop else rows).clean()
+            known = [last for *_, last in shop.summary()] if shop else []
+            about |= describe_history(history, config, costs_of, max(known, default=""))
+        except DataError as error:
+            about["refusal"] = str(error.among(self.names))
+        return Reading(self.names, **about)
+
+
+def describe_table(file: str, config: DataConfig) -> dict[str, Any]:
     """Return format and columns of a file, as in a `Reading`."""
     (table,) = open_tables([file])
     corrected = config.columns or {}
@@ -107,16 +180,10 @@ def describe_table(file: Path, config: DataConfig) -> dict[str, Any]:
     }
 
 
-def describe_history(
-    history: History,
-    config: DataConfig,
-    costs_of: Callable[[Collection[str], Collection[str]], list[dict[str, Any]]],
-    known: str,
-) -> dict[str, Any]:
+def describe_history(history: History, config: DataConfig, costs_of: CostsOf, known: str) -> dict[str, Any]:
     """Return currency, extent, products and problems of a history, as in a `Reading`.
 
-    Typed costs are asked for by the names of products and groups; ``known`` is the last day that the shop has, empty
-    for a new one.
+    The day ``known`` is the last one that the shop has, empty for a new one.
     """
     prepared = DataPreprocessor.fit(history, config)
     prices = prepared.current_prices
