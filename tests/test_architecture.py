@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 240,
     "runs": 260,
     "sac": 432,
-    "serve": 524,
+    "serve": 525,
     "shop": 376,
     "simulation": 129,
     "tasks": 504,

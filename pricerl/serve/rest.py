@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
+from inspect import signature
 from io import BytesIO
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, File, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from pricerl.cli.usage import option_words
 from pricerl.data.days import read_day
@@ -78,50 +79,18 @@ class Decision(BaseModel, extra="forbid"):
     reason: str = ""
 
 
-class Rejection(Decision):
-    """Rejection of a decision that an agent prepared."""
-
-    number: int = Field(description="Entry of the prepared decision.")
-
-
-class Resumption(Decision):
-    """Decision of a person on a product."""
-
-    product: str | None = None
-
-
-class Approval(Resumption):
-    """Approval of the newest advice on a product."""
-
-    number: int | None = Field(None, description="Entry of an advice, the newest if absent, or of a prepared decision.")
-    group: str | None = Field(None, description="Group of products of which all changes that wait are approved.")
-
-
-class Pause(Resumption):
-    """Order to keep the price until a day."""
-
-    until: str = Field(description="Last day, such as 2026-01-31.")
-
-
-class Override(Pause):
-    """Order to charge a price until a day."""
-
-    price: float
-    tolerance: float = TOLERANCE
-    force: bool = False
-
-
-class Publishing(Decision):
-    """How advised prices are published from now on."""
-
-    mode: ModeOfPublishing
-
-
-class Limits(Resumption):
-    """Limits by their settings, of one product or of the whole shop; the others stay."""
-
-    limits: dict[str, int | float | None]
-    force: bool = Field(False, description="Set a limit that a current price breaks.")
+SAID: dict[str, Any] = {
+    "product": (str | None, Field(None, description="Product of the newest advice, if it has several.")),
+    "number": (int | None, Field(None, description="Entry of a prepared decision or an advice, the newest if absent.")),
+    "group": (str | None, Field(None, description="Group of products of which all changes that wait are approved.")),
+    "mode": (ModeOfPublishing, Field(description="At once (auto), after an approval (manual) or never (shadow).")),
+    "limits": (dict[str, int | float | None], Field(description="Limits by their settings; the others stay.")),
+    "price": (float, Field(description="Price of a unit.")),
+    "until": (str, Field(description="Last day, such as 2026-01-31.")),
+    "tolerance": (float, Field(TOLERANCE, description="Largest share that a price differs from the current one.")),
+    "force": (bool, Field(False, description="Take a price, or a limit of the current one, beyond what is usual.")),
+}
+"""What a person may say in a decision, by the names that its draft has for it: type, default and meaning."""
 
 
 def of_request(path: str) -> Any:
@@ -321,49 +290,30 @@ def _record(author: str, shop: Shop, draft: Callable[..., Entry | list[Entry]], 
     return record(shop, drafted)
 
 
-@router.post("/shops/{name}/approve")
-def approve(author: Author, shop: Opened, body: Approval) -> Entry:
-    """Approve the change that the newest advice recommends, all of a group, or a decision that an agent prepared."""
-    return _record(author, shop, draft_approvals, body)
-
-
-@router.post("/shops/{name}/reject")
-def reject(author: Author, shop: Opened, body: Rejection) -> Entry:
-    """Reject a decision that an agent prepared."""
-    return _record(author, shop, draft_rejection, body)
-
-
-@router.post("/shops/{name}/override")
-def override(author: Author, shop: Opened, body: Override) -> Entry:
-    """Charge a price until a day, within the hard limits."""
-    return _record(author, shop, drafts.draft_override, body)
-
-
-@router.post("/shops/{name}/pause")
-def pause(author: Author, shop: Opened, body: Pause) -> Entry:
-    """Keep the price until a day."""
-    return _record(author, shop, drafts.draft_pause, body)
-
-
-@router.post("/shops/{name}/publishing")
-def publish(author: Author, shop: Opened, role: Role, body: Publishing) -> Entry:
-    """Publish advised prices at once (auto), after an approval (manual) or never (shadow); an editor may tighten it."""
-    return _record(author, shop, partial(drafts.draft_publishing, may_widen=is_at_least(role, "approver")), body)
-
-
 @router.get("/shops/{name}/limits")
 def show_limits(shop: Opened) -> dict[str, Any]:
     """Return the limits in force, by their settings."""
     return shop.guardrails
 
 
-@router.put("/shops/{name}/limits")
-def set_limits(author: Author, shop: Opened, role: Role, body: Limits) -> Entry:
-    """Change limits of a shop; an editor may narrow them around the current prices."""
-    return _record(author, shop, partial(drafts.draft_limits, may_widen=is_at_least(role, "approver")), body)
+def _offer(path: str, draft: Callable[..., Entry | list[Entry]], purpose: str) -> None:
+    """Offer a decision on a shop under a path, with what its draft asks for as the body."""
+    asked = signature(draft).parameters
+    said = create_model(path.title(), __base__=Decision, **{key: SAID[key] for key in SAID if key in asked})
+
+    def decide(author: Author, shop: Opened, role: Role, body: Decision) -> Entry:
+        rights = {"may_widen": is_at_least(role, "approver")} if "may_widen" in asked else {}
+        return _record(author, shop, partial(draft, **rights), body)
+
+    decide.__annotations__["body"] = said
+    method = "PUT" if path == "limits" else "POST"
+    router.add_api_route(f"/shops/{{name}}/{path}", decide, methods=[method], name=path, description=purpose)
 
 
-@router.post("/shops/{name}/resume")
-def resume(author: Author, shop: Opened, body: Resumption) -> Entry:
-    """End an override, a pause or a price test before its last day, else take back the approval."""
-    return _record(author, shop, drafts.draft_resumption, body)
+_offer("approve", draft_approvals, "Approve what the newest advice recommends, in a group, or what an agent prepared.")
+_offer("reject", draft_rejection, "Reject a decision that an agent prepared.")
+_offer("override", drafts.draft_override, "Charge a price until a day, within the hard limits.")
+_offer("pause", drafts.draft_pause, "Keep the price until a day.")
+_offer("resume", drafts.draft_resumption, "End an override, pause or price test early, else take back the approval.")
+_offer("publishing", drafts.draft_publishing, "Change how advised prices are published; an editor may tighten it.")
+_offer("limits", drafts.draft_limits, "Change limits; an editor may narrow them around the current prices.")
