@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -28,7 +26,7 @@ from pricerl.operations.log.staging import Asked, draft_staged, open_decisions
 from pricerl.operations.log.typed_limits import limits_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
-from pricerl.serve.jobs import PROGRAM
+from pricerl.serve.jobs import Job, Jobs
 from pricerl.serve.workplace import Workplace, record
 from pricerl.terminal import clean
 
@@ -108,24 +106,17 @@ class AgentTools:
     def check(self, file: Annotated[str, Field(description="Name of a file of the folder.")]) -> Answer:
         """How a file is read: current prices, days and doubts per product, and what is left out."""
         found = self.workplace.read([file])
-        refused = {"refusal": mark(found.refusal)} if found.refusal else {}
         return {
             "format": found.format or "a table of days",
             "currency": found.currency or null("the file names no currency"),
-            "columns": [{"name": mark(item.name), "read_as": item.read_as} for item in found.columns[:MOST]],
+            "columns": [{**asdict(item), "name": mark(item.name)} for item in found.columns[:MOST]],
             "products": [
-                {
-                    "product": mark(item.product),
-                    "current_price": item.current_price,
-                    "data_quality": item.quality,
-                    "report": mark(item.report[1:]),
-                    "costs": item.costs,
-                }
+                {**asdict(item), "product": mark(item.product), "report": mark(item.report)}
                 for item in found.products[:MOST]
             ],
             "count": len(found.products),
             "problems": mark(found.problems[:MOST]),
-            **refused,
+            **({"refusal": mark(found.refusal)} if found.refusal else {}),
         }
 
     def advice(self, shop: OfShop, product: OrAll = "") -> Answer:
@@ -186,13 +177,12 @@ class AgentTools:
         """Limits on the next price of a product."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         hard = asdict(limits_of(advised.entry, advised.shop.log.entries))
-        limits = {"hard": hard, "next": advised.record["details"]["bounds"]}
-        set_or_not = {
-            name: {key: known(value, "no such limit is set") for key, value in values.items()}
-            for name, values in limits.items()
+        return {
+            **advised.about,
+            "hard": set_or_not(hard),
+            "next": set_or_not(advised.record["details"]["bounds"]),
+            "words": mark(grounds.describe_limits(advised.record, advised.f)),
         }
-        words = mark(grounds.describe_limits(advised.record, advised.f))
-        return {**advised.about, **set_or_not, "words": words}
 
     def history(
         self, shop: OfShop, product: OrAll = "", last: Annotated[int, Field(description="Most entries.")] = 10
@@ -222,8 +212,7 @@ class AgentTools:
             return {**about(opened), **null("pricerl watch has not run")}
         findings = [
             {
-                "product": mark(name),
-                **{"kind": item.kind, "severity": item.severity},
+                **{"product": mark(name), "kind": item.kind, "severity": item.severity},
                 **mark({"text": item.text, "value": item.value, "limit": item.limit, "step": item.step}),
             }
             for name, item in monitor.listed()[:MOST]
@@ -233,19 +222,12 @@ class AgentTools:
     def price_test_plan(self, shop: OfShop, product: OfProduct = "") -> Answer:
         """Whether to test a price, in words with the reason; the test that the advice offers, with its cost."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
-        test = advised.record["details"]["price_test"]
-        measure = advised.record["measure"]
-        words = (
-            price_test_words(test, advised.f, measure)
-            if test
-            else [NO_TEST, *what_would_change(advised.record, advised.f)]
-        )
-        return {
-            **advised.about,
-            "should_test": bool(test and test["pays"]),
-            "words": words,
-            "test": mark(test) if test else null(NOT_ADVISED),
-        }
+        record = advised.record
+        if (test := record["details"]["price_test"]) is None:
+            words = [NO_TEST, *what_would_change(record, advised.f)]
+            return {**advised.about, "should_test": False, "words": words, "test": null(NOT_ADVISED)}
+        words = price_test_words(test, advised.f, record["measure"])
+        return {**advised.about, "should_test": test["pays"], "words": words, "test": mark(test)}
 
     def stage_override(self, shop: OfShop, price: Price, until: Day, reason: Why, product: OfProduct = "") -> Answer:
         """Prepare an order to charge a price until a day (2026-01-31)."""
@@ -260,15 +242,15 @@ class AgentTools:
         advised = AdvisedProduct.find(self.workplace, shop, product)
         self._check_room(advised.shop, advised.record["product"], "price_test")  # before the plan takes its time
         given = {"run_name": shop, "product": advised.record["product"], "today": self.workplace.today}
-        words = [sys.executable, "-c", PROGRAM, "price-test", "plan", *option_words(given)]
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
-        if done.returncode != EXIT_OK:
-            raise UsageError(" ".join(f"{done.stdout} {done.stderr}".split()))
+        planning = Job(0, [["price-test", "plan", *option_words(given)]], "")
+        planning.run(Jobs(self.workplace.folder).begin)
+        if planning.code != EXIT_OK:
+            raise UsageError(" ".join(planning.lines))
         (plan,) = read_plans(advised.shop.folder.path)
         known = {name: plan[name] for name in ("schedule_hash", "test_price", "expected_cost", "until")}
         made = self._stage(shop, product, "price_test", known, reason, plan["test_price"])
         names = ("first_day", "until", "regular_price", "test_price", "power", "expected_cost", "cost")
-        return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines())}
+        return {**made, **{name: plan[name] for name in names}, "plan": mark(planning.lines)}
 
     def stage_costs(
         self, shop: OfShop, unit_cost: UnitCost, reason: Why, product: OfProduct = "", valid_from: Day = ""
@@ -321,6 +303,11 @@ def null(reason: Any) -> Answer:
 def known(value: Any, reason: str) -> Any:
     """Return a value, or that it is missing for a reason."""
     return null(reason) if value is None else value
+
+
+def set_or_not(limits: Mapping[str, Any]) -> Answer:
+    """Return limits with the reason why one is missing."""
+    return {name: known(value, "no such limit is set") for name, value in limits.items()}
 
 
 def mark(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import h11
 from fastapi import HTTPException, Request
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import URL, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -196,6 +196,7 @@ class Guard:
             return
 
         request = Request(scope)
+        scope.setdefault("state", {}).update(role="", name="", csrf="")
         CATALOGUE.set(read_catalogue(choose_language(request.headers.get("accept-language", "")))[0])
 
         async def send_safely(message: Message) -> None:
@@ -229,7 +230,8 @@ class Guard:
         writes = request.method not in SAFE
         host = headers.get("host", "").lower()
         if self.own and {host, host.rpartition(":")[0]}.isdisjoint((*LOOPBACK, "[::1]")):
-            known = url_of(*request.scope["server"])
+            own, port = request.scope["server"]
+            known = URL("http://h/").replace(hostname=own, port=port)
             return refuse(400, f"{host!r} is no name of this computer's own server; open {known} instead")
         if writes and (origin := headers.get("origin")) not in (None, f"http://{host}", f"https://{host}"):
             return refuse(403, f"a page of another origin sent this: {origin!r}")
@@ -250,7 +252,7 @@ class Guard:
             return refuse(401, said) if is_program(path) else RedirectResponse("/login", 303)
         role = self.keys.roles[token]
         csrf = self.keys.keyed(token, "csrf")
-        request.scope.setdefault("state", {}).update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
+        request.scope["state"].update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
         if role == AGENT and not f"{path}/".startswith("/mcp/"):
             return refuse(403, "your token has the role agent; it reaches the tools under /mcp/ alone")
         if writes and not bearer and not is_same(headers.get("x-csrf-token", ""), csrf):
@@ -269,11 +271,6 @@ def is_at_least(role: str, needed: str) -> bool:
 def is_same(given: str, secret: str) -> bool:
     """Return whether a text is a secret, in a time that does not depend on it."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
-
-
-def url_of(host: str, port: int) -> str:
-    """Return the address of a server."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def is_program(path: str) -> bool:

@@ -54,39 +54,41 @@ FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
 
 
+def exact(text: str) -> Markup:
+    """Return a name as the value of a field, unchanged; what is shown is cleaned."""
+    return Markup(escape(text).encode("ascii", "xmlcharrefreplace").decode())
+
+
+CALLED = (address_of, draw_sales, exact, first_change, quote, reason_words, sentence, whisker)
+TOOLS = {tool.__name__: tool for tool in CALLED} | {"spark": lambda daily: spark(tuple(daily))}
+"""Functions that templates call."""
+
+
 def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     """Fill a template of this folder."""
     environment, style = page_environment("pricerl.serve")
-    csrf, role, name = (getattr(request.state, key, "") for key in ("csrf", "role", "name"))
+    visitor = request.state
     job = request.app.state.jobs.running
     known = {
+        **TOOLS,
         "shop": "",
         "findings": (),
         "style": style,
         "policy": FRAMED.format(hash=style_hash()),
-        "csrf": csrf,
-        "named": name,
-        "quote": quote,
+        "visitor": visitor,
         "modes": LOOSENESS,
-        "exact": exact,
         "job": job and job.id,
-        "edits": is_at_least(role, "editor"),
-        "decides": is_at_least(role, "approver"),
+        "edits": is_at_least(visitor.role, "editor"),
+        "decides": is_at_least(visitor.role, "approver"),
         "script": read_catalogue(language())[1],
     }
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render({**known, "frame": Frame(head=head), **values})
 
 
-def exact(text: str) -> Markup:
-    """Return a name as the value of a field, unchanged; what is shown is cleaned."""
-    return Markup(escape(text).encode("ascii", "xmlcharrefreplace").decode())
-
-
 def answer(html: str, status: int = 200) -> HTMLResponse:
-    """Return a page with a policy that allows its own style sheet, whose hash its head names."""
-    own = html.partition("sha256-")[2].partition("&#39;")[0]
-    policy = f"{FRAMED.format(hash=f'sha256-{own}')}; frame-ancestors 'none'"
+    """Return a page with a policy that allows its own style sheet."""
+    policy = f"{FRAMED.format(hash=style_hash())}; frame-ancestors 'none'"
     return HTMLResponse(html, status, headers={**HEADERS, "content-security-policy": policy})
 
 
@@ -150,7 +152,6 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": {key: column for key, column in columns.items() if key in USUAL or any(key in row for row in costs)},
         "costs": costs,
-        "draw": draw_sales,
         "prices": {item.product: item.current_price for item in reading.products},
         "known": shop and reading.shop,
         "limits": limits,
@@ -168,7 +169,7 @@ def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -
 @router.get("/shops/{name}")
 def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str = "") -> Response:
     """Show the work list of the products that contain a text, and what goes out."""
-    document = place.advice_of(shop) | {"today": shop.today.isoformat()}
+    document = place.advice_of(shop)
     found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
     work = place.work_of(shop, found)
     f = formatter_of(document)
@@ -182,13 +183,6 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     values = {
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
-        **{
-            "spark": lambda daily: spark(tuple(daily)),
-            "whisker": whisker,
-            "sentence": sentence,
-            "first_change": first_change,
-        },
-        **{"reason_words": reason_words, "address_of": address_of},
         "sums": (place.work_of(shop, waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "prepared": [*place.prepared(shop)],
@@ -221,7 +215,7 @@ def _about(shop: Shop, document: Record) -> dict[str, Any]:
 @router.get("/shops/{name}/products/{product:path}")
 def show_product(request: Request, place: Place, shop: Opened, product: str, another: bool = False) -> Response:
     """Show the page of a product, with the what-if on its picture and the forms of decisions."""
-    document = place.advice_of(shop) | {"today": shop.today.isoformat()}
+    document = place.advice_of(shop)
     record = place.product_of(document, product)
     name = record["product"]
     entry = shop.newest.get(name)
@@ -249,9 +243,8 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
     rows = [(entry, entry_cells(entry, shop)[-1]) for entry in _last_entries(shop.log_path, shop.log.head)]
-    return answer(
-        fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows})
-    )
+    values = {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows}
+    return answer(fill(request, "history.html", values))
 
 
 @lru_cache(maxsize=16)
@@ -264,21 +257,15 @@ def _last_entries(path: Path, head: Head) -> Sequence[Entry]:
 def show_review(request: Request, place: Place, shop: Opened) -> Response:
     """Show the last review, a picture of each product's last advised days, and the place to drop the next export."""
     document = place.advice_of(shop)
-    values = _about(shop, document)
-    drawn = [
-        (item["product"], draw_outcome(f"outcome-{at}", item, values["f"]))
-        for at, item in enumerate(document["products"][:MOST_LISTED])
-    ]
+    about = _about(shop, document)
+    listed = enumerate(document["products"][:MOST_LISTED])
+    pictures = [(item["product"], draw_outcome(f"outcome-{at}", item, about["f"])) for at, item in listed]
     files = (shop.folder.path / REVIEW_FILES[name] for name in (language(), "en"))
     text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
     head, mark, rest = text.partition("<main>")[2].partition("</main>")[0].partition("<h2>")
-    values |= {
-        "here": "/review",
-        "receipt": place.receipt_of(shop),
-        "review": Markup(head),
-        "rest": Markup(mark + rest),
-    }
-    return answer(fill(request, "week.html", {**values, "pictures": [pair for pair in drawn if pair[1]]}))
+    shown = {"here": "/review", "receipt": place.receipt_of(shop), "pictures": [pair for pair in pictures if pair[1]]}
+    values = {**about, **shown, "review": Markup(head), "rest": Markup(mark + rest)}
+    return answer(fill(request, "week.html", values))
 
 
 @router.get("/shops/{name}/settings")

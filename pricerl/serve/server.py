@@ -19,14 +19,14 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.datastructures import State
+from starlette.datastructures import URL, State
 from starlette.exceptions import HTTPException
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, UsageError
 from pricerl.serve import pages, rest
-from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, read_keys, url_of
+from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, read_keys
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
 from pricerl.terminal import clean, print_notes, write_lines
@@ -54,12 +54,12 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
             listening = bound.dup()
     except (OSError, OverflowError):
         raise UsageError(f"{options.host}, port {options.port}, cannot be used; choose another with --port") from None
-    address = url_of(options.host, listening.getsockname()[1])
+    address = URL("http://h/").replace(hostname=options.host, port=listening.getsockname()[1])
     own = options.host in LOOPBACK
     app = create_app(workplace, keys, own)
     server = uvicorn.Config(app, http=Connection, ws="none", log_level="critical", timeout_graceful_shutdown=2)
     (minted, *_) = ("",) if token_file else keys.roles
-    entered = f"{address}?token={minted}" if minted else address
+    entered = f"{address}?token={minted}" if minted else str(address)
     line = f"{workplace.folder} is served at {entered}"
     if add_tools:
         add_tools(app, workplace)
