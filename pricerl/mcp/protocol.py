@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.prompts import Prompt
+from mcp.server.mcpserver.prompts.base import Prompt, PromptArgument
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
@@ -65,18 +65,13 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
     server = MCPServer[Any](
         "pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="CRITICAL", tools=offered
     )
+    of_shop = [PromptArgument(name="shop", description="Name of a shop.", required=True)]
     for name, words in QUESTIONS.items():
-        server.add_prompt(Prompt.from_function(_asked(words), name, description=words.partition("?")[0] + "?"))
+        ask = lambda shop, words=words: words.format(shop=json.dumps(shop))  # noqa: E731
+        about = words.partition("?")[0] + "?"
+        asked = Prompt(name=name, title=None, description=about, arguments=of_shop, fn=ask, context_kwarg=None)
+        server.add_prompt(asked)
     return server
-
-
-def _asked(words: str) -> Callable[[str], str]:
-    """Return a prompt: a seller's question about a shop."""
-
-    def ask(shop: str) -> str:
-        return words.format(shop=json.dumps(shop))
-
-    return ask
 
 
 def _described(tool: Callable[..., Any]) -> Tool:

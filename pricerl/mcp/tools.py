@@ -41,6 +41,7 @@ Why = Annotated[str, Field(description="Your reason, shown to the person as your
 MOST = 30
 """Most products, entries or findings of one answer."""
 NO_TEST = "The advice offers no price test: nothing is left to decide by one, or the data do not allow it."
+NO_LIMIT = "no such limit is set"
 NOT_ADVISED = "the advice has none; why has its reasons"
 AUTHOR = ContextVar("AUTHOR", default="agent")
 """Author of prepared decisions: the name of the token, if it has one."""
@@ -177,12 +178,9 @@ class AgentTools:
         """Limits on the next price of a product."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         hard = asdict(limits_of(advised.entry, advised.shop.log.entries))
-        return {
-            **advised.about,
-            "hard": set_or_not(hard),
-            "next": set_or_not(advised.record["details"]["bounds"]),
-            "words": mark(grounds.describe_limits(advised.record, advised.f)),
-        }
+        limits = {"hard": hard, "next": advised.record["details"]["bounds"]}
+        found = {kind: {name: known(it, NO_LIMIT) for name, it in its.items()} for kind, its in limits.items()}
+        return {**advised.about, **found, "words": mark(grounds.describe_limits(advised.record, advised.f))}
 
     def history(
         self, shop: OfShop, product: OrAll = "", last: Annotated[int, Field(description="Most entries.")] = 10
@@ -303,11 +301,6 @@ def null(reason: Any) -> Answer:
 def known(value: Any, reason: str) -> Any:
     """Return a value, or that it is missing for a reason."""
     return null(reason) if value is None else value
-
-
-def set_or_not(limits: Mapping[str, Any]) -> Answer:
-    """Return limits with the reason why one is missing."""
-    return {name: known(value, "no such limit is set") for name, value in limits.items()}
 
 
 def mark(value: Any) -> Any:

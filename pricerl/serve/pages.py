@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -137,33 +137,22 @@ def last_day(shop: Shop) -> str:
 def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Response:
     """Show how files were read, with the costs to type, the columns to correct, and the button Advise."""
     reading = place.read(names, meant)
-    products = [item.product for item in reading.products]
-    costs = [{"product": products[0], **row} for row in place.costs_of(products, reading.groups)]
-    known = {row["product"] for row in costs}
-    costs += [{"product": product} for product in products if product not in known]
     shop = place.open_shop(reading.shop) if reading.shop in place.shops() else None
     limits = shop.guardrails if shop else DEFAULTS
-    columns = TABLES["costs"].written(costs)
+    columns = TABLES["costs"].written(reading.costs)
+    asked = {*USUAL}.union(*reading.costs)
     values = {
         "reading": reading,
         "meant": meant,
         "url": request.url,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
-        "columns": {key: column for key, column in columns.items() if key in USUAL or any(key in row for row in costs)},
-        "costs": costs,
+        "columns": {key: column for key, column in columns.items() if key in asked},
         "prices": {item.product: item.current_price for item in reading.products},
         "known": shop and reading.shop,
         "limits": limits,
     }
     return answer(fill(request, "files.html", values))
-
-
-def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -> list[tuple[str, str, Any, str]]:
-    """Return name, meaning, value and unit of limits; percent signs mark shares."""
-    settings = explained_settings("data.guardrails")
-    units = {**dict.fromkeys(PERCENTAGES, "%"), "min_hold_days": "days"}
-    return [(name, settings[f"data.guardrails.{name}"].text, limits[name], units.get(name, currency)) for name in names]
 
 
 @router.get("/shops/{name}")
@@ -273,12 +262,14 @@ def show_settings(request: Request, place: Place, shop: Opened, product: str = "
     """Show how prices go out, and the limits of all products or of one."""
     document = place.advice_of(shop)
     limited = place.product_of(document, product)["product"] if product else ""
-    values = _about(shop, document)
-    own = [name for name in TYPED if not limited or name not in SHARED_BY_ALL]
-    values |= {
+    values = {
+        **_about(shop, document),
         "here": "/settings",
         "limited": limited,
-        "limits": limit_rows(limits_on(shop.guardrails, limited), own, values["f"].currency),
+        "asked": [name for name in TYPED if not limited or name not in SHARED_BY_ALL],
+        "limits": limits_on(shop.guardrails, limited),
+        "explained": explained_settings("data.guardrails"),
+        "percentages": PERCENTAGES,
         "products": [item["product"] for item in document["products"]],
     }
     return answer(fill(request, "settings.html", values))

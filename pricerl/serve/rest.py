@@ -49,9 +49,8 @@ Accepted = Annotated[
         "packs of one product together.",
     ),
 ]
-FirstLimits = Annotated[
-    dict[str, int | float | None] | None, Body(description="Limits of a shop to be made, by their settings.")
-]
+Limits = dict[str, int | float | None]
+FirstLimits = Annotated[Limits | None, Body(description="Limits of a shop to be made, by their settings.")]
 
 
 def meant_by(
@@ -84,13 +83,13 @@ SAID: dict[str, Any] = {
     "number": (int | None, Field(None, description="Entry of a prepared decision or an advice, the newest if absent.")),
     "group": (str | None, Field(None, description="Group of products of which all changes that wait are approved.")),
     "mode": (ModeOfPublishing, Field(description="At once (auto), after an approval (manual) or never (shadow).")),
-    "limits": (dict[str, int | float | None], Field(description="Limits by their settings; the others stay.")),
+    "limits": (Limits, Field(description="Limits by their settings; the others stay.")),
     "price": (float, Field(description="Price of a unit.")),
     "until": (str, Field(description="Last day, such as 2026-01-31.")),
     "tolerance": (float, Field(TOLERANCE, description="Largest share that a price differs from the current one.")),
     "force": (bool, Field(False, description="Take a price, or a limit of the current one, beyond what is usual.")),
 }
-"""What a person may say in a decision, by the names that its draft has for it: type, default and meaning."""
+"""Type, default and meaning of what a decision may contain, by the argument of its draft."""
 
 
 def of_request(path: str) -> Any:
@@ -132,7 +131,7 @@ def list_files(place: Place) -> list[str]:
 def upload(place: Place, jobs: Commands, files: Annotated[list[UploadFile], File()]) -> list[str]:
     """Store files and return their names."""
     jobs.prepare()
-    return [place.store(file) for file in files]
+    return [place.store(file.filename or "", file.file) for file in files]
 
 
 @router.post("/samples", dependencies=[Depends(alone)])
@@ -142,7 +141,7 @@ def make_sample(place: Place, jobs: Commands, name: Annotated[str, Body(embed=Tr
         raise UsageError(f"there is no sample shop {clean(name, 100)!r}; known are {', '.join(SAMPLES)}")
     jobs.prepare()
     text = write_sample(name, read_day(place.today) if place.today else system_day())
-    return [place.store(UploadFile(BytesIO(text.encode()), filename=f"{name}.csv"))]
+    return [place.store(f"{name}.csv", BytesIO(text.encode()))]
 
 
 @router.get("/reading")
@@ -195,16 +194,10 @@ def waits_of(role: str) -> list[str]:
 
 @router.post("/shops/{name}/week")
 def take_week(
-    place: Place,
-    name: str,
-    shop: Opened,
-    jobs: Commands,
-    role: Role,
-    meant: Meant,
-    files: Files,
-    accept: Accepted = None,
+    place: Place, shop: Opened, jobs: Commands, role: Role, meant: Meant, files: Files, accept: Accepted = None
 ) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
+    name = shop.folder.path.name
     _, typed = place.typed_words(files := place.find(files), name, meant)
     options = option_words({"run_name": name, "data.path": files, "today": place.today, "accept": accept})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
@@ -216,8 +209,8 @@ def take_week(
 @router.post("/shops/{name}/price-test")
 def test_price(place: Place, name: str, shop: Opened, jobs: Commands, by: Author, body: PriceTest) -> dict[str, int]:
     """Start a step of ``pricerl price-test``."""
-    author = {"by": by} if by and body.step == "start" else {}
-    options = option_words({"run_name": name, "product": body.product, "today": place.today, **author})
+    author = by if by and body.step == "start" else None
+    options = option_words({"run_name": name, "product": body.product, "today": place.today, "by": author})
     return {"job": jobs.start([["price-test", body.step, *options]], "").id}
 
 

@@ -97,8 +97,9 @@ def create_app(workplace: Workplace, keys: Keys, own: bool) -> FastAPI:
 
     about: dict[str, Any] = {"title": "pricerl", "version": __version__, "openapi_url": "/api/openapi.json"}
     app = FastAPI(**about, docs_url=None, redoc_url=None, lifespan=run)
-    known = {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys}
-    app.state = State({**known, "alongside": nullcontext()})  # what runs as long as the server
+    app.state = State(
+        {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "alongside": nullcontext()}
+    )
     app.include_router(rest.router)
     app.include_router(pages.router)
     app.add_middleware(Guard, keys=keys, own=own)

@@ -7,35 +7,34 @@ import shutil
 import threading
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, unquote
 
 import yaml
-from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import formatter_of
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.next_steps import prepared_words
-from pricerl.advice.stored import StoredAdvice, Summary
+from pricerl.advice.stored import Summary
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.usage import Parser, option_words
 from pricerl.data.days import read_day
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.header import check_renames
-from pricerl.data.row_table import TABLES
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
 from pricerl.formatting import language
+from pricerl.operations.log.approved_costs import read_costs, type_costs
 from pricerl.operations.log.decision_log import LOG_FILE, Entry
-from pricerl.operations.log.staging import groups_of, open_decisions
+from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.shop import Shop, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
@@ -43,7 +42,7 @@ from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, run
 from pricerl.shop.database import reading
 from pricerl.tasks.reading import Reading, SellerFiles
 from pricerl.terminal import clean
-from pricerl.writing import explained, replacing, write_text
+from pricerl.writing import explained, rewriting, write_text
 
 COLUMNS = "columns.yaml"
 """Columns of ours by their names in the files, as the seller corrected them."""
@@ -85,12 +84,6 @@ STATE = (DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 
 MOST_ROWS = 50
 """Most rows of a work list; search shows the others."""
-
-
-class UnknownProductError(UsageError):
-    """An address that names no product."""
-
-    status_code = 404
 
 
 @dataclass(frozen=True)
@@ -137,12 +130,12 @@ class Workplace:
             raise UsageError(f"{clean(min(unknown), 100)!r} is not a file of this folder")
         return list(dict.fromkeys(names))
 
-    def store(self, upload: UploadFile) -> str:
+    def store(self, name: str, content: IO[bytes]) -> str:
         """Store an uploaded file, which replaces an earlier upload of its name.
 
         A name of another form, and the name of any other file whatever its case, is a ``UsageError``.
         """
-        name = (upload.filename or "").replace("\\", "/").rpartition("/")[2]
+        name = name.replace("\\", "/").rpartition("/")[2]
         if not is_data(name):
             raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
         path = self.folder / name
@@ -152,9 +145,8 @@ class Workplace:
         same = {item for item in present if item.casefold() == name.casefold()}
         if not same <= uploads & {name} or (path.exists() and not same):
             raise UsageError(f"{name} is in the folder, and no upload brought it there; give your file another name")
-        with explained(path), replacing(path) as part, part.open("wb") as file:
-            shutil.copyfileobj(upload.file, file)
-            os.fsync(file.fileno())
+        with explained(path), rewriting(path) as file:
+            shutil.copyfileobj(content, file)
         write_text(known, "".join(f"{item}\n" for item in sorted({*uploads, name})))
         return name
 
@@ -192,12 +184,8 @@ class Workplace:
 
     def work_of(self, shop: Shop, products: Sequence[Mapping[str, Any]]) -> WorkList:
         """Return the work list of some products of `advice_of`."""
-        known = self._advice_of(shop)[1]
-        records = {item["product"]: item for item in products}
-        made = {name: item for name, item in records.items() if name in shop.decisions}
-        summaries = {**known, **{name: Summary.of(item) for name, item in made.items()}}
-        stored = (StoredAdvice(name, summaries[name], b"", b"") for name in records)
-        return WorkList(stored, lambda item: records[item.product], MOST_ROWS)
+        known = {name: found for name, found in self._advice_of(shop)[1].items() if name not in shop.decisions}
+        return WorkList(products, most=MOST_ROWS, summaries=known)
 
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""
@@ -212,13 +200,13 @@ class Workplace:
 
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
-        """Return a product of an advice by its name, or by `address_of` it; another is an ``UnknownProductError``."""
+        """Return a product of an advice by its name, or by `address_of` it; another is an ``HTTPException`` 404."""
         products: dict[str, dict[str, Any]] = {item["product"]: item for item in document["products"]}
         for name in (address, unquote(address)):
             if name in products:
                 return products[name]
         hint = did_you_mean(address, products)
-        raise UnknownProductError(f"the advice has no product {clean(address, 100)!r}{hint}")
+        raise HTTPException(404, f"the advice has no product {clean(address, 100)!r}{hint}")
 
     def columns(self) -> dict[str, str]:
         """Return corrected columns of ours by their names in the files."""
@@ -236,50 +224,32 @@ class Workplace:
         known = {name: ours for name, ours in {**self.columns(), **columns}.items() if ours}
         write_text(self.folder / COLUMNS, yaml.safe_dump(known, allow_unicode=True))
 
-    def read(self, names: Sequence[str], meant: Mapping[str, Any] = MappingProxyType({})) -> Reading:
+    def read(self, names: Sequence[str], meant: Mapping[str, Any] | None = None) -> Reading:
         """Read files as ``check`` does, as they are ``meant``; describe what was found or why they cannot be read."""
         with _one_at_a_time():
-            return self._files(self.find(names), meant).describe(self.costs_of)
+            return self._files(self.find(names), meant or {}).describe()
 
     def _files(self, names: Sequence[str], meant: Mapping[str, Any], shop: str = "") -> SellerFiles:
         """Return files of a shop, or of the one that they show."""
         known = [name for name in self.shops() if shop in ("", name)]
         own = shop or name_run(names, USUAL_PRESET)
-        return SellerFiles(names, self.columns(), meant, own, known, self.open_shop)
-
-    def costs_of(self, names: Collection[str], groups: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Return the rows of costs.csv about the products and groups of some files; others belong to other shops."""
-        only = [None] if len(names) == 1 else []
-        return [row for row in self.costs() if row.get("product") in (*names, *groups, *only)]
+        return SellerFiles(names, self.columns(), self.costs(), meant, own, known, self.open_shop)
 
     def costs(self) -> list[dict[str, Any]]:
         """Return the rows of costs.csv by the keys of its columns; none without the file."""
         path = self.folder / COSTS_FILE
-        return TABLES["costs"].read(str(path), {})[0] if path.is_file() and self._is_inside(path) else []
+        return read_costs(path) if self._is_inside(path) else []
 
     def keep_costs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write the rows of some products in costs.csv, which ends with its last row.
-
-        Wrong values are a ``UsageError`` that names them all.
-        """
-        if not rows:
-            return
-        given = [{key: value for key, value in row.items() if value is not None} for row in rows]
-        TABLES["costs"].group(COSTS_FILE, given)
-        named = {row.get("product") for row in given}
-        others = [row for row in self.costs() if row.get("product") not in named]
-        if kept := [*others, *(row for row in given if row.keys() & TABLES["costs"].keys())]:
-            TABLES["costs"].write(self.folder / COSTS_FILE, kept)
-        else:
-            (self.folder / COSTS_FILE).unlink(missing_ok=True)
+        """Replace the rows of some products in costs.csv; errors are as in `type_costs`."""
+        type_costs(self.folder / COSTS_FILE, self.costs(), rows)
 
     def typed_words(self, files: Sequence[str], shop: str, meant: Mapping[str, Any]) -> tuple[str, list[str]]:
         """Return the shop of some files, unless it is given, and the options with their columns, costs and meaning."""
         with _one_at_a_time():
-            config, rows, shop, opened = self._files(files, meant, shop).read()
-        known = {*opened.products} if opened else set()
-        groups = rows.groups.union(groups_of(opened).values() if opened and known else ())
-        costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names), groups)
+            found = self._files(files, meant, shop)
+            config, rows, shop, opened = found.read()
+        costs = found.costs_in(rows, opened)
         order = None if config.date_order == "auto" else config.date_order
         reading = {"columns": config.columns, **meant, "date_order": order}
         named = {f"data.reading.{name}": value for name, value in reading.items()}

@@ -25,6 +25,7 @@ from pricerl.data.reading.reader import read_rows
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, PricerlError
 from pricerl.market.cost import describe_costs
+from pricerl.operations.log.staging import groups_of
 from pricerl.operations.shop import Shop
 from pricerl.shop.names import NEW
 from pricerl.terminal import clean
@@ -69,8 +70,8 @@ class Reading:
     columns: list[Column] = field(default_factory=list)
     """Of the first file; empty if it is no table, or an export, whose preset knows them."""
     products: list[ReadProduct] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    """Groups of these products."""
+    costs: list[Mapping[str, Any]] = field(default_factory=list)
+    """Rows of costs of these products and their groups, of which a product without any has a blank one."""
     days: int = 0
     """Days of the longest history."""
     until: str = ""
@@ -91,10 +92,6 @@ class Reading:
     """Products whose last row has another price than the one in force: ``product``, ``last`` and ``in_force``."""
 
 
-CostsOf = Callable[[Collection[str], Collection[str]], list[dict[str, Any]]]
-"""Rows of costs that were typed for products and groups, by their names."""
-
-
 @dataclass(frozen=True)
 class SellerFiles:
     """Files that are read together, as a person says and as earlier ones of their shop were."""
@@ -102,6 +99,8 @@ class SellerFiles:
     names: Sequence[str]
     corrected: Mapping[str, str]
     """Columns of ours by their names in these files and in others."""
+    costs: Sequence[Mapping[str, Any]]
+    """Rows of costs.csv, of these products and of others."""
     meant: Mapping[str, Any]
     """Settings of reading that a person chose."""
     own: str
@@ -146,7 +145,17 @@ class SellerFiles:
                 raise
             return likely[0]
 
-    def describe(self, costs_of: CostsOf) -> Reading:
+    def costs_in(self, rows: Rows, shop: Shop | None) -> list[Mapping[str, Any]]:
+        """Return the costs of the products and groups of some rows and of their shop."""
+        known = {*shop.products} if shop else set()
+        groups = rows.groups.union(groups_of(shop).values() if shop and known else ())
+        return self._costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names), groups)
+
+    def _costs_of(self, names: Collection[str], groups: Collection[str]) -> list[Mapping[str, Any]]:
+        only = [None] if len(names) == 1 else []
+        return [row for row in self.costs if row.get("product") in (*names, *groups, *only)]
+
+    def describe(self) -> Reading:
         """Return what was found in the files, or why they cannot be read."""
         about: dict[str, Any] = {}
         try:
@@ -157,10 +166,50 @@ class SellerFiles:
             shop = self.open_shop(about["shop"]) if about["shop"] in self.shops else None
             history = (shop.join(shop.named(rows)) if shop else rows).clean()
             known = [last for *_, last in shop.summary()] if shop else []
-            about |= describe_history(history, config, costs_of, max(known, default=""))
+            about |= self._describe(history, config, max(known, default=""))
         except DataError as error:
             about["refusal"] = str(error.among(self.names))
         return Reading(self.names, **about)
+
+    def _describe(self, history: History, config: DataConfig, known: str) -> dict[str, Any]:
+        """Return currency, extent, products and problems of a history that its shop has until the day ``known``."""
+        prepared = DataPreprocessor.fit(history, config)
+        prices = prepared.current_prices
+        products = history.products
+        groups = sorted({item.group for item in products} - {""})
+        rows = self._costs_of(prepared.names, groups)
+        typed = [{"product": prepared.names[0], **row} for row in rows]
+        listed = {row["product"] for row in typed}
+        costs = CostConfig(products=rows)
+        until = max(item.dates[-1].astype(date) for item in products)
+        return {
+            "currency": history.currency,
+            "costs": [*typed, *({"product": name} for name in prepared.names if name not in listed)],
+            "problems": [clean(str(problem)) for problem in history.problems],
+            "days": max(len(item.dates) for item in products),
+            "until": until.isoformat(),
+            "adds": (until - date.fromisoformat(known)).days if known else 0,
+            "products": [
+                ReadProduct(
+                    name, prices[name], report.judge().quality, report_lines(report), describe_costs(item, costs)
+                )
+                for name, item, report in zip(prepared.names, prepared.products, prepared.reports, strict=True)
+            ],
+            "prices": [
+                {"product": report.product, **found.numbers}
+                for report in prepared.reports
+                for found in report.judge().findings
+                if found.code == "price_differs" and config.current_price == "ask"
+            ],
+            "recent": [
+                {
+                    "dates": day_texts(item.dates[-DRAWN:]),
+                    "prices": item.price[-DRAWN:].tolist(),
+                    "units": item.units[-DRAWN:].tolist(),
+                }
+                for item in prepared.products[:MOST_DRAWN]
+            ],
+        }
 
 
 def describe_table(file: str, config: DataConfig) -> dict[str, Any]:
@@ -177,45 +226,6 @@ def describe_table(file: str, config: DataConfig) -> dict[str, Any]:
     return {
         "dates": [*map(str, days)],
         "columns": [Column(name, ours.get(at, ""), name in corrected) for at, name in names.items()],
-    }
-
-
-def describe_history(history: History, config: DataConfig, costs_of: CostsOf, known: str) -> dict[str, Any]:
-    """Return currency, extent, products and problems of a history, as in a `Reading`.
-
-    The day ``known`` is the last one that the shop has, empty for a new one.
-    """
-    prepared = DataPreprocessor.fit(history, config)
-    prices = prepared.current_prices
-    products = history.products
-    groups = sorted({item.group for item in products} - {""})
-    costs = CostConfig(products=costs_of(prepared.names, groups))
-    until = max(item.dates[-1].astype(date) for item in products)
-    return {
-        "currency": history.currency,
-        "groups": groups,
-        "problems": [clean(str(problem)) for problem in history.problems],
-        "days": max(len(item.dates) for item in products),
-        "until": until.isoformat(),
-        "adds": (until - date.fromisoformat(known)).days if known else 0,
-        "products": [
-            ReadProduct(name, prices[name], report.judge().quality, report_lines(report), describe_costs(item, costs))
-            for name, item, report in zip(prepared.names, prepared.products, prepared.reports, strict=True)
-        ],
-        "prices": [
-            {"product": report.product, **found.numbers}
-            for report in prepared.reports
-            for found in report.judge().findings
-            if found.code == "price_differs" and config.current_price == "ask"
-        ],
-        "recent": [
-            {
-                "dates": day_texts(item.dates[-DRAWN:]),
-                "prices": item.price[-DRAWN:].tolist(),
-                "units": item.units[-DRAWN:].tolist(),
-            }
-            for item in prepared.products[:MOST_DRAWN]
-        ],
     }
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pricerl.advice.report.view import THREE_DIGITS, Cell, View, shorten
@@ -52,7 +53,7 @@ class Task(NamedTuple):
 class WorkList:
     """Totals over many products of ``advice.json``, added one by one, and those that matter most.
 
-    At ``most`` so many are kept; stored ones of them are read by ``load``.
+    At ``most`` so many are kept; stored ones of them are read by ``load``. Known ``summaries`` are not made again.
     """
 
     lacking = 0
@@ -63,6 +64,7 @@ class WorkList:
         products: Iterable[Record | StoredAdvice] = (),
         load: Callable[[StoredAdvice], Record] = StoredAdvice.to_dict,
         most: int = MOST_LISTED,
+        summaries: Mapping[str, Summary] = MappingProxyType({}),
     ) -> None:
         self.kinds: Counter[str] = Counter()
         """Number of products by kind."""
@@ -76,6 +78,7 @@ class WorkList:
         """Scores of each product with a backtest."""
         self._load = load
         self._most = most
+        self._summaries = summaries
         self._ranked: list[tuple[tuple[int, float, str, int], str, Record | StoredAdvice]] = []
         for product in products:
             self.add(product)
@@ -86,7 +89,10 @@ class WorkList:
 
     def add(self, product: Record | StoredAdvice) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
-        found = product.summary if isinstance(product, StoredAdvice) else Summary.of(product)
+        if isinstance(product, StoredAdvice):
+            found = product.summary
+        else:
+            found = self._summaries.get(product["product"]) or Summary.of(product)
         if found.category:
             self.members.setdefault(found.category, []).append(found)
         elif found.gain:

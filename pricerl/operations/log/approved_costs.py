@@ -1,4 +1,4 @@
-"""Unit costs that a person approved: the log has them first, the next advice counts them, and costs.csv has them."""
+"""The file costs.csv: what a person typed, and unit costs that one approved, which the log has first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool) -> None:
     """Raise a ``UsageError`` or ``DataError`` if costs.csv cannot take a cost."""
-    _table().group(COSTS_FILE, _merge(_read(_path(folder)), product, given, only))
+    _table().group(COSTS_FILE, _merge(read_costs(_path(folder)), product, given, only))
 
 
 def with_approved(kept: Row, newest: Mapping[str, Entry], entries: Sequence[Entry]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def write_costs(database: Database, folder: Path, entries: Sequence[Entry]) -> N
     only = len({entry["product"] for entry in entries if entry["kind"] == ADVICE}) == 1
     with explained(path), locked(path.with_name(LOCK)):
         for entry in costs:
-            _table().write(path, _merge(_read(path), entry["product"], _given(entry), only))
+            _table().write(path, _merge(read_costs(path), entry["product"], _given(entry), only))
     database.keep_fact(WRITTEN, str(costs[-1]["id"]))
 
 
@@ -68,9 +68,24 @@ def _path(folder: Path) -> Path:
     return folder.parent.parent / COSTS_FILE
 
 
-def _read(path: Path) -> list[Row]:
+def read_costs(path: Path) -> list[dict[str, Any]]:
     """Return the rows of costs.csv; none without the file."""
-    return [*_table().read(str(path), {})[0]] if path.is_file() else []
+    return _table().read(str(path), {})[0] if path.is_file() else []
+
+
+def type_costs(path: Path, known: Sequence[Row], rows: Sequence[Row]) -> None:
+    """Replace the rows of some products among the ``known`` ones in costs.csv, which ends with its last row.
+
+    Wrong values are a ``UsageError`` that names them all.
+    """
+    given = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    _table().group(COSTS_FILE, given)
+    named = {row.get("product") for row in given}
+    others = [row for row in known if row.get("product") not in named]
+    if kept := [*others, *(row for row in given if row.keys() & _table().keys())]:
+        _table().write(path, kept)
+    elif given:
+        path.unlink(missing_ok=True)
 
 
 def _given(entry: Entry) -> Row:
