@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, NamedTuple
 
+from msgspec import to_builtins
 from pydantic import Field
 
 from pricerl.advice.block import reasons
@@ -94,15 +95,14 @@ class AgentTools:
 
     def shops(self) -> Answer:
         """Shops with their products, and the seller's files."""
-        found = [{"shop": mark(name), **self._listed(name)} for name in self.workplace.shops()]
-        return {"shops": found, "files": mark(self.workplace.files())}
+        return {"shops": [*map(self._listed, self.workplace.shops())], "files": mark(self.workplace.files())}
 
     def _listed(self, shop: str) -> Answer:
         try:
             names = list(self.workplace.open_shop(shop).newest)
         except PricerlError as error:
-            return {"products": null(mark(f"{error}"))}
-        return {"products": len(names), "first": mark(names[:MOST])}
+            return {"shop": mark(shop), "products": null(mark(f"{error}"))}
+        return {"shop": mark(shop), "products": len(names), "first": mark(names[:MOST])}
 
     def check(self, file: Annotated[str, Field(description="Name of a file of the folder.")]) -> Answer:
         """How a file is read: current prices, days and doubts per product, and what is left out."""
@@ -209,10 +209,7 @@ class AgentTools:
         if (monitor := read_monitor(opened.folder.path)) is None:
             return {**about(opened), **null("pricerl watch has not run")}
         findings = [
-            {
-                **{"product": mark(name), "kind": item.kind, "severity": item.severity},
-                **mark({"text": item.text, "value": item.value, "limit": item.limit, "step": item.step}),
-            }
+            {**mark(to_builtins(item)), "product": mark(name), "kind": item.kind, "severity": item.severity}
             for name, item in monitor.listed()[:MOST]
         ]
         return {**about(opened), "findings": findings}
@@ -314,13 +311,9 @@ def mark(value: Any) -> Any:
 
 def _logged(entry: Entry, shop: Shop) -> Answer:
     """Return an entry of the log."""
-    about = {"product": mark(entry["product"])} if entry.get("product") else {}
-    return {
-        **{"log_id": entry["id"], "time": entry["time"], "kind": entry["kind"], **about},
-        "by": mark(entry["actor"]),
-        "what": mark(content_words(entry, shop)),
-        "why": mark(entry["reason"]),
-    }
+    said = {"by": entry["actor"], "what": content_words(entry, shop), "why": entry["reason"]}
+    given = mark({"product": entry.get("product") or None, **said})
+    return {"log_id": entry["id"], "time": entry["time"], "kind": entry["kind"], **given}
 
 
 def _verdict(record: Mapping[str, Any], shop: Shop) -> Answer:

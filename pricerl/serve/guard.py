@@ -67,8 +67,6 @@ AGENT = "agent"
 MONTH = 30 * 86_400
 """Seconds for which a browser keeps a session."""
 
-NOT_THE_TOKEN = "this token is not the one that pricerl serve printed; open the address that it prints when it starts"
-
 FEWEST_CHARACTERS = 16
 """Fewest characters of a token that a file names."""
 
@@ -85,9 +83,9 @@ class Keys:
     names: Mapping[str, str] = field(default_factory=dict)
     """Author in the log by token; none for the token of an address, whose decisions name their author."""
 
-    def find(self, text: str) -> str:
-        """Return the token that a text is; empty if it is none."""
-        return next((token for token in self.roles if is_same(text, token)), "")
+    def find(self, text: str, use: str = "") -> str:
+        """Return the token that a text is, or that it is `keyed` from for a ``use``; empty if there is none."""
+        return next((token for token in self.roles if is_same(text, self.keyed(token, use) if use else token)), "")
 
     def keyed(self, token: str, use: str) -> str:
         """Return the cookie of a token's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
@@ -96,7 +94,8 @@ class Keys:
     def let_in(self, request: Request, text: str, answer: Response) -> Response:
         """Add the cookie of a token, which neither scripts nor other sites can use; refuse an unknown one."""
         if not (token := self.find(text)):
-            return refusal(request.url.path, 403, NOT_THE_TOKEN)
+            printed = "the one that pricerl serve printed; open the address that it prints when it starts"
+            return refusal(request.url.path, 403, f"this token is not {printed}")
         session = self.keyed(token, "session")
         answer.set_cookie(cookie_of(request), session, MONTH, httponly=True, samesite="strict", path="/")
         return answer
@@ -241,14 +240,12 @@ class Guard:
             return self.keys.let_in(request, given, entered)
         if path in OPEN:
             return None
-        cookie = request.cookies.get(cookie_of(request), "")
-        token = next((token for token in self.keys.roles if is_same(cookie, self.keys.keyed(token, "session"))), "")
+        token = self.keys.find(request.cookies.get(cookie_of(request), ""), "session")
         bearer = headers.get("authorization", "").partition("Bearer ")[2]
         if bearer and not (token := self.keys.find(bearer)):
             return refuse(401, "the bearer token is wrong")
         if not token:
-            said = "no session: open the printed address, or send the token as bearer"
-            return refuse(401, said) if is_program(path) else RedirectResponse("/login", 303)
+            return refuse(401, "no session: open the printed address, or send the token as bearer")
         role = self.keys.roles[token]
         csrf = self.keys.keyed(token, "csrf")
         request.scope["state"].update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
@@ -272,13 +269,8 @@ def is_same(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
-def is_program(path: str) -> bool:
-    """Return whether programs and scripts send requests to a path, not the address bar of a browser."""
-    return path.startswith(("/api/", "/mcp/", "/login"))
-
-
 def refusal(path: str, status: int, sentence: str) -> Response:
-    """Return a refusal: JSON for programs, plain text elsewhere."""
-    if is_program(path):
+    """Return a refusal: JSON for programs and scripts, elsewhere plain text, or without a session the login."""
+    if path.startswith(("/api/", "/mcp/", "/login")):
         return JSONResponse({"detail": sentence}, status)
-    return PlainTextResponse(f"{sentence}\n", status)
+    return RedirectResponse("/login", 303) if status == 401 else PlainTextResponse(f"{sentence}\n", status)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from markupsafe import Markup, escape
 
 from pricerl.advice.exports import PRICES
@@ -194,7 +194,6 @@ def _about(shop: Shop, document: Record) -> dict[str, Any]:
         "f": formatter_of(document),
         "known_until": last_day(shop),
         "outbox": shop.outbox,
-        "goes_out": min((row.date for row in shop.outbox.rows), default=""),
         "today": shop.today.isoformat(),
         "forms": OWN_FORMS,
         "findings": monitor.urgent() if (monitor := read_monitor(path)) else [],
@@ -298,9 +297,3 @@ def log_in(request: Request, token: Annotated[str, Body(embed=True)]) -> Respons
     """Let a browser in that knows the token."""
     entered: Response = request.app.state.keys.let_in(request, token, JSONResponse({}))
     return entered
-
-
-@router.get("/static/{file}")
-def send_static(file: Literal["serve.js", "serve.css"]) -> Response:
-    """Send script or style sheet."""
-    return FileResponse(Path(__file__).with_name(file))

@@ -38,8 +38,6 @@ router = APIRouter(prefix="/api")
 Row = dict[str, float | str | None]
 Names = Annotated[list[str], Query(alias="name")]
 Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files of the folder by name.")]
-
-
 Accepted = Annotated[
     str | None,
     Body(
@@ -183,8 +181,7 @@ def advise(
     drafts.check_typed(limits or {})
     given = [f"--data.guardrails.{setting}={json.dumps(value)}" for setting, value in (limits or {}).items()]
     words = option_words({"data.path": files, "run_name": shop, "today": place.today})
-    words += [*given, *typed, *waits_of(role)]
-    return {"job": jobs.start([["advise", *words]], f"/shops/{shop}").id}
+    return {"job": jobs.start([["advise", *words, *given, *typed, *waits_of(role)]], f"/shops/{shop}").id}
 
 
 def waits_of(role: str) -> list[str]:

@@ -21,6 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import URL, State
 from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
@@ -102,6 +103,7 @@ def create_app(workplace: Workplace, keys: Keys, own: bool) -> FastAPI:
     )
     app.include_router(rest.router)
     app.include_router(pages.router)
+    app.mount("/static", StaticFiles(packages=[("pricerl.serve", "static")]))
     app.add_middleware(Guard, keys=keys, own=own)
     for kind in (PricerlError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _explain)

@@ -81,7 +81,6 @@ LONGEST_WAIT = 20.0
 STATE = (DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does, as its database does."""
 
-
 MOST_ROWS = 50
 """Most rows of a work list; search shows the others."""
 

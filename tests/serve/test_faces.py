@@ -104,7 +104,7 @@ class Faces(NamedTuple):
 
 def in_node(program: str, given: Any) -> Any:
     """Run a program on the script of the page."""
-    script = Path(sys.modules["pricerl.serve"].__file__ or "").with_name("serve.js")
+    script = Path(sys.modules["pricerl.serve"].__file__ or "").with_name("static") / "serve.js"
     words = ["node", "-e", program, str(script)]
     done = subprocess.run(words, input=json.dumps(given), capture_output=True, text=True, check=True, timeout=60)
     return json.loads(done.stdout)

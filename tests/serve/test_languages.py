@@ -113,7 +113,9 @@ def test_every_word_of_a_template_and_of_the_script_is_in_the_catalogue() -> Non
         for _, words, *_ in extract_from_file("jinja2.ext:babel_extract", path, {"_": None}, options=options):
             found.update(words if isinstance(words, tuple) else (words,))
     assert len(found) > 150 and found - known() == set()
-    script = extract_from_file("javascript", SERVE / "serve.js", {"say": None}, options={"template_string": "false"})
+    script = extract_from_file(
+        "javascript", SERVE / "static/serve.js", {"say": None}, options={"template_string": "false"}
+    )
     german = read_catalogue("de")[1]
     assert {str(words) for _, words, *_ in script} <= german.keys() and SCRIPT == "script"
 
