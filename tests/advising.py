@@ -27,6 +27,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.planner.rollout import Policy
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "pricerl/advice/advice.schema.json").read_text(encoding="utf-8"))
+RECORD = jsonschema.Draft202012Validator({**SCHEMA["properties"]["products"]["items"], "$defs": SCHEMA["$defs"]})
 
 
 def moving(action: float) -> Policy:
@@ -52,7 +53,7 @@ def advise_on(
     dynamics = Dynamics(market, RewardConfig(preset), limits, EnvConfig(action=action))
     (advice,) = advise(policy, dynamics, config or DecisionConfig(), horizon, {}, **options)
     document = json.loads(json.dumps(advice.to_dict(), allow_nan=False, default=float))
-    jsonschema.validate(document, {**SCHEMA["properties"]["products"]["items"], "$defs": SCHEMA["$defs"]})
+    RECORD.validate(document)
     return advice
 
 

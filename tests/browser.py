@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Sequence
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,13 @@ def browse(html: str) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
+def browse_all(pages: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Open pages beside each other, each under its own policy; return their documents, and what the console said."""
+    documents = "[...document.querySelectorAll('iframe')].map(page => page.contentDocument.documentElement.outerHTML)"
+    gather = f"addEventListener('load', () => report({documents}));"
+    return _open_frames([f'<iframe srcdoc="{escape(html)}"></iframe>' for html in pages], gather)
+
+
 def count_sheets(html: str) -> int:
     """Print a page and count its sheets of paper."""
     with tempfile.TemporaryDirectory() as folder:
@@ -90,28 +98,34 @@ def count_sheets(html: str) -> int:
         return len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
 
 
-def measure(html: str, widths: dict[str, int]) -> dict[str, Any]:
-    """Lay a copy of the page out at every width; where the width is ``printed``, with the styles of print.
+def measure_all(pages: Sequence[str], widths: dict[str, int]) -> list[dict[str, Any]]:
+    """Lay copies of pages out at every width, in one browser; where it is ``printed``, with the styles of print.
 
     Returns:
-        By name of the width: the page's own and its scroll width, how many texts it has, which of them meet or are cut,
-        which leave their chart, which have fewer than four letters a line, and the smallest with its size in pixels.
+        For every page, by name of the width: its own and its scroll width, how many texts it has, which of them meet or
+        are cut, which leave their chart, which have fewer than four letters a line, and the smallest with its size in
+        pixels.
     """
+    style = "width:{}px;height:800px"
     frames = [
-        f'<iframe name="{name}" style="width:{width}px;height:800px" srcdoc="{escape(_copy(html, name))}"></iframe>'
+        f'<iframe name="{at} {name}" style="{style.format(width)}" srcdoc="{escape(_copy(html, name))}"></iframe>'
+        for at, html in enumerate(pages)
         for name, width in widths.items()
     ]
-    gather = (
-        "const found = {}; addEventListener('message', ({data}) => { found[data.name] = data; "
-        "document.getElementById('found').textContent = JSON.stringify(found); });"
-    )
-    document, _ = browse(
-        f'<style>iframe {{ border: 0 }}</style><pre id="found"></pre><script>{gather}</script>{"".join(frames)}'
+    gather = "const found = {}; addEventListener('message', ({data}) => { found[data.name] = data; report(found); });"
+    found, _ = _open_frames(frames, gather)
+    return [{name: found[f"{at} {name}"] for name in widths} for at in range(len(pages))]
+
+
+def _open_frames(frames: Iterable[str], gather: str) -> tuple[Any, list[str]]:
+    """Open a page of frames; return what its script reports, and what the console said."""
+    report = "const report = found => { document.getElementById('found').textContent = JSON.stringify(found); };"
+    document, said = browse(
+        f'<style>iframe {{ border: 0 }}</style><pre id="found"></pre><script>{report}{gather}</script>{"".join(frames)}'
     )
     found = re.search(r'<pre id="found">(.*?)</pre>', document, re.DOTALL)
     assert found is not None
-    measured: dict[str, Any] = json.loads(unescape(found.group(1)))
-    return measured
+    return json.loads(unescape(found.group(1))), said
 
 
 def _copy(html: str, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
+from browser import CHROMIUM, PRINTED_WIDTH, browse_all, measure_all
 from shops.known_market import known_market
 
 from pricerl.advice.sentences.grounds import track_lines
@@ -149,12 +149,12 @@ def test_a_browser_lays_the_page_out_without_overlaps_cuts_and_messages(market: 
     name = "W" * 5000
     rows = review_products(renamed(market, name), [entry() | {"product": name}], 0)
     rows = [row._replace(gain=Interval(*(scale * end for end in row.gain))) for row in rows]
-    for found in (rows, []):
-        html = render_review(lay_out_review(found, "profit", PLAIN), "sales.csv", PLAIN)
-        document, said = browse(html)
-        assert said == [] and "</html>" in document and ("<table" in document) == bool(found)
-        for width, measured in measure(html, WIDTHS).items():
-            assert measured["width"] == WIDTHS[width] and measured["texts"] > (30 if found else 3), width
+    pages = [render_review(lay_out_review(found, "profit", PLAIN), "sales.csv", PLAIN) for found in (rows, [])]
+    documents, said = browse_all(pages)
+    assert said == [] and ["<table" in document for document in documents] == [True, False]
+    for least, page in zip((30, 3), measure_all(pages, WIDTHS), strict=True):
+        for width, measured in page.items():
+            assert measured["width"] == WIDTHS[width] and measured["texts"] > least, width
             assert measured["scroll"] <= measured["width"], (width, measured["cut"])
             assert (measured["met"], measured["cut"], measured["outside"]) == ([], [], []), width
 
