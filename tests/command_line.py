@@ -33,6 +33,7 @@ HEADER = [
 ]
 SMALL_NETWORK = [
     *("--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256", "--model.init", "scratch"),
+    *("--model.algorithm.buffer_capacity", "4096"),
 ]
 FAST = [
     *SMALL_NETWORK,

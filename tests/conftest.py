@@ -27,9 +27,12 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.operations import engine
+from pricerl.shop import database
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
 engine.usable_cores = lambda: 1  # each process that helps takes seconds to start
+os.fsync = lambda _: None  # the disk may be slow, and no test cuts the power
+database.PRAGMAS = tuple(line.replace("synchronous = FULL", "synchronous = OFF") for line in database.PRAGMAS)
 
 settings.register_profile("quick", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=400)  # --hypothesis-profile thorough

@@ -115,9 +115,14 @@ def test_a_product_that_sold_nothing_before_counts_nothing() -> None:
     assert read_effect(more, 1) == pytest.approx(read_effect(panel, 1))
 
 
-def test_the_limits_of_all_looks_together_miss_the_effect_in_about_a_tenth_of_shops() -> None:
+@pytest.mark.parametrize(
+    ("shops", "fewest", "most"), [(40, 1, 8), pytest.param(100, 2, 18, marks=pytest.mark.slow)], ids=("few", "many")
+)
+def test_the_limits_of_all_looks_together_miss_the_effect_in_about_a_tenth_of_shops(
+    shops: int, fewest: int, most: int
+) -> None:
     missed = low = 0
-    for seed in range(100):
+    for seed in range(shops):
         panel = panel_of(clusters=30, seed=seed)
         looks = [
             read_effect(panel._replace(outcome=panel.outcome[:, : BEFORE + week], followed=panel.followed[:, :week]), 1)
@@ -125,7 +130,7 @@ def test_the_limits_of_all_looks_together_miss_the_effect_in_about_a_tenth_of_sh
         ]
         missed += any(look.low > 0 or look.high < 0 for look in looks)
         low += any(look.low > 0 for look in looks)
-    assert 2 <= missed <= 18 and low <= 11
+    assert fewest <= missed <= most and low <= 0.11 * shops
 
 
 def test_too_few_orders_prove_nothing() -> None:

@@ -16,7 +16,7 @@ from situations import SITUATIONS
 
 from pricerl.shop.database import ADDRESS
 
-SEEDS = 150
+SEEDS = 60
 """Seeds of the default run, of 40 commands each; ``benchmarks/shop_simulation.py`` runs a million commands."""
 ALL_SEEDS = 500
 """Seeds that bring about every situation."""

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 METRICS = Path("checkpoints", "run", "metrics.csv")
-PENDULUM = ["--data.env_id", "Pendulum-v1"]
+PENDULUM = ["--data.env_id", "Pendulum-v1", "--data.env_settings", "{max_episode_steps: 40}"]
 SMALL = [
     *("--model.network.hidden", "[16,16]", "--model.algorithm.batch_size", "16", "--data.eval_episodes", "2"),
     *("--model.algorithm.warmup_steps", "40", "--trainer.max_steps", "20", "--data.eval_every", "20"),

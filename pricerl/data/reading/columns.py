@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 REPORT_DATE = "Report Date"
 PRODUCT_PRICE = "Product Price"
@@ -45,6 +46,7 @@ SMALLEST_PRICE = 1e-6
 """Money per unit; a smaller price is written in another unit."""
 
 
+@lru_cache(4096)  # the presets ask for the same names at every header
 def fold(name: str) -> str:
     """Return a column name without case, spaces, hyphens and underscores, its accents as parts of their letters."""
     return re.sub(r"[\s_\-\ufeff]+", "", unicodedata.normalize("NFC", name)).casefold()
