@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -33,6 +34,8 @@ from pricerl.simulation.seller import SellerConfig, simulated_history
 engine.usable_cores = lambda: 1  # each process that helps takes seconds to start
 os.fsync = lambda _: None  # the disk may be slow, and no test cuts the power
 database.PRAGMAS = tuple(line.replace("synchronous = FULL", "synchronous = OFF") for line in database.PRAGMAS)
+sys.dont_write_bytecode = False  # 600 files, the rewritten tests among them, take 10 s to compile in each process
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("quick", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=400)  # --hypothesis-profile thorough

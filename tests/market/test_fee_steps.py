@@ -180,10 +180,13 @@ def test_plans_and_constant_prices_take_the_edge_itself_where_a_rise_would_pay_b
     assert (reward[:, 0] > reward[:, 1]).all()
 
 
+SEVERAL = [*((last, -1.5) for last in (9.6, 9.8, 10.0, 10.2, 10.7, 11.0)), (9.8, -0.7), (10.4, -3.0)]
+
+
 @pytest.mark.parametrize(
     ("last", "elasticity"),
     [
-        pytest.param(last, elasticity, marks=[] if elasticity == -1.5 or last in (9.8, 11.0) else pytest.mark.slow)
+        pytest.param(last, elasticity, marks=[] if (last, elasticity) in SEVERAL else pytest.mark.slow)
         for last in (9.6, 9.8, 10.0, 10.2, 10.4, 10.7, 11.0)
         for elasticity in (-0.7, -1.5, -3.0)
     ],

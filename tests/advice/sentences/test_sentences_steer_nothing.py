@@ -65,12 +65,16 @@ def nonsense(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a function that replaces every sentence, wherever its function was imported to."""
 
     def garble() -> None:
+        said = {
+            found: _garbling(found)
+            for module in MODULES
+            for name, found in inspect.getmembers(module, inspect.isfunction)
+            if found.__module__ == module.__name__ and name not in NUMBERS
+        }
+        for place in [item for key, item in sys.modules.items() if key.startswith("pricerl.")]:
+            for own in [own for own, item in vars(place).items() if inspect.isfunction(item) and item in said]:
+                monkeypatch.setattr(place, own, said[vars(place)[own]])
         for module in MODULES:
-            for name, found in inspect.getmembers(module, inspect.isfunction):
-                if found.__module__ == module.__name__ and name not in NUMBERS:
-                    for place in [item for key, item in sys.modules.items() if key.startswith("pricerl.")]:
-                        for own in [own for own, item in vars(place).items() if item is found]:
-                            monkeypatch.setattr(place, own, _garbling(found))
             for name, found in inspect.getmembers(module, lambda item: isinstance(item, dict)):
                 if name.isupper() and not name.startswith("_"):
                     for key, value in found.items():
