@@ -63,7 +63,6 @@ def test_a_run_goes_on_with_other_evaluations(tmp_path):
 
 
 CLASS = "class_path: pricerl.training.gym_data.GymDataModule"
-SHORT = "env_id: Pendulum-v1, env_settings: {max_episode_steps: 40}, eval_episodes: 2"
 ARGUMENTS = "{env_id: Pendulum-v1, env_settings: {max_episode_steps: 40}, eval_episodes: 2}"
 NAMED = {
     "class": f"data:\n  {CLASS}\n  init_args: {ARGUMENTS}\n",
