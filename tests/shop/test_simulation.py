@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,19 +17,22 @@ from situations import SITUATIONS
 
 from pricerl.shop.database import ADDRESS
 
-SEEDS = 60
-"""Seeds of the default run, of 40 commands each; ``benchmarks/shop_simulation.py`` runs a million commands."""
-ALL_SEEDS = 500
+SEEDS = (*range(60), 61, 64, 69, 94, 139)
+"""Seeds of the default run, of 40 commands each: they find as many of 69 planted faults as the first 150.
+
+``benchmarks/shop_simulation.py`` runs a million commands.
+"""
+ALL_SEEDS = range(500)
 """Seeds that bring about every situation."""
 
 
-@pytest.mark.parametrize("seeds", [range(SEEDS), pytest.param(range(ALL_SEEDS), marks=pytest.mark.slow)])
-def test_a_shop_holds_its_rules_whatever_commands_come_and_wherever_they_break(seeds: range) -> None:
+@pytest.mark.parametrize("seeds", [SEEDS, pytest.param(ALL_SEEDS, marks=pytest.mark.slow)], ids=len)
+def test_a_shop_holds_its_rules_whatever_commands_come_and_wherever_they_break(seeds: Sequence[int]) -> None:
     counts: Counter[str] = Counter()
     for seed in seeds:
         assert run(commands_of(seed), counts) == "", f"seed {seed}: {shrink(commands_of(seed))}"
     missing = [name for name in SITUATIONS if not counts[name]]
-    assert len(missing) < len(SITUATIONS) / 2 if len(seeds) == SEEDS else missing == []
+    assert len(missing) < len(SITUATIONS) / 2 if seeds is SEEDS else missing == []
 
 
 @pytest.mark.postgres
