@@ -27,7 +27,7 @@ from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM
 from pricerl.evaluation.valuation import PathValue, gains_over
 from pricerl.market.reward import weigh_losses
-from pricerl.planner.constant_price import candidate_prices
+from pricerl.planner.constant_price import find_candidates
 from pricerl.planner.rollout import approach_all
 
 DAYS_PER_QUARTER = 91
@@ -58,25 +58,27 @@ class Quarter:
         return DAYS_PER_QUARTER // self.product.history.step_days
 
     @cached_property
-    def _keeping(self) -> PathValue:
-        return self._value(self.product.money([self.product.current_price])[:, None])[0]
+    def _now(self) -> Tensor:
+        return self.product.money([self.product.current_price])[:, None]
 
     @cached_property
     def scale(self) -> float:
         """Money that keeping the current price earns in a quarter, of at least ``MIN_MARGIN`` of its sales."""
-        kept = self._keeping
+        (kept,) = self._value(self._now)
         daily = max(float(getattr(kept, kept.measure).mean()), MIN_MARGIN * float(kept.sales.mean()), 1e-9)
         return daily * self.rows
 
     def _value(self, *prices: Tensor) -> list[PathValue]:
-        if self.lasting:
-            heads = (paths[:, : self.rows] for paths in prices)
-            prices = tuple(torch.cat([head, head[:, -1:].expand(-1, self.rows - head.shape[1])], 1) for head in heads)
-        return self.value_all(torch.cat(prices))
+        rows = self.rows if self.lasting else max(paths.shape[1] for paths in prices)
+        heads = (paths[:, :rows] for paths in prices)
+        return self.value_all(
+            torch.cat([torch.cat([it, it[:, -1:].expand(-1, rows - it.shape[1])], 1) for it in heads])
+        )
 
     def gains(self, *prices: Tensor) -> list[FloatArray]:
         """Return what paths ``(N, H)``, in money, gain in a quarter over the current price, ``(K,)`` as money each."""
-        return [(value.worth - self._keeping.worth) * self.rows for value in self._value(*prices)]
+        *values, kept = self._value(*prices, self._now)
+        return [(value.worth - kept.worth) * self.rows for value in values]
 
     def weigh(self, gain: FloatArray) -> float:
         """Return the expected utility of gains ``(K,)``, in money, as a share of what keeping earns in a quarter."""
@@ -124,7 +126,7 @@ def plan_quarter(quarter: Quarter, proposed: Tensor, margin: float) -> float | N
 def find_reach(dynamics: Dynamics) -> tuple[Tensor, Tensor]:
     """Return the prices within reach that are compared ``(P, N)``, and the ways there ``(P, N, H)``, in money."""
     count = dynamics.market.num_products
-    allowed = torch.stack([candidate_prices(Product(dynamics, index)) for index in range(count)])
+    allowed = find_candidates(dynamics)
     targets = allowed[:, torch.linspace(0, allowed.shape[1] - 1, NUM_TARGETS, device=allowed.device).round().long()]
     products = torch.arange(count, device=allowed.device).repeat_interleave(NUM_TARGETS)
     paths = approach_all(targets.flatten(), dynamics, products, DAYS_PER_QUARTER // dynamics.history.step_days)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from itertools import chain
 from typing import Literal
 
@@ -113,48 +114,61 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
 def _find_all(case: Case, course: Course, paths: Sequence[PricePath]) -> list[Evidence]:
     prices = torch.stack([path.price for path in paths])
     rows = zip(paths, case.value_all(prices), case.quarter.gains(prices), strict=True)
-    return [_find_evidence(case, course, *row) for row in rows]
+    known = _evidence_of(case, course)
+    return [_find_evidence(case, known, *row) for row in rows]
 
 
-def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue, gain: FloatArray) -> Evidence:
+def _find_evidence(
+    case: Case, known: Callable[..., Evidence], proposed: PricePath, value: PathValue, gain: FloatArray
+) -> Evidence:
+    """Return the evidence on a path, given all of it that is the same for every path."""
     product = case.product
     path = proposed.price.tolist()
-    history = product.history
-    market = product.counted
     now = product.current_price
-    failed = [line for line in case.card if line.verdict == "FAIL" and (not line.spread or case.stocked)]
     kept = case.quarter.account.price
-    doubt = history.price_doubt if history.asks else None
-    trusted = shows_response(history, market)
-    lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
-    return Evidence(
-        proposed_by=course.proposed.by,
-        aimed_by=course.aimed_by,
-        failed=course.proposed.failed,
+    lowest, highest = product.history.tried_prices
+    return known(
         proposes_change=not all(same_price(price, now) for price in path),
         probability_better=value.beats(case.keep),
         utility=case.quarter.weigh(gain),
         leads_back=abs(path[-1] - kept) < abs(now - kept),
+        inside_tried_prices=not any(is_outside(price, lowest, highest) for price in path),
+        limits=proposed.limits,
+        hold_lasts=proposed.limits.wait >= len(path),
+        measured=_find_measured(case.standing.measured, now, path[-1]),
+        tested=any(_shows_way(test, product.history, [now, *path]) for test in product.counted.tests),
+        target=path[-1],
+        is_step=_is_step(path, now),
+    )
+
+
+def _evidence_of(case: Case, course: Course) -> Callable[..., Evidence]:
+    """Return the evidence that is the same for every path, to which one adds its own."""
+    product = case.product
+    history = product.history
+    market = product.counted
+    failed = [line for line in case.card if line.verdict == "FAIL" and (not line.spread or case.stocked)]
+    doubt = history.price_doubt if history.asks else None
+    trusted = shows_response(history, market)
+    lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
+    return partial(
+        Evidence,
+        proposed_by=course.proposed.by,
+        aimed_by=course.aimed_by,
+        failed=course.proposed.failed,
         set_by=_cause_of_bias(market),
         rule_known=market.follows > 0,
         suspect=market.price_setting in SET_BY and not market.follows and history.step_days == 1 and not trusted,
-        inside_tried_prices=not any(is_outside(price, *history.tried_prices) for price in path),
         usable_days=int(history.observed.sum()),
         distinct_prices=len({*history.price[history.observed], *chain(*(test.prices for test in market.tests))}),
         costs_known=market.cost.known,
         objective=product.dynamics.reward.objective,
-        limits=proposed.limits,
-        hold_lasts=proposed.limits.wait >= len(path),
         paused=product.today.config.pause,
-        familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
+        familiar=lowest / FAMILIAR <= product.current_price <= highest * FAMILIAR,
         entangled_with=case.entangled_with,
         unlikely_zeros=case.zeros,
-        measured=_find_measured(case.standing.measured, now, path[-1]),
-        tested=any(_shows_way(test, history, [now, *path]) for test in market.tests),
-        target=path[-1],
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=doubt,
-        is_step=_is_step(path, now),
         doubt=None if trusted or not failed else Reason("card_doubt", {"finding": failed[0].finding}),
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
         clears_by=case.standing.clears_by if case.stocked and not doubt else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from typing import NamedTuple
 
 from pricerl.env.product import Product
@@ -26,25 +27,24 @@ class Objection(NamedTuple):
     """Money."""
 
 
-def find_objections(price: float, product: Product, current: Mapping[str, float]) -> list[Objection]:
-    """Return the objections to a price, in money, on the next day, while other products keep their ``current`` ones."""
-    said = [(edit.rule, edit.why) for edit in product.today.objections(price)]
-    said += broken_by(product.dynamics.guardrails.related, product.name, price, current)
-    nearest = nearest_chargeable(price, product, current) if said else None
-    return [Objection(rule, why, nearest, price, price) for rule, why in said]
-
-
 def object_along(prices: Iterable[float], product: Product, current: Mapping[str, float]) -> tuple[Objection, ...]:
-    """Return every objection to ascending prices, in money, once per run of them."""
+    """Return every objection to ascending prices, in money, on the next day, once per run of them.
+
+    Other products keep their ``current`` prices.
+    """
+    today = product.today
+    related = product.dynamics.guardrails.related
+    nearest = cache(partial(nearest_chargeable, product=product, current=current))
     found: list[Objection] = []
-    running: dict[Objection, int] = {}
+    running: dict[tuple[str, str, float], int] = {}
     for price in prices:
         before, running = running, {}
-        for item in find_objections(price, product, current):
-            said = item._replace(low=0.0, high=0.0)
+        edits = [(edit.rule, edit.why) for edit in today.objections(price)]
+        for words in [*edits, *broken_by(related, product.name, price, current)]:
+            said = *words, nearest(min(max(price, today.band.low), today.band.high))
             running[said] = before.get(said, len(found))
             if said not in before:
-                found.append(item)
+                found.append(Objection(*said, price, price))
             found[running[said]] = found[running[said]]._replace(high=price)
     return tuple(found)
 

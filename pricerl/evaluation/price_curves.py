@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -122,6 +123,7 @@ def list_own_days(product: Product, curves: PriceCurves) -> OwnDays:
     )
 
 
+@lru_cache(maxsize=10_000)  # prices and units of days repeat
 def short(value: float) -> float:
     """Round to 6 significant digits, and not beyond cents, as every face shows a figure."""
     return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")

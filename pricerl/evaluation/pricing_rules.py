@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, Share, quantiles_of
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, margins_at
 from pricerl.guardrails.projection import lasting_band, project
 from pricerl.market.market import ProductMarket, log_units_at
 from pricerl.planner.constant_price import candidate_prices, value_average_day
-from pricerl.planner.rollout import approach_prices
+from pricerl.planner.rollout import approach_all
 
 MIN_DAYS_AT_PRICE = 3
 """Fewest recorded days at a past price for it to count."""
@@ -138,19 +139,11 @@ def compare_baselines(
 ) -> list[BaselineRow]:
     """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
 
-    Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
-    rules that need none are compared. If revenue is the measure, all rules seek it, and none profit.
+    Each rule's price is projected onto the guardrails and approached as fast as they allow.
     """
-    candidates = Candidates(product, gate)
-    rules = dict(RULES) if candidates.market.cost.known else {"best past price": best_past}
-    if product.market.measure != "profit":
-        rules.pop(BEST_FOR_PROFIT, None)
-    rules[BEST_FOR_OBJECTIVE] = best_for_objective
-    asked = product.money([rule(candidates) for rule in rules.values()])
-    now = torch.full_like(asked, product.current_price)
-    limits = product.dynamics.limits.rows(product.rows(len(asked)))
-    prices = project(asked, now, lasting_band(limits, now))
-    keep, *values = value_all(torch.cat([now[:1, None].expand(-1, days), approach_prices(prices, product, days)]))
+    asked, prices, paths = find_baselines(product.dynamics, gate, days)[product.index]
+    now = product.money([product.current_price]).expand(1, days)
+    keep, *values = value_all(torch.cat([now, paths]))
     return [
         BaselineRow(
             rule=rule,
@@ -158,5 +151,35 @@ def compare_baselines(
             outcome=value.outcome(),
             probability_better=None if (value.units == keep.units).all() else value.over(keep).probability_better,
         )
-        for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True)
+        for rule, price, value in zip(asked, prices.double().tolist(), values, strict=True)
     ]
+
+
+@lru_cache(maxsize=1)
+@torch.no_grad()
+def find_baselines(dynamics: Dynamics, gate: float, days: int) -> list[tuple[dict[str, float], Tensor, Tensor]]:
+    """Return what each rule asks for every product, these prices inside guardrails ``(R,)``, and the ways ``(R, H)``.
+
+    All are money. The ways of all products are found in one batch.
+    """
+    asked = [_ask_rules(Candidates(Product(dynamics, index), gate)) for index in range(dynamics.market.num_products)]
+    counts = [len(prices) for prices in asked]
+    products = torch.arange(len(counts), device=dynamics.market.device).repeat_interleave(torch.tensor(counts))
+    now = dynamics.history.current_price()[products]
+    wanted = now.new_tensor([price for prices in asked for price in prices.values()])
+    prices = project(wanted, now, lasting_band(dynamics.limits.rows(products), now))
+    paths = approach_all(prices, dynamics, products, days)
+    return [*zip(asked, torch.split(prices, counts), torch.split(paths, counts), strict=True)]
+
+
+def _ask_rules(candidates: Candidates) -> dict[str, float]:
+    """Return the price of every rule, in money.
+
+    If costs are unknown, only rules that need none are compared. If revenue is the measure, all rules seek it, and none
+    profit.
+    """
+    rules = dict(RULES) if candidates.market.cost.known else {"best past price": best_past}
+    if candidates.product.market.measure != "profit":
+        rules.pop(BEST_FOR_PROFIT, None)
+    rules[BEST_FOR_OBJECTIVE] = best_for_objective
+    return {name: rule(candidates) for name, rule in rules.items()}

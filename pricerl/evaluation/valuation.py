@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, Share, interval_of
+from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, Share, interval_of, intervals_of
 from pricerl.data.days import day_types, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.env.product import Product
@@ -77,8 +78,8 @@ class PathValue:
 
     def outcome(self) -> DailyOutcome:
         """Return means and 90 % limits over the posterior draws."""
-        profit = interval_of(self.profit) if self.costs_known else None
-        return DailyOutcome(interval_of(self.units), interval_of(self.sales), profit)
+        units, sales, profit = intervals_of(np.column_stack([self.units, self.sales, self.profit])).T.tolist()
+        return DailyOutcome(Interval(*units), Interval(*sales), Interval(*profit) if self.costs_known else None)
 
     def minus(self, other: PathValue) -> PathValue:
         """Return units and money minus another path's; the gain of the measure is the whole category's."""
@@ -147,7 +148,7 @@ def value_paths(
     rows = product.draws
     price = product.money(distinct)
     level = market.values_at(market.grid_position(price, rows), rows, 1)[0]
-    demand = np.tile(_demand_on(market, product.index, product.dates_ahead(days)), len(paths)).astype(np.float32)
+    demand = np.tile(_demand_ahead(product, days), len(paths)).astype(np.float32)
     plain = np.add.reduceat(demand, runs, dtype=np.float64)
     demands = np.tile(plain, (market.num_draws, 1))
     if (memory := product.fitted.memory) is not None:
@@ -194,6 +195,11 @@ def _evaluate(product: Product, price: Tensor, lifts: FloatArray) -> Tensor:
 
 def _numpy(values: Tensor) -> FloatArray:
     return np.asarray(values.double().cpu().numpy())
+
+
+@lru_cache(maxsize=2)  # of the horizon and of a quarter
+def _demand_ahead(product: Product, days: int) -> FloatArray:
+    return _demand_on(product.market, product.index, product.dates_ahead(days))
 
 
 def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:

@@ -104,10 +104,12 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
 
 
 def spread_prices(band: PriceBand, count: int) -> Tensor:
-    """Return ``(count,)`` ascending prices in money of one product's band; the nearest ones of a ladder or endings."""
+    """Return ``(B, count)`` ascending prices in money of every row's band; the nearest ones of a ladder or endings."""
     shares = torch.linspace(0, 1, count, dtype=band.low.dtype, device=band.low.device)
-    prices = torch.lerp(band.low, band.high, shares)
-    return nearest_allowed(prices, band) if band.limits.skips and bool(band.feasible) else prices
+    prices = torch.lerp(band.low[:, None], band.high[:, None], shares)
+    if not band.limits.skips:
+        return prices
+    return torch.where(band.feasible, nearest_allowed(prices.T, band), prices.T).T
 
 
 def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits, walks: bool = False) -> PriceBand:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import DAY, RECENT_DAYS, steps_in
+from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
 from pricerl.guardrails.fees import UnitCosts
 from pricerl.guardrails.limits import (
@@ -25,10 +26,9 @@ from pricerl.guardrails.limits import (
     days_held,
     intersect_fixed,
     price_limits,
-    recent_prices,
 )
 from pricerl.guardrails.limits_in_force import LimitsInForce
-from pricerl.guardrails.price_grid import in_steps, slack
+from pricerl.guardrails.price_grid import from_steps, in_steps, slack
 from pricerl.guardrails.projection import PriceBand, feasible_band, nearest_on_grid, price_box, waits_for_pace
 
 DIGITS = 4
@@ -38,8 +38,6 @@ PAUSED = "the product is paused"
 NEAREST = "the nearest price that may be charged"
 FEES = "fees"
 """Name of the rule that no price lies in a gap; the costs have it, not the guardrails."""
-OF_RECENT_PRICES = ("_band", "band", "bounds", "waits", "walks", "_words")
-"""Parts that depend on settings, costs and recent prices alone; days on which these are equal share them."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +115,25 @@ class Today:
 
     def charge(self, *prices: float) -> Today:
         """Return the rules one more day, or week, later per price in money, after these were charged."""
-        dates = self.log.dates[-1] + np.arange(1, len(prices) + 1) * (self.log.step_days * DAY)
-        charged = np.append(self.log.prices, prices)
-        later = replace(self, log=self.log._replace(dates=np.append(self.log.dates, dates), prices=charged))
-        vars(later).update(_limits=self._limits, _alike=self._alike)
-        known = vars(self._alike.setdefault(later.recent, later))
-        vars(later).update((name, known[name]) for name in OF_RECENT_PRICES if name in known)
-        return later
+        if prices not in self._later:
+            dates = self.log.dates[-1] + np.arange(1, len(prices) + 1) * (self.log.step_days * DAY)
+            charged = np.append(self.log.prices, prices)
+            later = replace(self, log=self.log._replace(dates=np.append(self.log.dates, dates), prices=charged))
+            vars(later)["_limits"] = self._limits
+            if {*prices} == {self.now} and self._limits.gaps is None and self.may_stay:
+                vars(later)["may_stay"] = True  # hard limits look at no price before the current one
+            self._later[prices] = later
+        return self._later[prices]
 
     @cached_property
-    def _alike(self) -> dict[RecentPrices, Today]:
-        """Days with the same limits, by the past prices that these depend on."""
-        return {self.recent: self}
+    def _later(self) -> dict[tuple[float, ...], Today]:
+        """Rules after the prices that were charged, which every check of the same path walks through again."""
+        return {}
+
+    @cached_property
+    def may_stay(self) -> bool:
+        """Whether no bound forbids the current price."""
+        return self.band.keep
 
     def objections(self, price: float) -> Iterator[Edit]:
         """Yield each rule's objection to a price, in money, on the next day: an edit to the nearest that it allows."""
@@ -169,8 +174,13 @@ class Today:
 
     @cached_property
     def recent(self) -> RecentPrices:
-        """Past prices used by the moving rules."""
-        return RecentPrices(*(price.item() for price in self._recent))
+        """Past prices used by the moving rules; the first price holds before the log begins."""
+        step = self.log.step_days
+        dates = self.log.dates[-1] - np.arange(steps_in(RECENT_DAYS, step) - 1, -1, -1) * (step * DAY)
+        position = np.searchsorted(self.log.dates, dates, "right") - 1
+        trail = self.log.prices[np.maximum(position, 0)].tolist()
+        middle = None if self.config.max_above_median is None else median(trail)
+        return RecentPrices(trail[-1], trail[-steps_in(WEEK, step)], middle)
 
     @cached_property
     def band(self) -> Band:
@@ -276,8 +286,7 @@ class Today:
 
     def too_young(self) -> str:
         """Return why the current price must stay, empty if its minimum hold is over."""
-        hold = self.min_hold_days
-        held = days_held(self.log.dates, self.log.prices, self.log.step_days)
+        hold, held = self.min_hold_days, self._held
         return f"the current price has been charged for {held} of at least {hold} days" if held < hold else ""
 
     def too_small(self, price: float) -> str:
@@ -302,21 +311,24 @@ class Today:
 
     def on_grid(self, price: float) -> float:
         """Return the price on the grid or menu nearest to one, in money; ties go to the lower one of a menu."""
-        return float(nearest_on_grid(self._tensor(price), self._band.limits))
+        if self._limits.skips:
+            return float(nearest_on_grid(self._tensor(price), self._band.limits))
+        return from_steps(round(in_steps(price, self.config.price_step)), self.config.price_step)
+
+    @cached_property
+    def _held(self) -> int:
+        """Days at the current price."""
+        return days_held(self.log.dates, self.log.prices, self.log.step_days)
 
     @cached_property
     def _limits(self) -> PriceLimits:
         """The limits as a batch of one in double precision, for the arithmetic that all prices share."""
         return price_limits([GuardedProduct(self.config, self.log.support, self.costs)], dtype=torch.float64)
 
-    @cached_property
+    @property
     def _recent(self) -> RecentPrices:
-        """The same as a batch of one; the first price holds before the log begins."""
-        step = self.log.step_days
-        dates = self.log.dates[-1] - np.arange(steps_in(RECENT_DAYS, step) - 1, -1, -1) * (step * DAY)
-        position = np.searchsorted(self.log.dates, dates, "right") - 1
-        trail = torch.as_tensor(self.log.prices[np.maximum(position, 0)])[:, None]
-        return recent_prices(trail, trail, step)
+        """The same as a batch of one."""
+        return RecentPrices(*(None if price is None else self._tensor(price) for price in self.recent))
 
     def _tensor(self, price: float) -> Tensor:
         return torch.tensor([price], dtype=torch.float64)

@@ -16,8 +16,13 @@ from pricerl.market.market import Response
 
 def candidate_prices(product: Product) -> Tensor:
     """Return the prices ``(201,)`` that guardrails allow in time, in money, ascending; on a ladder with repetitions."""
-    limits = product.dynamics.limits.rows(product.rows())
-    return spread_prices(lasting_band(limits, product.money([product.current_price])), 201)
+    return find_candidates(product.dynamics)[product.index]
+
+
+@lru_cache(maxsize=2)  # plan, quarter and rules choose among them
+def find_candidates(dynamics: Dynamics) -> Tensor:
+    """Return the same of every product, ``(P, 201)``."""
+    return spread_prices(lasting_band(dynamics.limits, dynamics.history.current_price()), 201)
 
 
 @torch.no_grad()
@@ -38,7 +43,7 @@ class Plan(NamedTuple):
 def best_constant_price(dynamics: Dynamics) -> Plan:
     """Search each product's candidate prices for the highest posterior-mean reward: the benchmark without memory."""
     products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
-    prices = torch.stack([candidate_prices(product) for product in products])
+    prices = find_candidates(dynamics)
     rewards = [value_average_day(*pair)[0].mean(0) for pair in zip(products, prices, strict=True)]
     value, best = torch.stack(rewards).max(1, keepdim=True)
     return Plan(prices.gather(1, best)[:, 0], value[:, 0])

@@ -14,7 +14,7 @@ from pricerl.arrays import Interval, interval_of
 from pricerl.data.days import WEEK, read_day, steps_in
 from pricerl.data.row_table import TABLES
 from pricerl.data.stock import MOST_WEEKS
-from pricerl.decide.objections import find_objections, nearest_chargeable
+from pricerl.decide.objections import nearest_chargeable, object_along
 from pricerl.env.product import Product
 from pricerl.errors import DataError, UsageError, refuse
 from pricerl.evaluation.price_curves import short
@@ -79,7 +79,7 @@ def compare_prices(product: Product, price: float, horizon: int, current: Mappin
             name: Effect(*(Interval(*map(short, interval_of(getattr(side, name)))) for side in sides)) for name in known
         },
         probability_better=asked.over(kept).probability_better,
-        objections=tuple(item.why for item in find_objections(price, product, prices)),
+        objections=tuple(item.why for item in object_along([price], product, prices)),
         allowed=nearest_chargeable(price, product, prices),
         objective=product.dynamics.reward.objective,
         measure=product.market.measure,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pricerl.advice.what_if import answer_lines
-from pricerl.decide.objections import find_objections
+from pricerl.decide.objections import object_along
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -34,7 +34,7 @@ def _product(market: Market, **guardrails: Any) -> Product:
 
 
 def _objections(price: float, product: Product) -> tuple[Any, ...]:
-    return tuple(find_objections(price, product, product.market.preprocessor.current_prices))
+    return object_along([price], product, product.market.preprocessor.current_prices)
 
 
 def test_the_answer_is_the_known_markets_and_its_lines_name_prices_scenarios_and_differences(varied: Market) -> None:

@@ -149,5 +149,5 @@ def test_the_gate_names_the_fees_and_goes_to_the_lower_end() -> None:
 def test_the_prices_that_are_compared_lie_around_a_gap_and_one_at_its_lower_end() -> None:
     costs = UnitCosts(0.92, 4.0, known=True, steps=EIGHT_TO_TEN)
     limits = price_limits([GuardedProduct(GuardrailConfig(), (8.0, 12.0), costs)], dtype=torch.float64)
-    prices = spread_prices(lasting_band(limits, torch.tensor([9.8], dtype=torch.float64)), 201)
+    prices = spread_prices(lasting_band(limits, torch.tensor([9.8], dtype=torch.float64)), 201)[0]
     assert not ((prices > 10.001) & (prices < 10.829)).any() and (prices == 10.0).any() and prices.max() == 12.0

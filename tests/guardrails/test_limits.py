@@ -208,7 +208,7 @@ def test_settings_that_all_products_share_stay_plain_numbers():
 def test_alternatives_obey_the_limits_in_force(settings, edges, nearest):
     product, now = GuardedProduct(GuardrailConfig(**settings), (8.0, 12.0), NO_COSTS), torch.tensor([10.0]).double()
     band = lasting_band(price_limits([product], dtype=torch.float64), now)
-    prices = spread_prices(band, 5)
+    (prices,) = spread_prices(band, 5)
     assert (float(prices[0]), float(prices[-1])) == pytest.approx(edges) and len(prices) == 5
     assert {round(float(price), 6) for price in prices} <= set(
         settings.get("price_ladder", map(float, prices.round(decimals=6)))

@@ -52,7 +52,7 @@ def day(**changes):
 
 def reward(config=None, **changes):
     config = (config or RewardConfig("balanced")).resolved()
-    return float(total_reward(reward_terms(day(**changes), config), config))
+    return float(config.evaluate(day(**changes)))
 
 
 def squashed(value):
