@@ -115,7 +115,7 @@ def expect_days(
     distinct, at = torch.unique(price, return_inverse=True)
     level = market.average_day_at(distinct, market.grid_position(distinct, rows), rows)
     units, sales, _, organic, ad = (values.index_select(1, at) for values in level)
-    demand = torch.as_tensor(_demand_on(market, product, dates) * lifts, dtype=torch.float32, device=market.device)
+    demand = torch.as_tensor(demand_on(market, product, dates) * lifts, dtype=torch.float32, device=market.device)
     units = units * demand
     sales = sales * demand
     return Response(units, sales, rows.profit(price, units), organic, ad)
@@ -199,10 +199,10 @@ def _numpy(values: Tensor) -> FloatArray:
 
 @lru_cache(maxsize=2)  # of the horizon and of a quarter
 def _demand_ahead(product: Product, days: int) -> FloatArray:
-    return _demand_on(product.market, product.index, product.dates_ahead(days))
+    return demand_on(product.market, product.index, product.dates_ahead(days))
 
 
-def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
+def demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
     """Return the demand on dates ``(H,)``, by weekday, type and time after the history, over an average day's."""
     weekday, holiday, ahead = (_numpy(part[product]) for part in (market.weekday, market.holiday, market.ahead))
     history = market.preprocessor.products[product]

@@ -68,12 +68,14 @@ class Rule(NamedTuple):
     """Probability with which any choice but the first, which keeps the price, must gain."""
 
     def utility(self, weights: FloatArray, during: FloatArray | float, later: FloatArray) -> FloatArray:
-        """Return the utility ``(..., N)`` of choices, -inf if unsure, with draws of ``weights (..., K)``.
+        """Return the utility ``(..., N)`` of choices, -inf if unsure, with draws of ``weights (..., K)`` of any sum.
 
         The gain of the test itself is ``during (K,)``, the gain of the choices after it ``later (N, K)``, in money.
         """
-        found = weights @ weigh_losses(during + later, self.loss_weight).T
-        unsure = weights @ (later > 0).T < self.min_chance
+        worth = weigh_losses(during + later, self.loss_weight)
+        sums = weights @ np.concatenate([worth, later > 0, np.ones_like(later[:1])]).T
+        found, sure = np.split(sums[..., :-1] / sums[..., -1:], 2, axis=-1)
+        unsure = sure < self.min_chance
         unsure[..., 0] = False
         return np.where(unsure, -np.inf, found)
 
@@ -87,8 +89,8 @@ def decide_after(
     (Raiffa and Schlaifer 1961, preposterior analysis). Gains are as in `Rule.utility`.
     """
     seen = log_ratio[:, None] + sd * NODES
-    likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
-    found = rule.utility(likelihood / likelihood.sum(axis=-1, keepdims=True), during, later)
+    likelihood = np.exp(-0.5 * np.square((seen / sd)[..., None] - log_ratio / sd))
+    found = rule.utility(likelihood, during, later)
     return Decided(float((found.max(axis=-1) @ NODE_WEIGHTS).mean()), found.argmax(axis=-1))
 
 

@@ -16,7 +16,7 @@ from pricerl.arrays import FloatArray, Interval, Share, interval_of
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
+from pricerl.evaluation.valuation import PathValue, demand_on, value_paths
 from pricerl.experiments.design import NODE_WEIGHTS, Rule, Sales, decide_after, measure_drift
 from pricerl.experiments.prices import NEAREST, ArmPrices, find_arm_prices, gate_blocks
 from pricerl.experiments.schedule import (
@@ -30,6 +30,7 @@ from pricerl.experiments.schedule import (
 )
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
+from pricerl.market.market import log_units_at
 from pricerl.planner.constant_price import candidate_prices
 
 MOST_DAYS = 28
@@ -53,8 +54,6 @@ WEEKS = 4
 """Weeks over which the prices of a test are compared."""
 MOST_EXTRA = 3
 """Most further rows of a block that are dropped because the gate has no scheduled price ready before."""
-
-
 OFFERED = 0.10
 """Value of ``guardrails.test_change`` to offer."""
 TARGETS = 20
@@ -186,6 +185,8 @@ class ValuedPrices:
     product: Product
     question: Question
     config: DecisionConfig
+    rule: Rule
+    """Rule by which one of the prices is chosen."""
     arms: tuple[ArmPrices, ...]
     rows: int
     """Rows that count."""
@@ -204,9 +205,14 @@ class ValuedPrices:
         """Return what a test earns more than the current price while it lasts, in money ``(K,)``."""
         return design.rows * (self.earned(arms.price) - self.earned(arms.current)) / 2
 
+    @cached_property
+    def uplifts(self) -> dict[ArmPrices, Interval]:
+        """Outcome per row at the price of a test minus the same at the current one, in money."""
+        return {arms: interval_of(self.earned(arms.price) - self.earned(arms.current)) for arms in self.arms}
+
     def cost(self, arms: ArmPrices, design: Switchback) -> float:
         """Return the largest cost of a test, in money."""
-        return max(0.0, -interval_of(self.during(arms, design)).low)
+        return max(0.0, -design.rows * self.uplifts[arms].low / 2)
 
     def fits(self, arms: ArmPrices, design: Switchback, budget: Budget) -> bool:
         """Return whether a test is inside the limits on days and money."""
@@ -219,24 +225,18 @@ class ValuedPrices:
         kept = getattr(self.values[self.arms[0].current], self.question)
         return max(float(kept.mean()), 0.0) / self.product.history.step_days
 
-    @property
-    def rule(self) -> Rule:
-        """Rule by which one of the prices is chosen."""
-        return Rule(self.config.loss_weight, self.config.min_chance)
-
     @cached_property
     def without(self) -> FloatArray:
         """Utility of each of the prices that may follow, without a test, in money ``(N,)``; -inf of unsure changes."""
-        weights = np.full(self.after.shape[1], 1 / self.after.shape[1])
-        return self.rule.utility(weights, 0.0, self.rows * self.after)
+        return self.rule.utility(np.ones(self.after.shape[1]), 0.0, self.rows * self.after)
 
     @cached_property
     def expected_units(self) -> FloatArray:
         """Mean units of each row of the history at the prices charged, ``(D,)``."""
         product = self.product
-        history = product.history
-        days = expect_days(product.market, product.index, product.money(history.price), history.dates)
-        return np.asarray(days.expected_units.double().mean(0).cpu().numpy())
+        prices, at = np.unique(product.history.price, return_inverse=True)
+        units = np.exp(log_units_at(product.fitted, prices)).mean(0)[at]
+        return np.asarray(units * demand_on(product.market, product.index, product.history.dates))
 
 
 @torch.no_grad()
@@ -255,6 +255,7 @@ def value_prices(
         product=product,
         question=question,
         config=config,
+        rule=Rule(config.loss_weight, config.min_chance),
         arms=tuple(arms),
         rows=days // step,
         values=dict(zip(tested, values, strict=False)),
@@ -301,7 +302,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
         cost=prices.cost(arms, design),
         worst_cost=max(0.0, -float(during.min())),
         expected_cost=-float(during.mean()),
-        uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.current)),
+        uplift=prices.uplifts[arms],
         pays=fits and gain >= matters,
     )
     return PlannedTest(arms, design, sales, test, fits, prices.rows * step, matters)

@@ -38,6 +38,8 @@ PAUSED = "the product is paused"
 NEAREST = "the nearest price that may be charged"
 FEES = "fees"
 """Name of the rule that no price lies in a gap; the costs have it, not the guardrails."""
+OF_RECENT_PRICES = ("_band", "band", "bounds", "waits", "walks", "_words")
+"""Parts that depend on settings, costs and recent prices alone; days on which these are equal share them."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,9 @@ class Today:
             dates = self.log.dates[-1] + np.arange(1, len(prices) + 1) * (self.log.step_days * DAY)
             charged = np.append(self.log.prices, prices)
             later = replace(self, log=self.log._replace(dates=np.append(self.log.dates, dates), prices=charged))
-            vars(later)["_limits"] = self._limits
+            vars(later).update(_limits=self._limits, _alike=self._alike)
+            known = vars(self._alike.setdefault(later.recent, later))
+            vars(later).update((name, known[name]) for name in OF_RECENT_PRICES if name in known)
             if {*prices} == {self.now} and self._limits.gaps is None and self.may_stay:
                 vars(later)["may_stay"] = True  # hard limits look at no price before the current one
             self._later[prices] = later
@@ -129,6 +133,11 @@ class Today:
     def _later(self) -> dict[tuple[float, ...], Today]:
         """Rules after the prices that were charged, which every check of the same path walks through again."""
         return {}
+
+    @cached_property
+    def _alike(self) -> dict[RecentPrices, Today]:
+        """Days with the same limits, by the past prices that these depend on."""
+        return {self.recent: self}
 
     @cached_property
     def may_stay(self) -> bool:
@@ -246,9 +255,10 @@ class Today:
         floor, ceiling = self._limits.floor.item(), self._limits.ceiling.item()
         tolerance = slack(self.now, self.config.price_step)
         inside = floor - tolerance <= self.now <= ceiling + tolerance
-        possible = self.log.moves_in_steps and bool(self._limits.reachable)
+        if inside or not self.log.moves_in_steps or not self._limits.reachable:
+            return False
         reaches = self.band.high >= floor - tolerance and self.band.low <= ceiling + tolerance
-        return possible and not inside and (self.waits or (self.band.feasible and not reaches))
+        return self.waits or (self.band.feasible and not reaches)
 
     @property
     def hard_limit(self) -> float:
