@@ -73,7 +73,7 @@ MOST_STATEMENTS = {
     "decide": 457,
     "env": 534,
     "env/stock": 248,
-    "evaluation": 457,
+    "evaluation": 458,
     "evaluation/card": 96,
     "evaluation/stock": 221,
     "experiments": 394,

@@ -17,7 +17,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, margins_at
 from pricerl.guardrails.projection import lasting_band, project
-from pricerl.market.market import ProductMarket, log_units_at
+from pricerl.market.market import ProductMarket
 from pricerl.planner.constant_price import candidate_prices, value_average_day
 from pricerl.planner.rollout import approach_all
 
@@ -59,15 +59,20 @@ class Candidates:
         return np.unique(np.append(candidate_prices(self.product).cpu().double().numpy(), self.current_price))
 
     @cached_property
+    def _average_day(self) -> tuple[FloatArray, FloatArray]:
+        """Reward and units of an average day at ``prices`` in every posterior draw, ``(K, G)`` each."""
+        reward, day = value_average_day(self.product, self.product.money(self.prices))
+        return reward.cpu().double().numpy(), day.expected_units.cpu().double().numpy()
+
+    @property
     def profit(self) -> FloatArray:
         """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every posterior draw."""
-        return margins_at(self.market, self.prices) * np.exp(log_units_at(self.market, self.prices))
+        return margins_at(self.market, self.prices) * self._average_day[1]
 
-    @cached_property
+    @property
     def objective(self) -> FloatArray:
         """``(K, G)`` reward of an average day at ``prices`` in every posterior draw."""
-        reward, _ = value_average_day(self.product, self.product.money(self.prices))
-        return np.asarray(reward.cpu().double().numpy())
+        return self._average_day[0]
 
     @property
     def at_current_price(self) -> int:
