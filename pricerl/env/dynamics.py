@@ -45,6 +45,7 @@ class Dynamics:
         self.config = config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
+        self.is_measure = self.reward.is_measure
         pairs = zip(market.preprocessor.products, market.products, strict=True)
         self.guarded = [self._guard(history, product) for history, product in pairs]
         self.limits = price_limits(self.guarded, market.device)
@@ -60,7 +61,7 @@ class Dynamics:
             edges = market.lower_edge.log(), market.upper_edge.log()
             largest = torch.as_tensor(self.limits.rise).clamp(min=0.01).log1p().expand_as(edges[0])
             self.landmarks = Landmarks(self._best_price().log(), *edges, REACH * largest.to(market.device))
-        if not self.reward.is_measure:  # whose gain is 0 there
+        if not self.is_measure:  # whose gain is 0 there
             draw = torch.arange(market.num_draws + 1, device=market.device)
             now = self.history.current_price()[:, None]
             objective, _ = self.average_day(now, self.history.latest()[0][:, None], draw)
@@ -281,11 +282,14 @@ class Dynamics:
         """
         reference = rows.references
         contribution = rows.market.contribution(price, level.expected_units)
+        profit_gain = (contribution - reference.profit) / reference.profit_unit
+        if self.is_measure:  # and nothing else counts
+            return self.reward.evaluate_measure(profit_gain).expand_as(contribution + mean_sales_ratio)
         left = rows.first_spread + position.left
         spread = self.spread.flatten()
         day = RewardInputs(
             sales_ratio=level.sales / reference.sales,
-            profit_gain=(contribution - reference.profit) / reference.profit_unit,
+            profit_gain=profit_gain,
             price_ratio=price / reference.price,
             spans=rows.spans,
             organic_ratio=level.organic / reference.organic,

@@ -1,6 +1,6 @@
 """Observation noise: negative-binomial units around their expectation.
 
-Episodes draw units from a table of quantiles, forecasts exactly. In the table every draw is a standard normal number
+Episodes and forecasts draw units from a table of quantiles, backtests exactly. In the table every draw is a standard normal number
 ``z``; the units are the quantile of the negative binomial at the normal probability of ``z``.
 
 The distribution function at the integers is the regularized incomplete beta function ``I_p(size, units + 1)`` with

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
 from pricerl.data.history import ProductHistory
-from pricerl.env.noise import sample_units
+from pricerl.env.noise import draw_z, sample_units
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import expect_days, expect_path
 from pricerl.market.market import Market, Response
@@ -42,9 +42,10 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
     mean = expected.expected_units
     paid = price * market.share_paid[product.index]
     generator = torch.Generator(market.device).manual_seed(seed)
-    units = sample_units(mean.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
-    profit = product.draws.profit(price, units)
-    units_limits = _with_limits(mean, units.flatten(0, 1))
+    noise = draw_z(NOISE_SAMPLES * len(mean), len(price), generator)
+    units = product.dynamics.quantiles.units(mean.repeat(NOISE_SAMPLES, 1), noise, product.rows(len(price)))
+    profit = product.draws.profit(price, units.view(NOISE_SAMPLES, *mean.shape))
+    units_limits = _with_limits(mean, units)
     return PathForecast(
         units=units_limits,
         sales=units_limits * _numpy(paid),  # each day has one price
@@ -52,7 +53,7 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in (mean, expected.sales, expected.profit)]),
-        sampled_units=np.asarray(units.flatten(0, 1).cpu()),
+        sampled_units=np.asarray(units.cpu()),
     )
 
 

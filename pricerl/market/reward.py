@@ -119,9 +119,12 @@ class ResolvedReward:
 
     def evaluate(self, day: RewardInputs) -> Tensor:
         """Return a day's objective ``(B,)``; a subclass may override it, and ``bounds()`` for larger rewards."""
-        if self.rewards_profit and not any(self.other_weights):
-            return self.price_weight * _gained(day)
         return total_reward(reward_terms(day, self), self)
+
+
+    def evaluate_measure(self, gain: Tensor) -> Tensor:
+        """Return the same of a gain in the measure, as in `RewardInputs.profit_gain`, if the objective is nothing else."""
+        return self.price_weight * compress(gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
 
 
 PRESETS = {
@@ -184,7 +187,7 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
     Otherwise each term is its quantity's distance from its median in shares of its historical span.
     """
     if config.rewards_profit:
-        price = _gained(day)
+        price = compress(day.profit_gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
         sales = _maintained(day.sales_ratio, config.sales_tolerance)
         organic, ad = (_maintained(ratio, config.conversion_tolerance) for ratio in (day.organic_ratio, day.ad_ratio))
     else:
@@ -223,10 +226,6 @@ def compress(term: Tensor) -> Tensor:
     Far beyond it grows as the logarithm does, so no gain in profit looks like a larger one.
     """
     return _SCALE * torch.asinh(term / _SCALE)
-
-
-def _gained(day: RewardInputs) -> Tensor:
-    return compress(day.profit_gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
 
 
 def _maintained(ratio: Tensor, tolerance: float) -> Tensor:
