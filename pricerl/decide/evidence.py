@@ -113,7 +113,9 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
 
 def _find_all(case: Case, course: Course, paths: Sequence[PricePath]) -> list[Evidence]:
     prices = torch.stack([path.price for path in paths])
-    rows = zip(paths, case.value_all(prices), case.quarter.gains(prices), strict=True)
+    compared = torch.stack([case.kept, course.proposed.path.price])  # valued at once, as the record needs them, too
+    values = case.value_all(torch.cat([prices, compared]))[: len(paths)]
+    rows = zip(paths, values, case.quarter.gains(prices), strict=True)
     known = _evidence_of(case, course)
     return [_find_evidence(case, known, *row) for row in rows]
 

@@ -1,7 +1,7 @@
 """Observation noise: negative-binomial units around their expectation.
 
-Episodes and forecasts draw units from a table of quantiles, backtests exactly. In the table every draw is a standard normal number
-``z``; the units are the quantile of the negative binomial at the normal probability of ``z``.
+Episodes and forecasts draw units from a table of quantiles, backtests exactly. In the table every draw is a standard
+normal number ``z``; the units are the quantile of the negative binomial at the normal probability of ``z``.
 
 The distribution function at the integers is the regularized incomplete beta function ``I_p(size, units + 1)`` with
 ``p = size / (size + mean)``, which is smooth in ``y = units + 1`` and ``mean``. So the table holds ``log(y / mean)``

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pricerl.arrays import FloatArray, Interval, Share, intervals_of
 from pricerl.env.product import Product
@@ -85,9 +86,11 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
     paths = product.money(np.append(prices, product.current_price))[:, None]
     *values, keep = value_paths(product, paths, horizon)
     measured = ("units", "sales", *(["profit"] if keep.costs_known else []))
-    curves = {name: _along([getattr(value, name) for value in values]) for name in measured}
-    differences = [value.minus(keep) for value in values]
-    gains = {name: _along([getattr(gain, name) for gain in differences]) for name in measured}
+    own = [[getattr(value, name) for value in values] for name in measured]
+    over = [[value.counted(name) - keep.counted(name) for value in values] for name in measured]
+    found = short(intervals_of(np.array([*own, *over]).T).T)
+    shown = [tuple(map(Interval._make, ends)) for ends in found]
+    curves, gains = (dict(zip(measured, part, strict=False)) for part in (shown, shown[len(measured) :]))
     return PriceCurves(
         price=tuple(round(float(price), DIGITS) for price in prices),
         units=curves["units"],
@@ -96,11 +99,6 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
         gain={name: gains.get(name) for name in ("units", "sales", "profit")},
         better=tuple(value.beats(keep) for value in values) if keep.costs_known or keep.measure == "sales" else None,
     )
-
-
-def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
-    """Return mean and 90 % limits of draws ``(K,)`` at each price."""
-    return tuple(Interval(*map(short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
 
 
 def list_own_days(product: Product, curves: PriceCurves) -> OwnDays:
@@ -115,15 +113,20 @@ def list_own_days(product: Product, curves: PriceCurves) -> OwnDays:
         level = (product.fitted.past / np.interp(history.price, curves.price, ahead))[latest]
     return OwnDays(
         date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
-        price=tuple(map(short, history.price[latest].tolist())),
-        units=tuple(map(short, history.units[latest].tolist())),
-        profit=tuple(short(history.profit[day]) if history.profit_known[day] else None for day in latest),
+        price=tuple(short(history.price[latest])),
+        units=tuple(short(history.units[latest])),
+        profit=tuple(
+            value if known else None
+            for value, known in zip(short(history.profit[latest]), history.profit_known[latest], strict=True)
+        ),
         total=len(recorded),
         level=tuple(float(f"{value:.3g}") for value in level),
     )
 
 
-@lru_cache(maxsize=10_000)  # prices and units of days repeat
-def short(value: float) -> float:
-    """Round to 6 significant digits, and not beyond cents, as every face shows a figure."""
-    return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")
+def short(values: ArrayLike) -> Any:
+    """Round numbers of any shape to 6 significant digits, and not beyond cents, as every face shows a figure."""
+    found = np.asarray(values, dtype=np.float64)
+    size = np.floor(np.log10(np.maximum(np.abs(found), 1e-9)))
+    scale = 10.0 ** np.where(size < 4, 5 - size, 2)
+    return (np.round(found * scale) / scale).tolist()

@@ -121,9 +121,8 @@ class ResolvedReward:
         """Return a day's objective ``(B,)``; a subclass may override it, and ``bounds()`` for larger rewards."""
         return total_reward(reward_terms(day, self), self)
 
-
     def evaluate_measure(self, gain: Tensor) -> Tensor:
-        """Return the same of a gain in the measure, as in `RewardInputs.profit_gain`, if the objective is nothing else."""
+        """Return the same of a ``profit_gain (B,)`` where the objective is nothing else."""
         return self.price_weight * compress(gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
 
 
