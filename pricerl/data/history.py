@@ -174,7 +174,8 @@ class ProductHistory:
         """Last day and lowest price, in money, of the last `PRIOR_DAYS`, then of the days after that one, and so on."""
         ends = (self.dates + (self.step_days - 1) * DAY).astype("datetime64[D]")
         found: list[tuple[str, float]] = []
-        for day, price in zip(ends[::-1], self.price[::-1].round(6).tolist(), strict=True):
+        latest = slice(None, -PRIOR_DAYS - 1, -1)
+        for day, price in zip(ends[latest], self.price[latest].round(6).tolist(), strict=True):
             if day > ends[-1] - PRIOR_DAYS * DAY and (not found or price < found[0][1]):
                 found.insert(0, (str(day), price))
         return found

@@ -162,7 +162,9 @@ def _evidence_of(case: Case, course: Course) -> Callable[..., Evidence]:
         rule_known=market.follows > 0,
         suspect=market.price_setting in SET_BY and not market.follows and history.step_days == 1 and not trusted,
         usable_days=int(history.observed.sum()),
-        distinct_prices=len({*history.price[history.observed], *chain(*(test.prices for test in market.tests))}),
+        distinct_prices=len(
+            {*history.price[history.observed].tolist(), *chain(*(test.prices for test in market.tests))}
+        ),
         costs_known=market.cost.known,
         objective=product.dynamics.reward.objective,
         paused=product.today.config.pause,
