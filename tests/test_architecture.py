@@ -65,7 +65,7 @@ MOST_STATEMENTS = {
     "cli": 574,
     "cli/commands": 390,
     "cli/experiments": 189,
-    "data": 512,
+    "data": 511,
     "data/cleaning": 625,
     "data/platforms": 434,
     "data/reading": 756,

@@ -173,12 +173,11 @@ class ProductHistory:
     def lowest_prices(self) -> list[tuple[str, float]]:
         """Last day and lowest price, in money, of the last `PRIOR_DAYS`, then of the days after that one, and so on."""
         ends = (self.dates + (self.step_days - 1) * DAY).astype("datetime64[D]")
-        found: list[tuple[str, float]] = []
-        latest = slice(None, -PRIOR_DAYS - 1, -1)
-        for day, price in zip(ends[latest], self.price[latest].round(6).tolist(), strict=True):
-            if day > ends[-1] - PRIOR_DAYS * DAY and (not found or price < found[0][1]):
-                found.insert(0, (str(day), price))
-        return found
+        last = ends > ends[-1] - PRIOR_DAYS * DAY
+        price = self.price[last].round(6)
+        later = np.minimum.accumulate(np.append(price[1:], np.inf)[::-1])[::-1]
+        lowest = price < later
+        return [*zip(map(str, ends[last][lowest]), price[lowest].tolist(), strict=True)]
 
     @property
     def next_day(self) -> date:
