@@ -77,7 +77,7 @@ MOST_STATEMENTS = {
     "evaluation/card": 96,
     "evaluation/stock": 221,
     "experiments": 394,
-    "guardrails": 466,
+    "guardrails": 463,
     "market": 444,
     "market/demand": 898,
     "mcp": 163,

@@ -78,7 +78,7 @@ def _check_log(log: PriceLog) -> None:
 
 def apply_rules(today: Today, proposed: float) -> Gated:
     """Apply every rule in order, unless a price is kept that all of them allow."""
-    if today.same(proposed, today.now) and today.may_stay:
+    if today.same(proposed, today.now) and today.band.keep:
         return Gated(today.now)
     if today.config.pause:
         return _keep(today, (), proposed, "pause", PAUSED)

@@ -124,8 +124,6 @@ class Today:
             vars(later).update(_limits=self._limits, _alike=self._alike)
             known = vars(self._alike.setdefault(later.recent, later))
             vars(later).update((name, known[name]) for name in OF_RECENT_PRICES if name in known)
-            if {*prices} == {self.now} and self._limits.gaps is None and self.may_stay:
-                vars(later)["may_stay"] = True  # hard limits look at no price before the current one
             self._later[prices] = later
         return self._later[prices]
 
@@ -138,11 +136,6 @@ class Today:
     def _alike(self) -> dict[RecentPrices, Today]:
         """Days with the same limits, by the past prices that these depend on."""
         return {self.recent: self}
-
-    @cached_property
-    def may_stay(self) -> bool:
-        """Whether no bound forbids the current price."""
-        return self.band.keep
 
     def objections(self, price: float) -> Iterator[Edit]:
         """Yield each rule's objection to a price, in money, on the next day: an edit to the nearest that it allows."""
