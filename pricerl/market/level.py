@@ -127,12 +127,13 @@ def level_precision(motion: Motion, rows: int) -> FloatArray:
         walk[0, -1] += (motion.walk_sd / SLOPE_SD) ** 2
     band[:, 0::2] /= motion.shock_sd**2
     walk /= motion.walk_sd**2
-    return band
+    return np.asfortranarray(band)
 
 
 def covariance_of_levels(motion: Motion, row: IntArray, rows: int) -> FloatArray:
     """Return the prior covariance of the levels at places ``row (D,)`` on a calendar, ``(D, D)``."""
-    shock = motion.shock_sd**2 / (1 - motion.memory**2) * np.power(motion.memory, np.abs(row[:, None] - row))
+    fading = motion.shock_sd**2 / (1 - motion.memory**2) * np.power(motion.memory, np.arange(rows))
+    shock = fading[np.abs(row[:, None] - row)]
     late = rows - np.maximum(row[:, None], row).astype(float)
     if not motion.smooth:
         return np.asarray(shock + motion.walk_sd**2 * late)

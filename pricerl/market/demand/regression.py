@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.blas import dsbmv
-from scipy.linalg.lapack import dpbtrf, dtbtrs
+from scipy.linalg.lapack import dpbtrf, dtbtrs, ztbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
 from pricerl.arrays import FloatArray, IntArray
@@ -249,8 +249,8 @@ class Quadratic(NamedTuple):
 
     precision: FloatArray
     """``(C, C)`` of the coefficients."""
-    joint: FloatArray
-    """``(C, 2 R)`` precision that joins both."""
+    joint: FloatArray | None
+    """``(C, 2 R)`` precision that joins both; None for none."""
     bands: Sequence[FloatArray]
     """Precision of the levels as a lower band, ``(3 or 5, 2 R)`` each."""
     pull: FloatArray
@@ -260,11 +260,14 @@ class Quadratic(NamedTuple):
     value: FloatArray
     """``(N,)``."""
 
-    def log_density(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
-        """Return the log density ``(N,)`` at coefficients ``(N, C)`` and levels ``(N, 2 R)``."""
-        half = self.pull - 0.5 * coefficients @ self.precision - levels @ self.joint.T
-        level_half = self.level_pull - 0.5 * times_bands(self.bands, levels)
-        return np.asarray(self.value + (coefficients * half).sum(1) + (levels * level_half).sum(1))
+    def at(self, coefficients: FloatArray, levels: FloatArray) -> list[FloatArray]:
+        """Return log density ``(N,)`` and gradients at coefficients ``(N, C)`` and levels ``(N, 2 R)``."""
+        products = [dsbmv(len(band) - 1, 1.0, band, own, lower=1) for band, own in zip(self.bands, levels, strict=True)]
+        uphill, level_uphill = self.pull - coefficients @ self.precision, self.level_pull - np.stack(products)
+        if self.joint is not None:
+            uphill, level_uphill = uphill - levels @ self.joint.T, level_uphill - coefficients @ self.joint
+        changed = (coefficients * (self.pull + uphill)).sum(1) + (levels * (self.level_pull + level_uphill)).sum(1)
+        return [self.value + 0.5 * changed, uphill, level_uphill]
 
 
 class Counts(NamedTuple):
@@ -276,8 +279,10 @@ class Counts(NamedTuple):
     """``(C, R)``; 0 where units are unknown."""
     known: FloatArray
     """``(R,)`` 1 where units are known, else 0."""
+    effects: FloatArray
+    """The design at the levels that the log mean of a row has, as pairs."""
     levels: Sequence[int]
-    """Which of the two levels of a row its log mean has."""
+    """Which of the two levels of a row that are."""
 
     @staticmethod
     def on_calendar(units: FloatArray, design: FloatArray, row: IntArray, rows: int, levels: Sequence[int]) -> Counts:
@@ -285,7 +290,9 @@ class Counts(NamedTuple):
         every = np.zeros((design.shape[1], rows))
         every[:, row] = design.T
         known = np.bincount(row, minlength=rows).astype(float)
-        return Counts(np.bincount(row, units, rows).astype(float), every, known, levels)
+        sold = np.bincount(row, units, rows).astype(float)
+        effects = every[..., None] * np.isin((0, 1), levels)
+        return Counts(sold, every, known, _pair(effects.reshape(len(every), -1)), levels)
 
     def mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
         """Return the mean ``(N, R)`` at coefficients ``(N, C)`` and levels ``(N, 2 R)``, clipped."""
@@ -293,12 +300,7 @@ class Counts(NamedTuple):
         return np.asarray(np.exp(log_mean.clip(*LOG_MEAN_RANGE)))
 
     def find_modes(
-        self,
-        size: FloatArray,
-        prior: Quadratic,
-        coefficients: FloatArray,
-        levels: FloatArray,
-        least: float = -np.inf,
+        self, size: FloatArray, prior: Quadratic, coefficients: FloatArray, levels: FloatArray, least: float = -np.inf
     ) -> list[Mode]:
         """Find the modes of ``N`` concave log posteriors from ``coefficients (N, C)`` and ``levels (N, 2 R)`` nearby.
 
@@ -307,55 +309,75 @@ class Counts(NamedTuple):
         """
         found: dict[int, Mode] = {}
         left = np.arange(len(size))
+        sizes, which = np.unique(size, return_inverse=True)
+        ways = (gammaln(self.units + sizes[:, None]) - gammaln(sizes[:, None]) - gammaln(self.units + 1)) @ self.known
+        ways = ways[which.ravel()]
+        expected, slope = self.mean(coefficients, levels), prior.at(coefficients, levels)[1:]
         for _ in range(NEWTON_STEPS):
-            factors, joined, covariance, change, moved, rise = self._step(size, prior, coefficients, levels)
-            farthest = np.abs(np.hstack([change, moved])).max(1, keepdims=True)
+            factors, joined, covariance, change, moved, rise = self._step(size, prior, expected, *slope)
+            farthest = np.maximum(np.abs(change).max(1), np.abs(moved).max(1))[:, None]
             share = np.minimum(1.0, LARGEST_STEP / np.maximum(farthest, LAST_STEP))
             coefficients = coefficients + share * change
             levels = levels + share * moved
-            evidence = log_probability(self.units, self.mean(coefficients, levels), size) @ self.known
+            expected, (density, *slope) = self.mean(coefficients, levels), prior.at(coefficients, levels)
+            rest = np.log1p(expected / size)
+            evidence = density + ways + (self.units * (np.log(expected / size) - rest) - size * rest) @ self.known
             evidence -= [np.log(factor[0]).sum() for factor in factors] - np.linalg.slogdet(covariance)[1] / 2
-            evidence += prior.log_density(coefficients, levels)
             on = (share[:, 0] < 1) | ((rise >= LAST_RISE) & (evidence >= least))
             modes = map(Mode, coefficients, levels, covariance, joined, factors, evidence.tolist())
             found.update(zip(left.tolist(), modes, strict=True))
             if not on.any():
                 break
-            left, size, coefficients, levels = left[on], size[on], coefficients[on], levels[on]
+            chosen = left, size, ways, expected, coefficients, levels, *slope
+            left, size, ways, expected, coefficients, levels, *slope = (item[on] for item in chosen)
             prior = prior._replace(value=prior.value[on], bands=[*itertools.compress(prior.bands, on)])
         return [found[place] for place in sorted(found)]
 
     def _step(
-        self, size: FloatArray, prior: Quadratic, coefficients: FloatArray, levels: FloatArray
-    ) -> tuple[list[FloatArray], FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        self, size: FloatArray, prior: Quadratic, expected: FloatArray, uphill: FloatArray, level_uphill: FloatArray
+    ) -> tuple[Sequence[FloatArray], Sequence[FloatArray], FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return as in `Mode` factors, halves and covariances, whole steps of both, and the rises that they promise."""
-        expected = self.mean(coefficients, levels)
         spread = 1 + expected / size
         gradient = self.known * (self.units - expected) / spread
         weight = self.known * expected * (1 + self.units / size) / spread**2
-        weighted = weight[:, None] * self.design
-        right = np.empty((len(size), len(prior.pull) + 1, levels.shape[1]))
-        right[:, :-1] = prior.joint
-        right[:, -1] = prior.level_pull - times_bands(prior.bands, levels) - coefficients @ prior.joint
+        uphill = uphill + gradient @ self.design.T
         for level in self.levels:
-            right[:, :-1, level::2] += weighted
-            right[:, -1, level::2] += gradient
-        uphill = gradient @ self.design.T + prior.pull - coefficients @ prior.precision - levels @ prior.joint.T
-        factors = []
-        for band, own, half in zip(prior.bands, weight, right, strict=True):
-            curved = band.copy()
-            curved[1, 0::2] += own * (len(self.levels) - 1)
-            for level in self.levels:
-                curved[0, level::2] += own
-            factors.append(dpbtrf(curved, lower=1)[0])
-            dtbtrs(factors[-1], half.T, uplo="L", overwrite_b=1)  # half of a solution is enough for the coefficients
-        joined, own = right[:, :-1], right[:, -1]
-        information = weighted @ self.design.T + prior.precision - joined @ joined.transpose(0, 2, 1)
-        covariance = np.asarray(np.linalg.inv(information))
-        change = (covariance @ (uphill[..., None] - joined @ own[..., None]))[..., 0]
-        rest = own - (change[:, None] @ joined)[:, 0]
-        moved = np.stack([_solve_half(*each) for each in zip(factors, rest, strict=True)])
-        return factors, joined, covariance, change, moved, np.asarray((uphill * change).sum(1) + (own * rest).sum(1))
+            level_uphill[:, level::2] += gradient
+        each = zip(prior.bands, weight, level_uphill, strict=True)
+        factors, joined, halves, information = zip(*(self._solve(prior, *one) for one in each), strict=True)
+        covariance = np.linalg.inv(np.stack(information))
+        left = uphill - [lost @ half for lost, half in zip(joined, halves, strict=True)]
+        change = (covariance @ left[..., None])[..., 0]
+        rest = np.stack(halves) - [one @ lost for one, lost in zip(change, joined, strict=True)]
+        moved = np.stack([_solve_half(*one) for one in zip(factors, rest, strict=True)])
+        return factors, joined, covariance, change, moved, (uphill * change).sum(1) + (halves * rest).sum(1)
+
+    def _solve(
+        self, prior: Quadratic, band: FloatArray, weight: FloatArray, level_uphill: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return factor, halves of what the levels lose and gain, and the precision of coefficients, by one motion."""
+        curved = band.copy("K")
+        for level in self.levels:
+            curved[0, level::2] += weight
+        curved[1, 0::2] += weight * (len(self.levels) - 1)
+        factor = dpbtrf(curved, lower=1, overwrite_ab=1)[0]
+        pairs = np.repeat(weight, 4) * self.effects
+        if prior.joint is not None:
+            pairs += _pair(prior.joint)
+        pairs[-1, 1::2] = level_uphill
+        # half of a solution is enough; two real columns solved as a complex one take half the time
+        ztbtrs((factor / factor[0]).astype(complex), pairs.view(complex).T, uplo="L", diag="U", overwrite_b=1)
+        parts = np.moveaxis(pairs.reshape(len(pairs), -1, 2), 2, 0)
+        half = np.multiply(parts, 1 / factor[0], order="C").reshape(2 * len(pairs), -1)
+        joined = half[: len(self.design)]
+        return factor, joined, half[-1], (weight * self.design) @ self.design.T + prior.precision - joined @ joined.T
+
+
+def _pair(columns: FloatArray) -> FloatArray:
+    """Return ``C`` columns ``(C, 2 R)`` as parts of complex ones, and a free last part, ``(M, 4 R)``."""
+    count, rows = columns.shape
+    padded = np.vstack([columns, np.zeros((2 - count % 2, rows))]).reshape(2, -1, rows)
+    return np.ascontiguousarray(np.moveaxis(padded, 0, 2)).reshape(-1, 2 * rows)
 
 
 def _solve_half(factor: FloatArray, half: FloatArray) -> FloatArray:
@@ -373,26 +395,6 @@ def _prior_of(motions: Sequence[Motion], prior: Prior, rows: int) -> Quadratic:
         - (np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0)
         for motion in motions
     ]
-    joint = np.zeros((len(precision), 2 * rows))
-    return Quadratic(
-        precision=np.diag(precision),
-        joint=joint,
-        bands=[level_precision(motion, rows) for motion in motions],
-        pull=precision * prior.mean,
-        level_pull=joint[0],
-        value=value + np.array(density),
-    )
-
-
-def times_bands(bands: Sequence[FloatArray], vectors: FloatArray) -> FloatArray:
-    """Return the products of symmetric matrices, given as lower bands, and vectors, ``(N, 2 R)``."""
-    return np.stack(
-        [dsbmv(len(band) - 1, 1.0, band, vector, lower=1) for band, vector in zip(bands, vectors, strict=True)]
-    )
-
-
-def log_probability(units: FloatArray, mean: FloatArray, size: FloatArray | float) -> FloatArray:
-    """Return the log probability of negative-binomial ``units (D,)``; shapes broadcast."""
-    share = np.log1p(mean / size)
-    sold = units * (np.log(mean / size) - share)
-    return np.asarray(gammaln(units + size) - gammaln(size) - gammaln(units + 1) - size * share + sold)
+    bands = [level_precision(motion, rows) for motion in motions]
+    values = value + np.array(density)
+    return Quadratic(np.diag(precision), None, bands, precision * prior.mean, np.zeros(2 * rows), values)
