@@ -185,7 +185,7 @@ def fit_regression(
         wave = waiting if found or start else waiting[:1]
         begin, levels = map(np.stack, zip(*(begun.get(motion, near) for motion in wave), strict=True))
         size = np.array([[motion.size] for motion in wave])
-        modes = counts.find_modes(size, _prior_of(wave, prior, rows), begin, levels, best + 2 * np.log(NEGLIGIBLE))
+        modes = counts.find_modes(size, _prior_of(wave, prior, rows), begin, levels, best + 1.5 * np.log(NEGLIGIBLE))
         found.update(zip(wave, modes, strict=True))
         near = max(found.values(), key=attrgetter("evidence"))[:2]
         after = waiting[len(wave) :]
