@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -176,7 +177,7 @@ class RegressionData:
             optional=tuple(name for name in self.optional if name != left_out),
         )
 
-    @property
+    @cached_property
     def design(self) -> FloatArray:
         """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import brentq
@@ -66,7 +67,7 @@ def log_quadratic(elasticity: FloatArray, first: FloatArray, second: FloatArray,
     """Return demand whose elasticity changes by -8 to 3 per unit of log price, constant beyond the turning point."""
     curvature = 5.5 * first - 4
     turn = np.abs(elasticity / (2 * curvature))
-    falling = np.where(curvature > 0, np.minimum(x, turn), np.maximum(x, -turn))
+    falling = np.clip(x, np.where(curvature > 0, -np.inf, -turn), np.where(curvature > 0, turn, np.inf))
     return np.asarray((curvature * falling - elasticity) * falling)
 
 
@@ -84,7 +85,8 @@ def kinked(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: Flo
     low = 2 * elasticity / (1 + ratio)
 
     def at(point: FloatArray) -> FloatArray:
-        return np.asarray(-low * np.minimum(point - kink, 0) - ratio * low * np.maximum(point - kink, 0))
+        above = point - kink
+        return np.asarray(-low * np.maximum(above, ratio * above))
 
     return at(x) - at(np.zeros(1))
 
@@ -121,23 +123,20 @@ class CurveSet:
     jump_at: FloatArray
     """``(M,)`` round price from which on demand is lower, in money; infinite for none."""
 
-    @property
+    @cached_property
     def elasticity(self) -> FloatArray:
         """``(M,)`` elasticity at the current price, negative."""
         return -np.exp(np.minimum(self.prior.at(self.standardized), LARGEST_LOG))
 
-    @property
+    @cached_property
     def overlooked(self) -> FloatArray:
         """``(M,)`` share of what follows a price's whole units that buyers overlook."""
         return np.asarray(MOST_OVERLOOKED * self.shares[:, 3] ** self.rounds.power)
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price as seen, at log price ratios."""
-        return self.add_jumps(self.without_jumps(self.seen(x, current_price)), x, current_price)
-
-    def seen(self, x: FloatArray, current_price: float) -> FloatArray:
-        """Return log price ratios ``(M, G)`` as buyers see ``x (G,)``."""
-        return x - self.overlooked[:, None] * overlooked(current_price * np.exp(x), self.rounds.unit)
+        follows = overlooked(current_price * np.exp(x), self.rounds.unit)
+        return self.add_jumps(self.without_jumps(x, follows), x, current_price)
 
     def add_jumps(self, values: FloatArray, x: FloatArray, current_price: float) -> FloatArray:
         """Add the falls at round prices to the smooth part of log demand ``(M, G)``, in place."""
@@ -147,14 +146,17 @@ class CurveSet:
         values[falling] -= LARGEST_JUMP * self.shares[falling, 2:3] * passed
         return values
 
-    def without_jumps(self, x: FloatArray) -> FloatArray:
-        """Return the smooth part of log demand ``(M, G)`` at seen log price ratios, ``(G,)`` or ``(M, G)``."""
-        elasticity = -self.elasticity[:, None]
-        values = np.empty((len(self.family), x.shape[-1]))
+    def without_jumps(self, x: FloatArray, follows: FloatArray | float = 0.0) -> FloatArray:
+        """Return the smooth part of log demand ``(M, G)`` at log price ratios ``(G,)``.
+
+        Buyers overlook a share of the logs ``(G,)`` that ``follow`` the whole units.
+        """
+        parameters = -self.elasticity, self.shares[:, 0], self.shares[:, 1], self.overlooked
+        values = np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
-            rows = self.family == index
-            seen = x[rows] if x.ndim == 2 else x
-            values[rows] = shape(elasticity[rows], self.shares[rows, 0:1], self.shares[rows, 1:2], seen)
+            rows = np.flatnonzero(self.family == index)
+            elasticity, first, second, share = (item[rows, None] for item in parameters)
+            values[rows] = shape(elasticity, first, second, x - share * follows)
         return values
 
     def take(self, index: IntArray) -> CurveSet:
@@ -170,7 +172,7 @@ class CurveSet:
         """Propose a move of every curve within its family by ``scale (M,)`` sds: symmetric, or with a new jump."""
         standardized = self.standardized + scale * rng.normal(size=self.standardized.shape)
         moved = self.shares + scale[:, None] * rng.normal(size=self.shares.shape)
-        reflected = 1 - np.abs(1 - np.mod(moved, 2))
+        reflected = 1 - np.abs(1 - (moved - 2 * np.floor(moved / 2)))
         count = len(self.family)
         anew = rng.random(count) < JUMP_MOVES
         reflected[anew, 2] = rng.random(int(anew.sum()))
@@ -214,8 +216,8 @@ class PriceBins:
     def log_likelihood(self, curves: CurveSet, part: IntArray, current_price: float) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves, each by its regression, the level of demand profiled out."""
         ends = [] if self.own_price is None else np.log(self.own_price.price / current_price) + SLOPE_ENDS
-        seen = curves.seen(self.x, current_price)
-        smooth = curves.without_jumps(np.hstack([seen, np.tile(ends, (len(seen), 1))]))
+        follows = overlooked(current_price * np.exp(self.x), curves.rounds.unit)
+        smooth = curves.without_jumps(np.append(self.x, ends), np.append(follows, np.zeros_like(ends)))
         log_demand = curves.add_jumps(smooth[:, : len(self.x)], self.x, current_price)
         exposed = (np.exp(log_demand) @ self.exposure.T)[np.arange(len(part)), part]
         fit = self.weight[part] * (log_demand @ self.units - self.units.sum() * np.log(exposed))
