@@ -109,6 +109,7 @@ def test_nothing_is_imported_that_the_command_line_does_not_allow(
     (folder / "foreign.py").write_text("raise SystemExit('imported')\n", encoding="utf-8")
     (folder / "for.py").touch()
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # nothing else is written into the folder
     package = re.split("[.:]", REFUSED[words])[0]
     refuses(folder, words, f"{REFUSED[words]} is not imported without --allow {package}")
     assert package not in sys.modules
