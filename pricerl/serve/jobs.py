@@ -25,10 +25,10 @@ import json
 from pricerl.cli.main import main, prepare_process
 prepare_process()
 import pricerl.cli.advise
-words = sys.argv[1:] or json.loads(sys.stdin.readline() or "[]")
+words = json.loads(sys.stdin.readline() or "[]")
 raise SystemExit(main(words) if words else 0)
 """
-"""Imports what commands on files need, and waits for the words of one if it has none; without any, it ends."""
+"""Imports what commands on files need, and waits for the words of one; without any, it ends."""
 ORDER = "--data.reading.date_order="
 """Option that a person or the shop's earlier files have answered, which the output repeats."""
 PAUSE = 0.2
