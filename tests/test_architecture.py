@@ -78,7 +78,7 @@ MOST_STATEMENTS = {
     "evaluation/stock": 221,
     "experiments": 394,
     "guardrails": 463,
-    "market": 445,
+    "market": 446,
     "market/demand": 911,
     "mcp": 163,
     "operations": 925,

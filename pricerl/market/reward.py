@@ -123,7 +123,7 @@ class ResolvedReward:
 
     def evaluate_measure(self, gain: Tensor) -> Tensor:
         """Return the same of a ``profit_gain (B,)`` where the objective is nothing else."""
-        return self.price_weight * compress(gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
+        return self.price_weight * _gain_term(gain)
 
 
 PRESETS = {
@@ -186,7 +186,7 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
     Otherwise each term is its quantity's distance from its median in shares of its historical span.
     """
     if config.rewards_profit:
-        price = compress(day.profit_gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
+        price = _gain_term(day.profit_gain)
         sales = _maintained(day.sales_ratio, config.sales_tolerance)
         organic, ad = (_maintained(ratio, config.conversion_tolerance) for ratio in (day.organic_ratio, day.ad_ratio))
     else:
@@ -195,6 +195,10 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
     exploration = squash(day.spread / _UNIT)
     sales_drop = squash((config.drop_threshold - day.mean_sales_ratio).clamp(min=0) / _UNIT)
     return RewardTerms(sales, price, organic, ad, exploration, sales_drop)
+
+
+def _gain_term(gain: Tensor) -> Tensor:
+    return compress(gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
 
 
 def total_reward(terms: RewardTerms, config: ResolvedReward) -> Tensor:
