@@ -12,9 +12,6 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
-from runner import MAIN, measure, read_options
+from runner import MAIN, measure, read_options, served
 
 from pricerl.advice.stored import StoredAdvice
 from pricerl.operations.exports import Publication, read_advice, read_publication
@@ -98,25 +95,19 @@ def visit(visitor: Visitor, names: list[str], price: float, until: float, number
 
 def measure_answers(folder: Path, names: list[str], price: float, seconds: float) -> Times:
     """Serve a folder, let readers and writers in, and return the times of the answers by route."""
-    words = [str(MAIN), "serve", str(folder), "--port", "0", "--no-browser", "--today", TODAY]
     times: Times = defaultdict(list)
-    with subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stderr is not None
-            address, token = re.findall(r"(http://\S+)\?token=(\S+)", server.stderr.readline())[0]
-            for page in PAGES:  # first answers fill caches and are not counted
-                Visitor(address, token, defaultdict(list)).ask(page, page.format(name=names[0].replace(" ", "%20")))
-            until = time.perf_counter() + seconds
-            people = [
-                threading.Thread(target=visit, args=(Visitor(address, token, times), names, price, until, at))
-                for at in range(READERS + WRITERS)
-            ]
-            for person in people:
-                person.start()
-            for person in people:
-                person.join()
-        finally:
-            server.terminate()
+    with served(folder, TODAY) as (address, token):
+        for page in PAGES:  # first answers fill caches and are not counted
+            Visitor(address, token, defaultdict(list)).ask(page, page.format(name=names[0].replace(" ", "%20")))
+        until = time.perf_counter() + seconds
+        people = [
+            threading.Thread(target=visit, args=(Visitor(address, token, times), names, price, until, at))
+            for at in range(READERS + WRITERS)
+        ]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
     return times
 
 

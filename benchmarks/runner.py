@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: options, one quiet thread, appended rows, and the cost of a command."""
+"""Shared parts of the benchmarks: options, one quiet thread, appended rows, a server, and the cost of a command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import argparse
 import csv
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +93,18 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
                 writer.writeheader()
             writer.writerow(row)
             file.flush()
+
+
+@contextmanager
+def served(folder: Path, today: str) -> Iterator[tuple[str, str]]:
+    """Serve a folder on a day, and yield address and token; the server ends with it."""
+    words = [str(MAIN), "serve", str(folder), "--port", "0", "--no-browser", "--today", today]
+    with subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            yield re.findall(r"(http://\S+)\?token=(\S+)", server.stderr.readline())[0]
+        finally:
+            server.terminate()
 
 
 class Cost(NamedTuple):
