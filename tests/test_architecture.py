@@ -80,7 +80,7 @@ MOST_STATEMENTS = {
     "guardrails": 463,
     "market": 446,
     "market/demand": 911,
-    "mcp": 163,
+    "mcp": 164,
     "operations": 925,
     "operations/log": 579,
     "operations/watching": 298,

@@ -67,11 +67,15 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
     )
     of_shop = [PromptArgument(name="shop", description="Name of a shop.", required=True)]
     for name, words in QUESTIONS.items():
-        ask = lambda shop, words=words: words.format(shop=json.dumps(shop))  # noqa: E731
+        ask = functools.partial(_ask, words)
         about = words.partition("?")[0] + "?"
         asked = Prompt(name=name, title=None, description=about, arguments=of_shop, fn=ask, context_kwarg=None)
         server.add_prompt(asked)
     return server
+
+
+def _ask(words: str, shop: str) -> str:
+    return words.format(shop=json.dumps(shop))
 
 
 def _described(tool: Callable[..., Any]) -> Tool:
