@@ -6,14 +6,12 @@ A part is off when what makes it is replaced, as `PARTS` says. ``gain`` is the a
 percent, ``worth`` how much of it is lost without the part, with the standard error of the paired difference; where
 nothing can be gained, both are shares of the profit. ``harm`` and ``wrong`` are the shops of the complete advice that
 lose more than 1 %, or are advised away from the best path, less those of the advice without the part. Every part is
-measured on plain sellers, and on the kinds of sellers that it is for. ``cpu`` is the milliseconds of CPU per plain
-seller that the part takes, the median over pairs of a run with it and one without.
+measured on plain sellers, and on the kinds of sellers that it is for.
 """
 
 from __future__ import annotations
 
 import ast
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -37,8 +35,6 @@ from pricerl.market.reward import RewardConfig
 
 DEMAND, DECIDE = "pricerl.market.demand.", "pricerl.decide."
 NEVER = 1e-12
-PAIRS = 5
-"""Pairs of runs of which a part's CPU time is the median."""
 KEY = ["truth", "days", "units", "seed"]
 
 
@@ -135,17 +131,6 @@ def price(part: Part | None, truth: str, days: int, units: float, shops: int) ->
         return pd.DataFrame(pricebench.work(job)).set_index(KEY)
 
 
-def time_part(part: Part, units: float, shops: int) -> float:
-    """Return the milliseconds of CPU per plain shop that a part takes."""
-
-    def spent(given: Part | None) -> float:
-        begun = time.process_time()
-        price(given, "constant", part.days, units, shops)
-        return 1000 * (time.process_time() - begun) / shops
-
-    return float(np.median([spent(None) - spent(part) for _ in range(PAIRS)]))
-
-
 def compare(complete: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
     """Return what a part is worth, by shops of the complete advice and of that without it."""
     best, kept = complete["best_gain"].sum(), complete["keep"].abs().sum()
@@ -194,8 +179,6 @@ def main() -> None:
             rows = pd.concat([price(part, *cell, options.shops) for cell in cells])
             found = compare(pd.concat([known[cell] for cell in cells]), rows)
             about = {"part": name, **sized, "sellers": kind, "days": part.days}
-            if kind == "plain":
-                found["cpu"] = time_part(part, options.units[-1], options.shops)
             lines.append({**about, **{key: round(found[key], 1) for key in found}})
             print(*lines[-1].values(), flush=True)
     table = pd.DataFrame(lines).astype({"statements": "Int64", "lines": "Int64"})
