@@ -87,7 +87,7 @@ MOST_STATEMENTS = {
     "planner": 240,
     "runs": 260,
     "sac": 432,
-    "serve": 500,
+    "serve": 501,
     "shop": 376,
     "simulation": 129,
     "tasks": 512,

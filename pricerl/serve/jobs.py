@@ -54,14 +54,15 @@ class Job:
         code = EXIT_BUG
         try:
             for words in self.commands:
-                self.process = begin()
-                assert self.process.stdin is not None
-                with self.process.stdin as given:
-                    given.write(json.dumps(words))
-                for line in self.process.stdout or ():  # \r ends a line, too, so that bars of progress are kept
-                    if (text := clean(line.removesuffix("\n"))).strip():
-                        self.lines.append(text)
-                code = self.process.wait()
+                with begin() as process:
+                    self.process = process
+                    assert process.stdin is not None and process.stdout is not None
+                    with process.stdin as given:
+                        given.write(json.dumps(words))
+                    for line in process.stdout:  # \r ends a line, too, so that bars of progress are kept
+                        if (text := clean(line.removesuffix("\n"))).strip():
+                            self.lines.append(text)
+                code = process.returncode
                 if code not in ANSWERED:
                     break
         finally:
