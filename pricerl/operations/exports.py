@@ -25,7 +25,7 @@ from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.outbox import Outbox, advising_generation
-from pricerl.shop.database import FILE, MODEL, Database, reading
+from pricerl.shop.database import FILE, MODEL, Database, ask, reading
 from pricerl.writing import explained, refuse_folders, rewriting, write_text
 
 PUBLICATION = "publication"
@@ -149,8 +149,7 @@ def read_work_list(path: Path) -> WorkList:
 
 def find_record(path: Path, product: str) -> dict[str, Any]:
     """Return the record of the newest advice on a product of a shop, given the path of its database."""
-    with reading(path) as database:
-        return read_record(database, product)
+    return ask(path, read_record, product)
 
 
 def read_record(database: Database, product: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from pricerl.operations.log.orders import RESUME, ROLL_OUT, last_roll_out
 from pricerl.operations.log.staging import groups_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
-from pricerl.shop.database import reading, writing
+from pricerl.shop.database import ask, reading, writing
 
 
 def draft_end(shop: Shop, by: str | None, reason: str) -> Entry:
@@ -139,8 +139,7 @@ def keep_receipt(shop: Shop) -> None:
 
 def formatter_of(shop: Shop) -> Formatter:
     """Return the formatter of the newest advice of a shop."""
-    with reading(shop.log_path) as database:
-        return publication.formatter if (publication := read_publication(database)) else PLAIN
+    return publication.formatter if (publication := ask(shop.log_path, read_publication)) else PLAIN
 
 
 def read_receipt(shop: Shop) -> Receipt | None:

@@ -50,7 +50,7 @@ from pricerl.operations.outbox import (
     shop_publishing,
 )
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.shop.database import DAYS_KNOWN, MODEL, READING, Database, reading, writing
+from pricerl.shop.database import DAYS_KNOWN, MODEL, READING, Database, ask, reading, writing
 from pricerl.shop.files import FilesRead, were_read
 from pricerl.writing import hash_file
 
@@ -121,8 +121,7 @@ class Shop:
     @cached_property
     def products(self) -> list[str]:
         """Products that were advised on, and those whose days it has read."""
-        with reading(self.log_path) as database:
-            return self._known_products(database)
+        return ask(self.log_path, self._known_products)
 
     def _known_products(self, database: Database) -> list[str]:
         names = database.run("SELECT name FROM product ORDER BY id")
@@ -196,9 +195,8 @@ class Shop:
         """
         from pricerl.data.reading.sources.containers import is_present  # late, as commands about orders read no file
 
-        with reading(self.log_path) as database:
-            if were_read(database, self.sources):
-                return []
+        if ask(self.log_path, were_read, self.sources):
+            return []
         gone = [source for source in self.sources if not is_present(source)]
         if gone and self.days(()) is None:
             known = f"the last advice read it, up to {max(entry['history_end'] for entry in self.newest.values())}"
@@ -209,20 +207,16 @@ class Shop:
         """Return the days of some products, by default of all, or None if the shop has read none at all."""
         from pricerl.shop.days import read_days  # late, as it imports pandas
 
-        with reading(self.log_path) as database:
-            return read_days(database, products)
+        return ask(self.log_path, read_days, products)
 
     def summary(self) -> list[tuple[str, int, str, str]]:
         """Return name, number of known days, first and last one of each product."""
-        with reading(self.log_path) as database:
-            return database.run(DAYS_KNOWN)
+        return ask(self.log_path, Database.run, DAYS_KNOWN)
 
     @property
     def reading(self) -> dict[str, Any]:
         """Settings with which the files of the newest advice were read; none before the first."""
-        with reading(self.log_path) as database:
-            found: dict[str, Any] = json.loads(database.fact(READING) or "{}")
-        return found
+        return dict(json.loads(ask(self.log_path, Database.fact, READING) or "{}"))
 
     def named(self, rows: Rows, accepted: Collection[str] = (), related: Iterable[Sequence[str]] | None = None) -> Rows:
         """Return a file's rows as the shop takes them; arguments and errors are as in `take_rows`."""

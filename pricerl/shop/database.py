@@ -11,11 +11,11 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pricerl.errors import DataError, UsageError, import_extra
 
@@ -100,6 +100,7 @@ DAYS_KNOWN = (
 )
 """Rows with name, number of known days, first and last one of each product."""
 
+Answer = TypeVar("Answer")
 Values = Sequence[str | int | float | bytes | None]
 
 
@@ -196,6 +197,12 @@ def reading(path: Path) -> Iterator[Database]:
             database = Database(nothing, False)
             database.migrate(path)
         yield database
+
+
+def ask(path: Path, question: Callable[..., Answer], *given: object) -> Answer:
+    """Return what a function answers, given one state of a shop and its other arguments."""
+    with reading(path) as database:
+        return question(database, *given)
 
 
 @contextlib.contextmanager

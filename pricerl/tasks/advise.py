@@ -29,7 +29,7 @@ from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
-from pricerl.shop.database import reading
+from pricerl.shop.database import Database, ask, reading
 from pricerl.tasks.load import files_read
 from pricerl.terminal import print_notes
 
@@ -80,8 +80,7 @@ class Delivered(NamedTuple):
 def deliver(run: Run) -> Delivered:
     """Advise on the products about which something is new, record it, and write the files of the advice on all."""
     shop = run.shop or Shop.open(RunFolder(run.folder), run.options.today)
-    with reading(shop.log_path) as database:
-        shop = shop.renewed(database)
+    shop = ask(shop.log_path, shop.renewed)
     data = run.pricing
     on_trial = refuse_other_model(run, shop)
     names = data.preprocessor.names
@@ -126,8 +125,7 @@ def deliver(run: Run) -> Delivered:
 
 def _stands_until(shop: Shop) -> date | None:
     """Return the last day through which all advice stands if nothing is new, or None if some does not."""
-    with reading(shop.log_path) as database:
-        ((number, until),) = database.run("SELECT count(*), min(stands) FROM advice")
+    ((number, until),) = ask(shop.log_path, Database.run, "SELECT count(*), min(stands) FROM advice")
     early = any(shop.today.isoformat() < entry["days"][0]["date"] for entry in shop.newest.values())
     if number < len(shop.newest) or not until:
         return None

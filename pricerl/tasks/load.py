@@ -47,7 +47,7 @@ from pricerl.runs.folder import BEST, CONFIG, LAST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
-from pricerl.shop.database import reading
+from pricerl.shop.database import ask
 from pricerl.shop.days import CHANGED, Days, find_mates, last_groups
 from pricerl.shop.files import FilesRead
 from pricerl.shop.groups import GROUPED
@@ -255,8 +255,7 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     data.known_products = {*shop.products}
     data.rename = partial(shop.named, accepted=accepted, related=_related(data))
     if shop.newest:
-        with reading(shop.log_path) as database:
-            publication = read_publication(database)
+        publication = ask(shop.log_path, read_publication)
         data.known_problems = publication.problems if publication else ()
     means = shop.days(()) if data.advises else None
     if means is not None and data.reading.date_order == "auto":
@@ -264,8 +263,7 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
 
     def with_others(names: Collection[str]) -> set[str]:
         groups = {} if data.fresh is None else last_groups(data.fresh.frame)
-        with reading(shop.log_path) as database:
-            found = {*names, *find_mates(database, names, {*groups.values()})}
+        found = {*names, *ask(shop.log_path, find_mates, names, {*groups.values()})}
         return {*found, *[name for name in shop.newest if name not in found][:1]}
 
     wanted: set[str] | None = None

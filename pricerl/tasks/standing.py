@@ -13,7 +13,7 @@ from pricerl.operations.exports import Publication, read_publication, read_stand
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import BEST, RunFolder
-from pricerl.shop.database import reading, writing
+from pricerl.shop.database import Database, ask, writing
 from pricerl.shop.files import read_hashes
 from pricerl.writing import hash_file
 
@@ -54,9 +54,7 @@ def find_standing(folder: RunFolder, named: Sequence[str], today: str | None) ->
 
     The shop is opened only if the files are the same.
     """
-    with reading(folder.path / LOG_FILE) as database:
-        kept = database.fact(STANDING)
-    if not kept:
+    if not (kept := ask(folder.path / LOG_FILE, Database.fact, STANDING)):
         return None
     found = msgspec.json.decode(kept, type=Standing)
     hashes = [hash_file(path) for path in map(Path, named or found.files) if path.is_file()]
@@ -64,8 +62,7 @@ def find_standing(folder: RunFolder, named: Sequence[str], today: str | None) ->
         return None
     shop = Shop.open(folder, today)
     model = shop.folder.path / BEST
-    with reading(shop.log_path) as database:
-        stands = read_standing(database, shop.newest.values())
+    stands = ask(shop.log_path, read_standing, shop.newest.values())
     same = (
         found.entries == shop.log.head.entries
         and found.day <= shop.today.isoformat() <= found.until
@@ -79,8 +76,7 @@ def find_standing(folder: RunFolder, named: Sequence[str], today: str | None) ->
 
 def renew_standing(shop: Shop) -> tuple[Publication, Shop]:
     """Return the advice as a whole on this day, and the shop after its files are renewed."""
-    with reading(shop.log_path) as database:
-        publication = read_publication(database)
+    publication = ask(shop.log_path, read_publication)
     assert publication is not None
     today = shop.today.isoformat()
     if publication.about.today == today:

@@ -19,7 +19,7 @@ from pricerl.arrays import grouped
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, refuse
 from pricerl.operations.log.log_entries import parse_entry
-from pricerl.shop.database import FILE, REMEDY, Database, exists, reading
+from pricerl.shop.database import FILE, REMEDY, Database, ask, exists, reading
 
 LOG_FILE = FILE
 """File of the shop's database, in which the log is."""
@@ -82,8 +82,7 @@ def read_log(path: Path, standing: bool = False) -> Log:
     A missing database is an empty log. The first wrong entry is a ``DataError``; a database that cannot be read is a
     ``UsageError``.
     """
-    with reading(path) as database:
-        return load(database, path, standing)
+    return ask(path, load, path, standing)
 
 
 def load(database: Database, path: Path, standing: bool = False, known: Log = NOTHING) -> Log:
@@ -129,16 +128,14 @@ def read_own(path: Path, products: Iterable[str]) -> list[Entry]:
 
 def read_last(path: Path, count: int) -> list[Entry]:
     """Return the last entries of a log, the newest first; errors are as in `read_own`."""
-    with reading(path) as database:
-        rows = database.run("SELECT id, hash, line FROM entry ORDER BY id DESC LIMIT ?", (count,))
+    rows = ask(path, Database.run, "SELECT id, hash, line FROM entry ORDER BY id DESC LIMIT ?", (count,))
     return [check_row(path, *row) for row in rows]
 
 
 def verify(path: Path) -> Log:
     """Read a log as `read_log` does, check its chain, and refuse one that does not exist."""
     refuse({f"{path} does not exist; fit and predict create it": not exists(path)})
-    with reading(path) as database:
-        return load_chain(database, path)
+    return ask(path, load_chain, path)
 
 
 def load_chain(database: Database, path: Path) -> Log:

@@ -21,7 +21,7 @@ from pricerl.operations.log.orders import ADVICE, OVERRIDE, PAUSE, PRICE_TEST
 from pricerl.operations.log.provenance import current_versions, hash_config, hash_settings, hash_weights
 from pricerl.operations.shop import Shop
 from pricerl.planner.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
-from pricerl.shop.database import reading
+from pricerl.shop.database import ask
 
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
@@ -54,8 +54,7 @@ def find_due(run: Run, shop: Shop) -> set[str]:
     basis = find_basis(run)
     if has_own_code(run):
         return {*basis}
-    with reading(shop.log_path) as database:
-        stands = read_standing(database, shop.newest.values())
+    stands = ask(shop.log_path, read_standing, shop.newest.values())
     day = shop.today.isoformat()
     decided = {
         entry["product"]: entry["id"]  # None ends a whole roll-out

@@ -13,7 +13,7 @@ from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.approved_costs import check_cost
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.shop import Shop
-from pricerl.shop.database import reading
+from pricerl.shop.database import Database, ask
 from pricerl.terminal import shown
 
 MOST_REASON = 500
@@ -71,8 +71,8 @@ def waiting_in(shop: Shop, group: str) -> list[str]:
 
 def groups_of(shop: Shop) -> dict[str, str]:
     """Return the group of each product that has one."""
-    with reading(shop.log_path) as database:
-        return dict(database.run("SELECT name, category FROM product WHERE category <> '' ORDER BY id"))
+    named = "SELECT name, category FROM product WHERE category <> '' ORDER BY id"
+    return dict(ask(shop.log_path, Database.run, named))
 
 
 def draft_rejection(shop: Shop, number: int, by: str | None, reason: str) -> Entry:
