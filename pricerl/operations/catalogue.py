@@ -19,7 +19,7 @@ from pricerl.advice.result import ProductAdvice, Substitution
 from pricerl.advice.sentences.next_steps import losing_test_words
 from pricerl.arrays import grouped, interval_of
 from pricerl.data.costs import CostConfig
-from pricerl.data.days import steps_in
+from pricerl.data.days import read_day, steps_in
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks
 from pricerl.decide.category import join_claims
@@ -30,6 +30,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import PricerlError
 from pricerl.evaluation.backtest import Backtest, run_backtests, tested_products
+from pricerl.evaluation.pricing_data import PricingData
 from pricerl.experiments.plan import remaining_value
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
@@ -39,10 +40,10 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
+from pricerl.operations import shop
 from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.provenance import draft_advice
-from pricerl.operations.shop import day_of
 from pricerl.operations.standings import find_standings, find_visitor_tests
 from pricerl.planner.dynamic_planner import plan_dynamically
 from pricerl.planner.plan_benchmark import PlanBenchmark
@@ -313,3 +314,12 @@ def _run(chunks: Sequence[Chunk], engine: Engine) -> list[tuple[Chunk, Advised |
         several = isinstance(part, Exception) and len(chunk.preprocessor.names) > 1
         done += _run(chunk.split(), engine) if several else [(chunk, part)]
     return done
+
+
+def day_of(given: str | None, data: PricingData) -> date:
+    """Return the day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
+    if given is not None:
+        return read_day(given)
+    if data.path is None and data.join is None:
+        return max(history.next_day for history in data.preprocessor.products)
+    return shop.system_day()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -57,8 +58,10 @@ from pricerl.writing import hash_file
 if TYPE_CHECKING:
     from pricerl.data.cleaning.rows import Rows
     from pricerl.data.platforms.import_forms import ImportForm
-    from pricerl.evaluation.pricing_data import PricingData
     from pricerl.shop.days import Days
+
+DECISIONS = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT, PLATFORM_PRICE}
+"""Kinds of entries that decide on a price."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ class Shop:
     """Value of ``--today``; None for the clock's day."""
     before: Outbox | None = None
     """Outbox of the log before its last entries, if that is known."""
+    found: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Result of `_decided_on` for each product, with its last entries; later states of the shop share it."""
 
     @classmethod
     def open(cls, folder: RunFolder, today: str | None = None, known: Shop | None = None) -> Shop:
@@ -266,15 +271,12 @@ class Shop:
     @cached_property
     def decisions(self) -> dict[str, dict[str, Any]]:
         """Orders of today, approved change, whether a price is ``foreign``, of products with any, as in a record."""
-        found = {}
-        kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL, ROLL_OUT, PLATFORM_PRICE}
-        for name, advice in self.newest.items():
-            own = self._own[name]
-            if any(entry["kind"] in kinds for entry in (*own, *self._own.get(None, ()))):
-                approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
-                found[name] = {"orders": to_plain(self.orders_on(name)), "approved": to_plain(approved)}
-                found[name]["foreign"] = open_edit(advice, own) is not None
-        return found
+        return {name: made for name in self.newest if (made := self._decided_on(name)[1])}
+
+    @cached_property
+    def states(self) -> defaultdict[str, tuple[str, str]]:
+        """Whether a product is ordered, approved, waiting or kept, and the order or approval in words, by its name."""
+        return defaultdict(lambda: ("kept", ""), {name: self._decided_on(name)[2] for name in self.newest})
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return an advice as it is read today, with the decisions that people have made since."""
@@ -282,19 +284,31 @@ class Shop:
         products = [{**item, **made} if made else item for item, made in decided]
         return {**document, "today": self.today.isoformat(), "products": products}
 
-    def state_of(self, product: str) -> tuple[str, str]:
-        """Return whether a product is ordered, approved, waiting or kept, and the order or approval in words."""
-        advice = self.newest.get(product)
-        if product in self.decisions and (order := self.order_on(product)) is not None:
+    def _decided_on(self, product: str) -> tuple[Any, dict[str, Any], tuple[str, str]]:
+        """Return what decisions on a product depend on, these, and its state."""
+        advice, own, shared = self.newest[product], self._own[product], self._own.get(None, ())
+        state = self.today, *(entry["hash"] for entry in (*own[-1:], *shared[-1:]))
+        if (known := self.found.get(product)) is not None and known[0] == state:
+            return known
+        made: dict[str, Any] = {}
+        if any(entry["kind"] in DECISIONS for entry in (*own, *shared)):
+            approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
+            made = {"orders": to_plain(self.orders_on(product)), "approved": to_plain(approved)}
+            made["foreign"] = open_edit(advice, own) is not None
+        self.found[product] = found = state, made, self._state_of(product, made)
+        return found
+
+    def _state_of(self, product: str, decided: Mapping[str, Any]) -> tuple[str, str]:
+        advice = self.newest[product]
+        if decided and (order := self.order_on(product)) is not None:
             if order.status == "returning":
                 return "ordered", "back to the regular price"
-            price = scheduled_price(order.schedule, self.today.isoformat(), order.price)
-            price = advice["current_price"] if advice and price is None else price
-            at = "" if price is None else f" at {price:.{self.outbox.decimals}f}"
-            return "ordered", f"{order.kind.replace('_', ' ')}{at} until {order.until}"
-        if advice and product in self.decisions and (given := approval_of(advice, self._own[product])):
+            price = scheduled_price(order.schedule, self.today.isoformat(), order.price) or advice["current_price"]
+            kind = order.kind.replace("_", " ")
+            return "ordered", f"{kind} at {price:.{self.outbox.decimals}f} until {order.until}"
+        if decided and (given := approval_of(advice, self._own[product])):
             return "approved", f"{given['kind']}: entry {given['id']}"
-        return ("waiting" if advice and first_change(advice) else "kept"), ""
+        return ("waiting" if first_change(advice) else "kept"), ""
 
     def record(
         self,
@@ -383,12 +397,3 @@ class Shop:
 def system_day() -> date:
     """Return the day of the system's clock."""
     return date.today()
-
-
-def day_of(given: str | None, data: PricingData) -> date:
-    """Return the day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
-    if given is not None:
-        return read_day(given)
-    if data.path is None and data.join is None:
-        return max(history.next_day for history in data.preprocessor.products)
-    return system_day()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,7 +24,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.errors import PricerlError, UsageError
 from pricerl.formatting import Formatter, better_by, language, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
-from pricerl.operations.log.decision_log import Entry, Head, read_last
+from pricerl.operations.log.decision_log import read_last
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.staging import is_planned
@@ -115,7 +114,7 @@ def _state_of(place: Workplace, name: str) -> dict[str, Any]:
     except PricerlError as error:
         return {"name": name, "error": clean(str(error)).replace("--", "")}
     f = formatter_of(document)
-    waiting = [item for item in document["products"] if shop.state_of(item["product"])[0] == "waiting"]
+    waiting = [item for item in document["products"] if shop.states[item["product"]][0] == "waiting"]
     return {
         "name": name,
         "error": "",
@@ -128,6 +127,7 @@ def _state_of(place: Workplace, name: str) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=16)
 def last_day(shop: Shop) -> str:
     """Return the last day of data that the newest advice knows, ISO format."""
     return max((str(entry["history_end"]) for entry in shop.newest.values()), default=shop.today.isoformat())
@@ -159,23 +159,23 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
 def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str = "") -> Response:
     """Show the work list of the products that contain a text, and what goes out."""
     document = place.advice_of(shop)
-    found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
+    found = [item for item in document["products"] if not find or find.casefold() in item["product"].casefold()]
     work = place.work_of(shop, found)
     f = formatter_of(document)
     links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in work.listed}
     (_, _, tasks), _ = work.orders(links, f, document["today"])
-    states = {item["product"]: shop.state_of(item["product"]) for item in found}
-    waiting = [item for item in found if states[item["product"]][0] == "waiting"]
+    waiting = [item for item in found if shop.states[item["product"]][0] == "waiting"]
     ends = [end for task in tasks for end in task.ends or ()]
     kept = [item["keep"][item["measure"]] for item in found if item["keep"][item["measure"]]]
     now = [sum(values) for values in zip(*kept, strict=True)]
     values = {
         **_about(shop, document),
-        **{"here": "", "find": find, "work": work, "tasks": tasks, "states": states, "waiting": waiting},
+        **{"here": "", "find": find, "work": work, "tasks": tasks, "states": shop.states, "waiting": waiting},
         "sums": (place.work_of(shop, waiting) if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "prepared": [*place.prepared(shop)],
         "going": {row.product for row in shop.outbox.rows},
+        "goes_out": min((row.date for row in shop.outbox.rows), default=""),
         "receipt": place.receipt_of(shop),
         "measure": found[0]["measure"] if found else "profit",
         "now": now,
@@ -214,7 +214,7 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
         "better": better_by(record["objective"], record["measure"]),
         "address": address_of(name),
         "order": shop.order_on(name),
-        "state": shop.state_of(name),
+        "state": shop.states[name],
         "planned": is_planned(shop, name),
         "change": first_change(entry) if entry else None,
         "why": waits_for(entry, shop.log.entries) if entry else "",
@@ -230,15 +230,9 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in _last_entries(shop.log_path, shop.log.head)]
+    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in read_last(shop.log_path, MOST_ENTRIES)]
     values = {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows}
     return answer(fill(request, "history.html", values))
-
-
-@lru_cache(maxsize=16)
-def _last_entries(path: Path, head: Head) -> Sequence[Entry]:
-    """Return the last entries of a log, the newest first, read anew if its ``head`` has moved."""
-    return read_last(path, MOST_ENTRIES)
 
 
 @router.get("/shops/{name}/review")

@@ -6,6 +6,7 @@ It needs the extra ``serve``, without which this module cannot be imported.
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -69,6 +70,7 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     if not own:
         who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])
+    sys.setswitchinterval(0.0005)  # a short answer waits for that long, whenever others are computed
     opens = own and not options.no_browser and not add_tools
     with _opened(entered) if opens else nullcontext():
         uvicorn.Server(server).run([listening])

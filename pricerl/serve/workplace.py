@@ -68,6 +68,14 @@ def _read_advice(folder: Path, changed: int) -> tuple[dict[str, Any], dict[str, 
     return document, {item["product"]: Summary.of(item) for item in document["products"]}
 
 
+@lru_cache(maxsize=16)
+def _decided(shop: Shop, changed: int) -> tuple[dict[str, Any], dict[str, Summary]] | None:
+    """Return `_read_advice` with the decisions since, and the summaries of the products without any."""
+    if (found := _read_advice(shop.folder.path, changed)) is None:
+        return None
+    return shop.decided(found[0]), {name: item for name, item in found[1].items() if name not in shop.decisions}
+
+
 BUSY: defaultdict[tuple[Path, str | None], threading.Lock] = defaultdict(threading.Lock)
 """Held while a shop is opened or changed: once for all who ask, who see it as it was until then."""
 
@@ -81,7 +89,7 @@ LONGEST_WAIT = 20.0
 STATE = (DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does, as its database does."""
 
-MOST_ROWS = 50
+MOST_ROWS = 30
 """Most rows of a work list; search shows the others."""
 
 
@@ -173,25 +181,25 @@ class Workplace:
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop with the decisions since; none of this version is a ``UsageError``."""
-        return shop.decided(self._advice_of(shop)[0])
+        return self._advice_of(shop)[0]
 
     def _advice_of(self, shop: Shop) -> tuple[dict[str, Any], dict[str, Summary]]:
         path = shop.folder.path / DOCUMENT
-        if not path.exists() or (found := _read_advice(path.parent, path.stat().st_mtime_ns)) is None:
+        if not path.exists() or (found := _decided(shop, path.stat().st_mtime_ns)) is None:
             raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
         return found
 
     def work_of(self, shop: Shop, products: Sequence[Mapping[str, Any]]) -> WorkList:
         """Return the work list of some products of `advice_of`."""
-        known = {name: found for name, found in self._advice_of(shop)[1].items() if name not in shop.decisions}
-        return WorkList(products, most=MOST_ROWS, summaries=known)
+        return WorkList(products, most=MOST_ROWS, summaries=self._advice_of(shop)[1])
 
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""
-        document = self.advice_of(shop)
-        records = {record["product"]: record for record in document["products"]}
-        for staged in (item for item in open_decisions(shop) if item["product"] in records):
-            yield {**staged, "effect": prepared_words(staged, records[staged["product"]], formatter_of(document))}
+        if found := open_decisions(shop):
+            document = self.advice_of(shop)
+            records = {record["product"]: record for record in document["products"]}
+            for staged in (item for item in found if item["product"] in records):
+                yield {**staged, "effect": prepared_words(staged, records[staged["product"]], formatter_of(document))}
 
     def receipt_of(self, shop: Shop) -> list[str]:
         """Return what the new prices of the last roll-out have earned, as sentences; none without one."""

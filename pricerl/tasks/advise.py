@@ -15,7 +15,7 @@ from pricerl.advice.stored import StoredAdvice
 from pricerl.decide.decision import Approval
 from pricerl.errors import UsageError
 from pricerl.formatting import plural
-from pricerl.operations.catalogue import Advised, advise_chunks, join_categories, split
+from pricerl.operations.catalogue import Advised, advise_chunks, day_of, join_categories, split
 from pricerl.operations.engine import Engine
 from pricerl.operations.exports import Fresh, Publication, read_advice, read_work_list
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log, read_own
@@ -25,7 +25,7 @@ from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.outbox import advising_generation, approved_change
 from pricerl.operations.roll_out import keep_receipt
-from pricerl.operations.shop import Shop, day_of
+from pricerl.operations.shop import Shop
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run

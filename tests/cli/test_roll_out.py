@@ -112,7 +112,7 @@ def test_products_that_wait_keep_their_price_until_their_week_and_orders_of_peop
         rows = {row.product for row in opened(shop, day).outbox.rows}
         assert rows == {name for name in advised if week not in held[name]}
     waits = next(name for name in advised if 1 in held[name])
-    assert opened(shop, date(2025, 4, 2)).state_of(waits)[0] == "ordered"
+    assert opened(shop, date(2025, 4, 2)).states[waits][0] == "ordered"
     assert f"{waits}: no price, it keeps its price in the roll-out until" in says(shop, "prices", code=0)
     says(shop, f"override 10.2 --product {waits} --until 2025-04-20 --reason mine", code=0)
     assert next(row for row in opened(shop, date(2025, 4, 2)).outbox.rows if row.product == waits).price == 10.2

@@ -76,6 +76,7 @@ class WorkList:
         """Summaries of the products of each category that shows an effect."""
         self.tested: list[Sequence[Record]] = []
         """Scores of each product with a backtest."""
+        self._count = 0
         self._load = load
         self._most = most
         self._summaries = summaries
@@ -85,7 +86,7 @@ class WorkList:
 
     def __len__(self) -> int:
         """Return the number of products."""
-        return self.kinds.total()
+        return self._count
 
     def add(self, product: Record | StoredAdvice) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
@@ -100,9 +101,12 @@ class WorkList:
         if found.scores:
             self.tested.append(found.scores)
         self.lacking += found.lacks_evidence
-        rank = KINDS.index(found.kind), -found.stake, found.grade, len(self)
-        insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
-        del self._ranked[self._most :]
+        place = self._count
+        self._count += 1
+        rank = KINDS.index(found.kind), -found.stake, found.grade, place
+        if place < self._most or rank < self._ranked[-1][0]:
+            insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
+            del self._ranked[self._most :]
         self.kinds[found.kind] += 1
         self.moves[found.move] += 1
 

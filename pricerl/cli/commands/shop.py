@@ -69,7 +69,7 @@ def show(words: Sequence[str]) -> int:
     for name, count, first, last in shop.summary():
         advice = shop.newest.get(name)
         price = "" if advice is None else f"{advice['current_price']:.{shop.outbox.decimals}f}"
-        rows.append((shown(name), f"{count}", first, last, price, "" if advice is None else shop.state_of(name)[0]))
+        rows.append((shown(name), f"{count}", first, last, price, "" if advice is None else shop.states[name][0]))
     write_lines(
         [
             head,

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,7 +130,7 @@ def read_own(path: Path, products: Iterable[str]) -> list[Entry]:
 def read_last(path: Path, count: int) -> list[Entry]:
     """Return the last entries of a log, the newest first; errors are as in `read_own`."""
     rows = ask(path, Database.run, "SELECT id, hash, line FROM entry ORDER BY id DESC LIMIT ?", (count,))
-    return [check_row(path, *row) for row in rows]
+    return [check_once(path, *row) for row in rows]
 
 
 def verify(path: Path) -> Log:
@@ -209,3 +210,7 @@ def check_row(path: Path, number: int, digest: str, line: str, standing: bool = 
         except ValueError as error:
             why = f"is not a valid entry: {error}"
     raise DataError(str(path), [f"entry {number}: {why}; {REMEDY}"])
+
+
+check_once = lru_cache(maxsize=256)(check_row)
+"""`check_row`, once for rows that are read again and again."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -349,14 +351,15 @@ def content_words(entry: Entry, shop: Shop) -> str:
     if kind == orders.VISITOR_TEST:
         found["said"] = msgspec.convert(entry["test"], VisitorTest).words
     if kind == orders.RESUME:
-        ends = [item["kind"] for item in shop.log.entries if item["id"] == entry["ends"]]
-        found["what"] = ENDED.get("".join(ends), "order")
+        at = bisect_left(shop.log.entries, entry["ends"], key=itemgetter("id"))
+        found["what"] = ENDED.get(shop.log.entries[at]["kind"], "order")
     if kind == orders.ADVICE:
         change = first_change(entry)
         to = change and f"{found['current_price']} to {price_words(change['price'], shop)} on {change['date']}"
         found["advised"] = to or f"keep {found['current_price']}"
     if kind in (orders.OVERRIDE, orders.PAUSE, orders.PRICE_TEST):
-        found["status"] = next(order.status for order in shop.orders_on(entry["product"]) if order.id == entry["id"])
+        judged = shop.decisions[entry["product"]]["orders"]
+        found["status"] = next(order["status"] for order in judged if order["id"] == entry["id"])
     if kind == orders.PAUSE:
         earlier = (item for item in shop.log.entries if item["id"] < entry["id"])
         *_, advice = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])

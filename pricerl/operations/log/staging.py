@@ -66,7 +66,7 @@ def draft_approvals(
 
 def waiting_in(shop: Shop, group: str) -> list[str]:
     """Return the products of a group whose advised change nobody has decided on."""
-    return [name for name, its in groups_of(shop).items() if its == group and shop.state_of(name)[0] == "waiting"]
+    return [name for name, its in groups_of(shop).items() if its == group and shop.states[name][0] == "waiting"]
 
 
 def groups_of(shop: Shop) -> dict[str, str]:
