@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from pricerl import __version__
 from pricerl.advice.exports import DOCUMENT, PRICES, REORDERS, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.report.work_list import WorkList
-from pricerl.advice.stored import StoredAdvice, json_of
+from pricerl.advice.stored import StoredAdvice, Summary, json_of
 from pricerl.data.reading.problems import Problem, problem_table
 from pricerl.decide.decision import Approval
 from pricerl.errors import PROBLEMS, refuse
@@ -139,3 +140,11 @@ def read_advice(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and document.get("format") == FORMAT else None
+
+
+@lru_cache(maxsize=16)
+def read_summed(folder: Path, changed: int) -> tuple[dict[str, Any], dict[str, Summary]] | None:
+    """Return `read_advice` with the summaries of its products, read anew if its file has ``changed``."""
+    if (document := read_advice(folder)) is None:
+        return None
+    return document, {item["product"]: Summary.of(item) for item in document["products"]}

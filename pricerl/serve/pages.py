@@ -110,17 +110,16 @@ def _state_of(place: Workplace, name: str) -> dict[str, Any]:
     """Return what the first page says of a shop, or why it cannot be opened."""
     try:
         shop = place.open_shop(name)
-        document = place.advice_of(shop)
+        document, _, waiting, _, undecided = place.advised(shop)
     except PricerlError as error:
         return {"name": name, "error": clean(str(error)).replace("--", "")}
     f = formatter_of(document)
-    waiting = [item for item in document["products"] if shop.states[item["product"]][0] == "waiting"]
     return {
         "name": name,
         "error": "",
         "waiting": len(waiting),
         "prepared": any(place.prepared(shop)),
-        "sums": place.work_of(shop, waiting).totals(f)[3:],
+        "sums": undecided.totals(f)[3:],
         "receipt": place.receipt_of(shop),
         "products": len(document["products"]),
         "until": f.weekday_date(last_day(shop)),
@@ -158,20 +157,17 @@ def show_files(request: Request, place: Place, names: Names, meant: Meant) -> Re
 @router.get("/shops/{name}")
 def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str = "") -> Response:
     """Show the work list of the products that contain a text, and what goes out."""
-    document = place.advice_of(shop)
-    found = [item for item in document["products"] if not find or find.casefold() in item["product"].casefold()]
-    work = place.work_of(shop, found)
+    document, found, waiting, work, undecided = place.advised(shop, find)
     f = formatter_of(document)
     links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in work.listed}
     (_, _, tasks), _ = work.orders(links, f, document["today"])
-    waiting = [item for item in found if shop.states[item["product"]][0] == "waiting"]
     ends = [end for task in tasks for end in task.ends or ()]
     kept = [item["keep"][item["measure"]] for item in found if item["keep"][item["measure"]]]
     now = [sum(values) for values in zip(*kept, strict=True)]
     values = {
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": shop.states, "waiting": waiting},
-        "sums": (place.work_of(shop, waiting) if shop.decisions else work).totals(f)[3:],
+        "sums": (undecided if shop.decisions else work).totals(f)[3:],
         "newest": shop.newest,
         "prepared": [*place.prepared(shop)],
         "going": {row.product for row in shop.outbox.rows},
@@ -187,16 +183,15 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
 
 def _about(shop: Shop, document: Record) -> dict[str, Any]:
     """Return what all pages of a shop show: its name, outbox, and findings of the last watch."""
-    path = shop.folder.path
     return {
         "publishing": shop.publishing,
-        "shop": path.name,
+        "shop": shop.folder.path.name,
         "f": formatter_of(document),
         "known_until": last_day(shop),
         "outbox": shop.outbox,
         "today": shop.today.isoformat(),
         "forms": OWN_FORMS,
-        "findings": monitor.urgent() if (monitor := read_monitor(path)) else [],
+        "findings": monitor.urgent() if (monitor := read_monitor(shop.folder.path)) else [],
     }
 
 
@@ -223,16 +218,15 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
         "prepared": [item for item in place.prepared(shop) if item["product"] == name],
         "decisions": decided[: -MOST_DECISIONS - 1 : -1],
     }
-    back = f"/shops/{quote(shop.folder.path.name)}"
-    return answer(render_page(document, record, back, framed(request, values)))
+    return answer(render_page(document, record, f"/shops/{quote(shop.folder.path.name)}", framed(request, values)))
 
 
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
     rows = [(entry, entry_cells(entry, shop)[-1]) for entry in read_last(shop.log_path, MOST_ENTRIES)]
-    values = {**_about(shop, place.advice_of(shop)), "here": "/history", "rows": rows}
-    return answer(fill(request, "history.html", values))
+    about = _about(shop, place.advice_of(shop))
+    return answer(fill(request, "history.html", {**about, "here": "/history", "rows": rows}))
 
 
 @router.get("/shops/{name}/review")

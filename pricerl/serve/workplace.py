@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import yaml
 from starlette.exceptions import HTTPException
 
 from pricerl.advice.exports import DOCUMENT, PRICES
-from pricerl.advice.files import read_advice
+from pricerl.advice.files import read_summed
 from pricerl.advice.report.render import formatter_of
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.next_steps import prepared_words
-from pricerl.advice.stored import Summary
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.usage import Parser, option_words
 from pricerl.data.days import read_day
@@ -60,20 +59,26 @@ KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "
 """Endings of the names of a seller's files; their bytes decide how they are read."""
 
 
-@lru_cache(maxsize=16)
-def _read_advice(folder: Path, changed: int) -> tuple[dict[str, Any], dict[str, Summary]] | None:
-    """Read the advice in a folder with the summaries of its products, anew if its file has changed."""
-    if (document := read_advice(folder)) is None:
-        return None
-    return document, {item["product"]: Summary.of(item) for item in document["products"]}
+class Advised(NamedTuple):
+    """Newest advice of a shop with the decisions since, its products that contain a text, and those that wait."""
+
+    document: dict[str, Any]
+    products: list[dict[str, Any]]
+    waiting: list[dict[str, Any]]
+    work: WorkList
+    undecided: WorkList
 
 
 @lru_cache(maxsize=16)
-def _decided(shop: Shop, changed: int) -> tuple[dict[str, Any], dict[str, Summary]] | None:
-    """Return `_read_advice` with the decisions since, and the summaries of the products without any."""
-    if (found := _read_advice(shop.folder.path, changed)) is None:
+def _advised(shop: Shop, changed: int, find: str) -> Advised | None:
+    if (found := read_summed(shop.folder.path, changed)) is None:
         return None
-    return shop.decided(found[0]), {name: item for name, item in found[1].items() if name not in shop.decisions}
+    document = shop.decided(found[0])
+    products = [item for item in document["products"] if find.casefold() in item["product"].casefold()]
+    waiting = [item for item in products if shop.states[item["product"]][0] == "waiting"]
+    known = {name: item for name, item in found[1].items() if name not in shop.decisions}
+    works = (WorkList(items, most=MOST_ROWS, summaries=known) for items in (products, waiting))
+    return Advised(document, products, waiting, *works)
 
 
 BUSY: defaultdict[tuple[Path, str | None], threading.Lock] = defaultdict(threading.Lock)
@@ -180,26 +185,22 @@ class Workplace:
             BUSY[place].release()
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
-        """Return the newest advice of a shop with the decisions since; none of this version is a ``UsageError``."""
-        return self._advice_of(shop)[0]
+        """Return the newest advice of a shop with the decisions since; errors are as in `advised`."""
+        return self.advised(shop).document
 
-    def _advice_of(self, shop: Shop) -> tuple[dict[str, Any], dict[str, Summary]]:
+    def advised(self, shop: Shop, find: str = "") -> Advised:
+        """Return the newest advice of a shop; none of this version is a ``UsageError``."""
         path = shop.folder.path / DOCUMENT
-        if not path.exists() or (found := _decided(shop, path.stat().st_mtime_ns)) is None:
+        if not path.exists() or (found := _advised(shop, path.stat().st_mtime_ns, find)) is None:
             raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
         return found
 
-    def work_of(self, shop: Shop, products: Sequence[Mapping[str, Any]]) -> WorkList:
-        """Return the work list of some products of `advice_of`."""
-        return WorkList(products, most=MOST_ROWS, summaries=self._advice_of(shop)[1])
-
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""
-        if found := open_decisions(shop):
-            document = self.advice_of(shop)
-            records = {record["product"]: record for record in document["products"]}
-            for staged in (item for item in found if item["product"] in records):
-                yield {**staged, "effect": prepared_words(staged, records[staged["product"]], formatter_of(document))}
+        document = self.advice_of(shop)
+        for staged in open_decisions(shop):
+            for record in (item for item in document["products"] if item["product"] == staged["product"]):
+                yield {**staged, "effect": prepared_words(staged, record, formatter_of(document))}
 
     def receipt_of(self, shop: Shop) -> list[str]:
         """Return what the new prices of the last roll-out have earned, as sentences; none without one."""
