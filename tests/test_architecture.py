@@ -88,7 +88,7 @@ MOST_STATEMENTS = {
     "runs": 260,
     "sac": 432,
     "serve": 497,
-    "shop": 378,
+    "shop": 363,
     "simulation": 129,
     "tasks": 504,
     "training": 542,

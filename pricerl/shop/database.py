@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pricerl.errors import DataError, UsageError, import_extra
+from pricerl.writing import explained
 
 FILE = "shop.db"
 OLDER = "decisions.jsonl"
@@ -118,13 +119,9 @@ class Database:
 
     def each(self, statement: str) -> Iterator[Any]:
         """Return the rows of a statement, which are not held in memory at once."""
-        if not self.is_server:
-            return iter(self.connection.execute(statement))
-        return self._each_of_server(self._translated(statement))
-
-    def _each_of_server(self, statement: str) -> Iterator[Any]:
-        with self.connection.cursor("each") as cursor:
-            yield from cursor.execute(statement)
+        cursor = self.connection.cursor("each") if self.is_server else self.connection.cursor()
+        with contextlib.closing(cursor):
+            yield from cursor.execute(self._translated(statement))
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""
@@ -208,10 +205,8 @@ def ask(path: Path, question: Callable[..., Answer], *given: object) -> Answer:
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Database]:
     """Open a shop, made if absent, for one transaction: all of it is kept, or nothing."""
-    try:
+    with explained(path.parent, "nothing was changed"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
     with _connected(path, writes=True) as database:
         if _address():
             database.run("BEGIN")

@@ -22,7 +22,7 @@ from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.shop.database import ALIASES, READING, Database
 from pricerl.shop.orders import keep_orders
-from pricerl.terminal import shown
+from pricerl.terminal import list_first, shown
 
 CELLS = {
     "price": columns.PRODUCT_PRICE,
@@ -150,31 +150,22 @@ class _Joined:
         asked = [name for name in sorted(ASKED) if name in ended and name in self._fresh]
         known = ended[asked].to_numpy(dtype=np.float64)
         fresh = self._fresh.reindex(index=ended.index, columns=asked).to_numpy(dtype=np.float64)
-        changed = np.argwhere(np.abs(fresh - known) > SAME * np.abs(known))
-        if not len(changed):
-            return ""
-        listed = []
-        for row, column in changed[:MOST_LISTED]:
-            product, day = ended[DAY].iloc[row].tolist()
-            whose = f" of {product}" if len(self.names) > 1 else ""
-            values = f"{known[row, column]:g} → {fresh[row, column]:g}"
-            listed.append(f"{day:%Y-%m-%d}{whose}: {asked[column]} {values}")
-        more = f" and {len(changed) - MOST_LISTED} more" if len(changed) > MOST_LISTED else ""
-        days = plural(len(np.unique(changed[:, 0])), "day")
-        return f"{days} read before changed: {'; '.join(listed)}{more}"
+        rows, cells = np.nonzero(np.abs(fresh - known) > SAME * np.abs(known))
+        several = len(self.names) > 1
+        changed = zip(ended[DAY].iloc[rows].to_numpy(), cells, known[rows, cells], fresh[rows, cells], strict=True)
+        listed = [
+            f"{day:%Y-%m-%d}{f' of {product}' if several else ''}: {asked[cell]} {was:g} → {now:g}"
+            for (product, day), cell, was, now in changed
+        ]
+        days = plural(len(np.unique(rows)), "day")
+        return f"{days} read before changed: {list_first(listed, MOST_LISTED, '; ')}" if listed else ""
 
     def describe_jump(self) -> str:
         """Return which product's prices are far from the known ones of other days; empty if none are."""
         met = self._known[columns.PRODUCT][self._known.index.isin(self._fresh.index)].unique()
-        frames = [frame[~frame[columns.PRODUCT].isin(met)] for frame in (self._known, self._fresh)]
-        apart = set.intersection(*({*frame[columns.PRODUCT].unique()} for frame in frames))
-        if not apart:
-            return ""
-        known, fresh = (
-            frame.groupby(columns.PRODUCT, observed=True)[columns.PRODUCT_PRICE].median() for frame in frames
-        )
-        for name in filter(apart.__contains__, self.names):
-            was, now = float(known[name]), float(fresh[name])
+        apart = (frame[~frame[columns.PRODUCT].isin(met)] for frame in (self._known, self._fresh))
+        levels = [frame.groupby(columns.PRODUCT, observed=True)[columns.PRODUCT_PRICE].median() for frame in apart]
+        for name, was, now in pd.concat(levels, axis=1, join="inner").itertuples():
             if max(was, now) > FAR * min(was, now):
                 return f"prices of {shown(str(name))} are near {now:g}, but were near {was:g}: is it the same product?"
         return ""

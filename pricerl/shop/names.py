@@ -216,11 +216,9 @@ def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> lis
     ended = old.iloc[at[rows]].reset_index()
     level = begins["sales"] / (np.minimum(span.last - begins["first"], WINDOW * span.step) + span.step)
     was = ended["sales"] / (span.end - ended["first"] + span.step)
-    low = np.minimum(level, was)
-    high = np.maximum(level, was)
     listed = zip(begins["new"], ended["old"], ended["last"], begins["first"], strict=True)
     why = "same level of prices and sales; one ends on {}, the other begins on {}"
-    near = (high > 0) & (high < FAR * low)
+    near = (level < FAR * was) & (was < FAR * level)
     return [(new, old, why.format(*day_texts(days))) for new, old, *days in compress(listed, near)]
 
 
