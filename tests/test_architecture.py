@@ -67,7 +67,7 @@ MOST_STATEMENTS = {
     "cli/experiments": 189,
     "data": 511,
     "data/cleaning": 628,
-    "data/platforms": 434,
+    "data/platforms": 425,
     "data/reading": 756,
     "data/reading/sources": 420,
     "decide": 459,

@@ -53,7 +53,6 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     names = locate(preset, table.header)
     every = table.frame.iloc[:, [table.header.index(cell) for cell in names.values()]]
     every = every.set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
-    nothing = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
     table = _without_footer(preset, table)
     rows, notes, problems = count_sales(preset, every)
     rows, unlisted = split_cells(preset.split, rows)
@@ -63,8 +62,6 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     find_days = partial(read_days, rule=preset.date, config=config)
     days, undated, remarks = find_days(dates, rows.index.to_list())
     problems = [*check_share(table), *problems, *unlisted, *unnamed, *unread, *undated]
-    if not problems and not len(rows):
-        problems = [Problem(0, "", nothing)]
     if not problems and config.suspicious == "refuse":
         problems = _find_copies(table, rows.index, days)
     if problems:
@@ -73,24 +70,23 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         refuse(table.source, renamed, table.files)
     lost = find_lost(table, table.header.index(names[preset.date.column]), None, dates, find_days)
     lines = pd.DataFrame({"product": named, "day": days, **values}, index=rows.index)
-    if preset.has_lines:
-        kept, apart = set_apart(lines)
-        notes += apart
-        if not kept.any():
-            refuse(table.source, [nothing, *apart], table.files)
-        rows = rows[kept]
-        lines = lines[kept]
+    kept, apart = set_apart(lines) if preset.has_lines else (slice(None), [])
+    lines = lines[kept]
+    if lines.empty:
+        refuse(
+            table.source, [f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale", *apart], table.files
+        )
     frame, remarked = _group(preset, lines)
     remarked += _add_groups(frame, rows, names)
     listed = f" Columns: {', '.join(names.values())}." if preset.name == ORDER_LINES else ""
     read = (
-        f"Read as {preset.title} (preset {preset.name}): {plural(len(rows), preset.grain)} of "
+        f"Read as {preset.title} (preset {preset.name}): {plural(len(lines), preset.grain)} of "
         f"{plural(lines['product'].nunique(), 'product')}.{listed}"
     )
     return Parsed(
         frame.reset_index(drop=True),
         frame.index.to_list(),
-        [*table.notes, read, *notes, *remarked, *remarks, *filter(None, [preset.caution])],
+        [*table.notes, read, *notes, *apart, *remarked, *remarks, *filter(None, [preset.caution])],
         lost=lost,
         currency=find_code(preset, rows, names),
         orders=_find_orders(preset.order if preset.has_lines else None, every, lines),
@@ -147,11 +143,12 @@ def _read_values(
     preset: Preset, rows: pd.DataFrame, config: DataConfig, separator: str
 ) -> tuple[dict[str, FloatArray], list[Problem]]:
     """Return the expression of each sum for each row ``(N,)``, and the problems of its cells."""
-    expressions = preset.expressions()
-    for name in {PRICE, "revenue"} & {*expressions}:  # price × units, or revenue over units, stand for the other
-        read = set(expressions[name].columns)
-        if not read & {*rows} or (name == PRICE and not read <= {*rows}):
-            del expressions[name]
+    needed = {PRICE: all, "revenue": any}  # price × units, or revenue over units, stand for the other
+    expressions = {
+        name: it
+        for name, it in preset.expressions().items()
+        if name not in needed or needed[name](column in rows for column in it.columns)
+    }
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     rule = preset.order_discount
     every = dict.fromkeys([*used, *([rule.column, rule.subtotal or rule.column] if rule else ())])
