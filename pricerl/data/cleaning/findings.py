@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,21 +144,33 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
     ]
 
 
+def _shares(percent: FloatArray) -> FloatArray:
+    """Return percentages ``(D,)`` as shares, on days without a sale the mean, as 0 would mark these days."""
+    share = percent / 100
+    return np.where(np.isfinite(share), share, np.nanmean(share))
+
+
+def _are_true(flags: FloatArray) -> BoolArray:
+    return flags > 0
+
+
+OPTIONAL: dict[str, tuple[str, Callable[[FloatArray], Any]]] = {
+    "costs": (columns.UNIT_COST, carry_forward),
+    "competitor": (columns.COMPETITOR_PRICE, carry_forward),
+    "promotion": (columns.PROMOTION, _are_true),
+    "in_stock": (columns.IN_STOCK, _are_true),
+    "coupons": (columns.COUPONS, _shares),
+    "ad_spend": (columns.AD_SPEND, np.nan_to_num),
+}
+"""Optional column by field of a history, and how its blank days are filled."""
+
+
 def _fill_optional(grid: Mapping[str, FloatArray], part: slice) -> dict[str, Any]:
     """Return the optional columns that a product has on its days ``part``, by field of its history."""
     cells = {name: values[part] for name, values in grid.items() if np.isfinite(values[part]).any()}
-    carried = {"costs": columns.UNIT_COST, "competitor": columns.COMPETITOR_PRICE}
-    flags = {"promotion": columns.PROMOTION, "in_stock": columns.IN_STOCK}
-    found: dict[str, Any] = {field: carry_forward(cells[name]) for field, name in carried.items() if name in cells}
-    found |= {field: cells[name] > 0 for field, name in flags.items() if name in cells}
-    if columns.COUPONS in cells:  # on days without a sale the mean, as 0 would mark these days
-        share = cells[columns.COUPONS] / 100
-        found["coupons"] = np.where(np.isfinite(share), share, np.nanmean(share))
-    if np.nanmax(cells.get(columns.IN_STOCK, 0)) > 1:
-        found["stock_units"] = cells[columns.IN_STOCK]
-    if columns.AD_SPEND in cells:
-        found["ad_spend"] = np.nan_to_num(cells[columns.AD_SPEND])
-    return found
+    found = {field: fill(cells[name]) for field, (name, fill) in OPTIONAL.items() if name in cells}
+    stock = cells.get(columns.IN_STOCK, np.zeros(1))
+    return found | ({"stock_units": stock} if np.nanmax(stock) > 1 else {})
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
@@ -170,34 +182,29 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     days, dates, _, grid = findings.calendar
     known = findings.masks.observed & ~(grid[columns.IN_STOCK] > 0)
     unlikely = find_unlikely_zeros(dates, findings.units, known, days)
-    runs = improbable_runs(findings.units, known, days)
-    runs_of = np.split(runs, np.searchsorted(runs[:, 0], days.edges[1:-1]))
-    reports = []
-    for product, (history, measure, counts, zeros, part) in enumerate(
-        zip(histories, findings.measures, counted, unlikely, days, strict=True)
-    ):
-        empty = find_runs(findings.stock_outs.empty[part])
-        idle = runs_of[product] - part.start
-        reports.append(
-            ProductReport(
-                product=history.product,
-                first_day=str(history.dates[0]),
-                last_day=str(history.dates[-1]),
-                **{name: count for name, count in counts.items() if name in ProductReport.__dataclass_fields__},
-                filled=filled[product],
-                sales_measure=measure.kind,
-                whole_unit_share=measure.whole_share,
-                forecast_used=OWN_MEAN,
-                forecast_errors={},
-                notes=(
-                    *(text for text, flags in remarks.items() if flags[product]),
-                    *filter(None, _note_days(history, missing, counts, zeros, empty, idle)),
-                ),
-                doubts=_doubts(missing, measure, counts, zeros, history),
-                step_days=history.step_days,
-            )
+    runs = find_runs(findings.stock_outs.empty, days), improbable_runs(findings.units, known, days)
+    empty, idle = (np.split(found, np.searchsorted(found[:, 0], days.edges[1:-1])) for found in runs)
+    found = zip(histories, findings.measures, counted, unlikely, days, strict=True)
+    return [
+        ProductReport(
+            product=history.product,
+            first_day=str(history.dates[0]),
+            last_day=str(history.dates[-1]),
+            **{name: count for name, count in counts.items() if name in ProductReport.__dataclass_fields__},
+            filled=filled[number],
+            sales_measure=measure.kind,
+            whole_unit_share=measure.whole_share,
+            forecast_used=OWN_MEAN,
+            forecast_errors={},
+            notes=(
+                *(text for text, flags in remarks.items() if flags[number]),
+                *_note_days(history, missing, counts, zeros, empty[number] - part.start, idle[number] - part.start),
+            ),
+            doubts=_doubts(missing, measure, counts, zeros, history),
+            step_days=history.step_days,
         )
-    return reports
+        for number, (history, measure, counts, zeros, part) in enumerate(found)
+    ]
 
 
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
@@ -278,8 +285,8 @@ def _note_days(
     zeros: UnlikelyZeros | None,
     empty: IntArray,
     idle: IntArray,
-) -> tuple[str, ...]:
-    """Return notes on the days that are excluded from demand, or that have no sales; empty ones do not apply.
+) -> Iterator[str]:
+    """Return notes on the days that are excluded from demand, or that have no sales.
 
     Runs of days are taken for stock-outs, ``empty (R, 2)``, or are too long for chance, ``idle (R, 2)``.
     """
@@ -289,7 +296,7 @@ def _note_days(
     on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
     met = int((on_holidays & history.observed).sum())
     few = "" if met >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
-    return (
+    notes = (
         *(f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]),
         _missing_days(counts, missing, period),
         f"Nothing sold on {plural(counts['empty'], period)}, unlike usual demand: {_listed(history, empty)}. Taken for "
@@ -309,6 +316,7 @@ def _note_days(
         if history.holidays is not None
         else "",
     )
+    return filter(None, notes)
 
 
 def _missing_days(counts: Counts, missing: MissingDays, word: str) -> str:

@@ -98,14 +98,14 @@ def find_missing_days(
         return MissingDays("unknown")
     tally = _tally(code[counted], _units(frame, code, len(names))[counted], absent)
     meaning, evidence = _decide(tally)
-    share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
     if meaning == "zero":
-        return MissingDays(
-            meaning, evidence, _uncovered(code, days, _usual_zero_share(tally)), lost=lost, last_day=last
-        )
+        uncovered = _uncovered(code, days, _usual_zero_share(tally))
+        return MissingDays(meaning, evidence, uncovered, lost=lost, last_day=last)
+    share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
     is_odd = meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE
-    doubt = Reason("rows_undecided", {"share": share}) if is_odd else None
-    return MissingDays(meaning, evidence, doubt=doubt, lost=lost)
+    return MissingDays(
+        meaning, evidence, doubt=Reason("rows_undecided", {"share": share}) if is_odd else None, lost=lost
+    )
 
 
 def find_days_without_sale(

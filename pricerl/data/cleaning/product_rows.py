@@ -166,11 +166,9 @@ def lay_out(rows: ProductRows, start: DateArray, step: int, sizes: IntArray) -> 
     spread = rows.segments.spread
     place = (rows.days - spread(start)).astype(np.int64) // step
     kept = (place >= 0) & (place < spread(sizes))
-    target = (place + spread(days.starts))[kept]
-    present = np.zeros(days.rows, dtype=bool)
-    present[target] = True
-    grid = {name: np.full(days.rows, np.nan) for name in rows.cells}
-    for name, values in rows.cells.items():
-        grid[name][target] = values[kept]
+    row = np.full(days.rows, -1)
+    row[(place + spread(days.starts))[kept]] = np.flatnonzero(kept)
+    present = row >= 0
+    grid = {name: np.where(present, values[row], np.nan) for name, values in rows.cells.items()}
     dates = days.spread(start - step * days.starts) + step * np.arange(days.rows)
     return Calendar(days, dates, present, grid)

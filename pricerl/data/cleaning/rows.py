@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import DateArray
+from pricerl.arrays import DateArray, grouped
 from pricerl.data.cleaning.calendar import step_of
 from pricerl.data.cleaning.cleaning import find_days
 from pricerl.data.cleaning.findings import Context, build_histories, summarize
@@ -99,15 +99,13 @@ class Rows:
             total = each[[name for name in SUMMED if name in frame]].sum(min_count=1).round(DECIMALS)
             one = each.last().assign(**total).reset_index()
             frame = pd.concat([frame[~twice], one]).sort_values(DAY, ignore_index=True)
-        lost: dict[str, DateArray] = {}
-        for name, days in self.lost.items():
-            own = names.get(name, name)
-            lost[own] = np.union1d(lost.get(own, days), days)
+        lost = grouped((names.get(name, name), days) for name, days in self.lost.items())
         orders = self.orders
         if orders is not None:
             lines = orders.lines.replace({"product": dict(names)}).groupby(ORDER, as_index=False)[AMOUNTS].sum()
             orders = orders._replace(lines=lines.round(dict.fromkeys(AMOUNTS, DECIMALS)))
-        return replace(self, frame=frame, lost=lost, orders=orders)
+        lost_days = {name: np.unique(np.concatenate(days)) for name, days in lost.items()}
+        return replace(self, frame=frame, lost=lost_days, orders=orders)
 
     def select(self, products: Collection[str]) -> Rows:
         """Return the rows of some products."""

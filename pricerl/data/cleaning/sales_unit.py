@@ -71,17 +71,27 @@ def find_measures(
     """Decide as `find_kind` for each product, with the share of whole units and the doubt."""
     flags = (*_are_whole(price, sales, units), near_whole(sales / price, price))
     shares = np.array([products.count(part) for part in flags]) / np.maximum(products.sizes, 1)
-    found = []
-    for part, (as_revenue, as_units, clear) in zip(products, shares.T.tolist(), strict=True):
-        own = price[part], sales[part], units[part]
-        kind = _kind_of(*own, as_revenue, as_units) if setting == "auto" else setting
-        if kind == "units":
-            doubt = None if as_units >= WHOLE_SHARE else Reason("units_not_whole")
-            found.append(Measure(kind, as_units, doubt))
-            continue
-        is_clear = setting != "auto" or clear >= WHOLE_SHARE
-        found.append(Measure(kind, as_revenue, None if is_clear else _doubt(*own)))
-    return found
+    return [
+        _measure(price[part], sales[part], units[part], setting, *own)
+        for part, own in zip(products, shares.T.tolist(), strict=True)
+    ]
+
+
+def _measure(
+    price: FloatArray,
+    sales: FloatArray,
+    units: FloatArray,
+    setting: SalesSetting,
+    as_revenue: float,
+    as_units: float,
+    clear: float,
+) -> Measure:
+    """Decide for one product by the shares of whole units under both measures, and of sales over prices."""
+    kind = _kind_of(price, sales, units, as_revenue, as_units) if setting == "auto" else setting
+    if kind == "units":
+        return Measure(kind, as_units, None if as_units >= WHOLE_SHARE else Reason("units_not_whole"))
+    is_clear = setting != "auto" or clear >= WHOLE_SHARE
+    return Measure(kind, as_revenue, None if is_clear else _doubt(price, sales, units))
 
 
 def _are_whole(price: FloatArray, sales: FloatArray, units: FloatArray) -> tuple[BoolArray, BoolArray]:
