@@ -240,15 +240,23 @@ def _check_menu(config: GuardrailConfig) -> None:
     )
     for name in given:
         prices = getattr(config, name)
-        if min(prices) < 0 or (name == "price_ladder" and min(prices) == 0):
-            raise UsageError(f"guardrails.{name} must hold positive prices, found {min(prices)}")
         repeats = [ending_period(prices)] if name == "charm_endings" else []
-        if off := [price for price in (*prices, *repeats) if not is_multiple(price, config.price_step)]:
-            raise UsageError(
-                f"guardrails.{name}: {off[0]} is no whole multiple of guardrails.price_step {config.price_step}"
-            )
-        if not config.has_price_between(config.lowest, config.highest):
-            raise UsageError(
+        off = next((price for price in (*prices, *repeats) if not is_multiple(price, config.price_step)), None)
+        refuse(
+            {
+                f"guardrails.{name} must hold positive prices, found {min(prices)}": (
+                    min(prices) < 0 or (name == "price_ladder" and min(prices) == 0)
+                ),
+                f"guardrails.{name}: {off} is no whole multiple of guardrails.price_step {config.price_step}": (
+                    off is not None
+                ),
+            }
+        )
+        refuse(
+            {
                 f"guardrails.{name} has no price between {config.lowest} (the higher of guardrails.floor and "
-                f"guardrails.min_advertised_price) and {config.highest} (guardrails.ceiling); widen one of them"
-            )
+                f"guardrails.min_advertised_price) and {config.highest} (guardrails.ceiling); widen one of them": (
+                    not config.has_price_between(config.lowest, config.highest)
+                )
+            }
+        )

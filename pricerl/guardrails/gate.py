@@ -13,7 +13,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from pricerl.errors import NonFiniteError
+from pricerl.errors import NonFiniteError, refuse
 from pricerl.guardrails.today import PAUSED, Edit, PriceLog, Today
 
 NO_PRICE = "the proposal is no positive, finite number; the current price is kept"
@@ -68,12 +68,12 @@ def _last_price(log: PriceLog) -> float:
 def _check_log(log: PriceLog) -> None:
     prices = np.asarray(log.prices)
     dates = np.asarray(log.dates)
-    if prices.shape != dates.shape or prices.ndim != 1:
-        raise ValueError("the price log needs one price per date")
-    if not (np.isfinite(prices) & (prices > 0)).all():
-        raise ValueError("the price log holds something that is no price")
-    if not (np.diff(dates) > np.timedelta64(0, "D")).all():
-        raise ValueError("the dates of the price log do not ascend")
+    faults = {
+        "the price log needs one price per date": prices.shape != dates.shape or prices.ndim != 1,
+        "the price log holds something that is no price": not (np.isfinite(prices) & (prices > 0)).all(),
+        "the dates of the price log do not ascend": not (np.diff(dates) > np.timedelta64(0, "D")).all(),
+    }
+    refuse(faults, ValueError)
 
 
 def apply_rules(today: Today, proposed: float) -> Gated:
