@@ -65,7 +65,7 @@ MOST_STATEMENTS = {
     "cli": 574,
     "cli/commands": 390,
     "cli/experiments": 189,
-    "data": 511,
+    "data": 503,
     "data/cleaning": 610,
     "data/platforms": 425,
     "data/reading": 756,

@@ -112,12 +112,12 @@ def choose_forecast(
         forecasts[name] = FORECASTERS[name](history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False
-    errors = {}
-    for name, (past, _) in forecasts.items():
-        known = np.isfinite(past)
-        if count_true(scored & known) >= WEEK:
-            filled = np.where(known, past, forecasts[OWN_MEAN].past)  # so that all are scored on the same days
-            errors[name] = float(np.add.reduce(np.abs(filled - history.sales)[scored])) / count_true(scored)
+    own = forecasts[OWN_MEAN].past  # fills the gaps of others, so that all are scored on the same days
+    errors = {
+        name: float(np.abs(np.where(np.isfinite(past), past, own) - history.sales)[scored].mean())
+        for name, (past, _) in forecasts.items()
+        if count_true(scored & np.isfinite(past)) >= WEEK
+    }
     source = chosen or min(errors, key=lambda name: errors[name], default=OWN_MEAN)
     past, future = forecasts[source]
     return PredictedSales(source, np.full_like(past, np.nan) if source == OWN_MEAN else past, future, errors)

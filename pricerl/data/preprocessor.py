@@ -214,9 +214,8 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:
     """Return the fields of a record that are not None."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    known = {name: value for name, value in values.items() if value is not None}
-    return {name: value.astype(np.int64) if name in DATES else value for name, value in known.items()}
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {name: value.astype(np.int64) if name in DATES else value for name, value in values if value is not None}
 
 
 def _from_state(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,9 +90,9 @@ class Column(msgspec.Struct, frozen=True):
     """Key of a number that it may not exceed."""
 
     def find_fault(self, value: Any, row: Row = MappingProxyType({})) -> str:
-        """Return what is wrong with a value in its row; empty if it is right or absent."""
+        """Return what is wrong with a value in its row; empty if it is right, or absent where it may be."""
         if value is None:
-            return ""
+            return "is blank; every row needs one" if self.needed else ""
         form, fits = KINDS[self.kind]
         if not fits(value):
             return f"must be {form}, found {value!r}"
@@ -141,16 +141,15 @@ class RowTable(NamedTuple):
         starts = dict[tuple[Any, ...], int]()
         named = any("product" in row for row in rows)
         for row, line in zip(rows, lines, strict=True):
-            for key, value in row.items():
-                column = self.columns.get(key)
-                fault = (
-                    column.find_fault(value, row) if column else f"is not known{did_you_mean(str(key), self.columns)}"
-                )
-                problems += [Problem(line, column.name if column else str(key), fault)] if fault else []
             problems += [
-                Problem(line, column.name, "is blank; every row needs one")
+                Problem(line, str(key), f"is not known{did_you_mean(str(key), self.columns)}")
+                for key in row
+                if key not in self.columns
+            ]
+            problems += [
+                Problem(line, column.name, fault)
                 for key, column in self.columns.items()
-                if column.needed and row.get(key) is None
+                if (fault := column.find_fault(row.get(key), row))
             ]
             start = str(row.get("product")), str(row.get("from")), row.get("up_to")
             if row and named and row.get("product") is None:
