@@ -61,13 +61,12 @@ def read_saved(path: Path) -> dict[str, Any]:
     """Load what `save` wrote onto the CPU; a file that is none of these or damaged is a ``CheckpointError``."""
     # A pipe or a device might never end.
     refuse({f"{path} is no ordinary file; {REMEDY}": path.exists() and not path.is_file()}, CheckpointError)
-    content: object = None
     try:
         with zipfile.ZipFile(path) as file:  # torch compares no checksums
             plain = all(item.compress_type == zipfile.ZIP_STORED for item in file.infolist())
-            if plain and file.testzip() is None:
-                mapped = os.name == "posix"  # Windows replaces no file that is mapped
-                content = torch.load(path, "cpu", weights_only=True, mmap=mapped)
+            whole = plain and file.testzip() is None
+        # Windows replaces no file that is mapped.
+        content: object = torch.load(path, "cpu", weights_only=True, mmap=os.name == "posix") if whole else None
     except OSError as error:
         why = "no permission" if isinstance(error, PermissionError) else error.strerror
         raise CheckpointError(f"{path} cannot be read: {why}") from error
@@ -75,10 +74,8 @@ def read_saved(path: Path) -> dict[str, Any]:
         content = error
     if isinstance(content, dict):
         return content
-    if (older := _older_version(path)) is not None:
-        raise CheckpointError(f"{path} {older}")
-    cause = content if isinstance(content, Exception) else None
-    raise CheckpointError(f"{path} is not a checkpoint, or it is damaged; {REMEDY}") from cause
+    fault = _older_version(path) or f"is not a checkpoint, or it is damaged; {REMEDY}"
+    raise CheckpointError(f"{path} {fault}") from (content if isinstance(content, Exception) else None)
 
 
 def rank_file(folder: Path, rank: int, update: int) -> Path:
@@ -262,14 +259,14 @@ def _other_format(about: Mapping[str, Any]) -> str:
     return f"{written}; this version reads {FORMAT}: run fit again"
 
 
-def _older_version(path: Path) -> str | None:
-    """Return what is wrong with a file if it is a checkpoint of pricerl 1.0: a safetensors file with JSON inside."""
+def _older_version(path: Path) -> str:
+    """Return what is wrong with a checkpoint of pricerl 1.0, a safetensors file with JSON inside; empty for others."""
     with (
         contextlib.suppress(SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError),
         safe_open(path, "pt") as header,
     ):
         return _other_format(json.loads(header.metadata()[CHECKPOINT_KEY])[CHECKPOINT_KEY])
-    return None
+    return ""
 
 
 def _others(path: Path) -> str:
