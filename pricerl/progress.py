@@ -30,7 +30,6 @@ def stage(text: str) -> Iterator[None]:
         yield
         return
     shown = _state["shown"]
-    done = False
     start = time.perf_counter()
     terminal = shown and sys.stderr.isatty()
     _state["busy"] = True
@@ -38,12 +37,11 @@ def stage(text: str) -> Iterator[None]:
         print(f"{text} …", end="", file=sys.stderr, flush=True)
     try:
         yield
-        done = True
     finally:
         _state["busy"] = False
-        line = f"{text}: {time.perf_counter() - start:.1f} s"
-        logging.getLogger(__name__).info(line)
         if terminal:
             print("\r\x1b[2K", end="", file=sys.stderr)  # clears the line
-        if done and shown:
-            print(line, file=sys.stderr, flush=True)
+    line = f"{text}: {time.perf_counter() - start:.1f} s"
+    logging.getLogger(__name__).info(line)
+    if shown:
+        print(line, file=sys.stderr, flush=True)
