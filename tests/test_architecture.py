@@ -85,7 +85,7 @@ MOST_STATEMENTS = {
     "operations/log": 576,
     "operations/watching": 298,
     "planner": 240,
-    "runs": 256,
+    "runs": 253,
     "sac": 432,
     "serve": 497,
     "shop": 363,

@@ -154,17 +154,16 @@ class Checkpoint:
         One that is missing, unreadable, damaged or not a pricerl checkpoint is a ``CheckpointError``.
         """
         path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
-        refuse(
-            {f"{path} is a folder; name the checkpoint in it, such as {path / BEST}": path.is_dir()}, CheckpointError
-        )
-        if not path.exists():
-            raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
+        faults = {
+            f"{path} is a folder; name the checkpoint in it, such as {path / BEST}": path.is_dir(),
+            f"{path} does not exist{_others(path)}; run fit first or name another checkpoint": not path.exists(),
+        }
+        refuse(faults, CheckpointError)
         content = read_saved(path)
-        about = content.get(CHECKPOINT_KEY)
-        if not isinstance(about, dict):
-            raise CheckpointError(f"{path} is not a pricerl checkpoint; name one that fit wrote")
-        if about.get("format") != FORMAT:
-            raise CheckpointError(f"{path} {_other_format(about)}")
+        about: Any = content.get(CHECKPOINT_KEY)
+        foreign = not isinstance(about, dict)
+        refuse({f"{path} is not a pricerl checkpoint; name one that fit wrote": foreign}, CheckpointError)
+        refuse({f"{path} {_other_format(about)}": about.get("format") != FORMAT}, CheckpointError)
         try:
             msgspec.convert(content, type=Content)
         except msgspec.ValidationError as error:
@@ -180,12 +179,14 @@ class Checkpoint:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings that apply to later commands, without query and preset file; none are a ``CheckpointError``."""
-        stored: dict[str, Any] | None = self.about.get("settings")
-        if stored is None:
-            raise CheckpointError(
+        stored: Any = self.about.get("settings")
+        refuse(
+            {
                 f"{self.path} stores no settings: it was saved from Python, with a class or an object of your own that "
-                "no command can make; load it with load_from_checkpoint of its module's class"
-            )
+                "no command can make; load it with load_from_checkpoint of its module's class": stored is None
+            },
+            CheckpointError,
+        )
         known = {name: value for name, value in stored.items() if name in Settings.__struct_fields__}
         return _changed_reading(known, _without_sources)
 
