@@ -66,7 +66,7 @@ MOST_STATEMENTS = {
     "cli/commands": 390,
     "cli/experiments": 189,
     "data": 503,
-    "data/cleaning": 610,
+    "data/cleaning": 606,
     "data/platforms": 425,
     "data/reading": 756,
     "data/reading/sources": 420,

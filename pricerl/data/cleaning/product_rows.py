@@ -120,16 +120,12 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
     groups = frame.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object).iloc[order]
     groups = groups.groupby(codes[order]).last()
-    edges = np.append(starts, len(order))
-    parts = starts // PART_ROWS
-    for part in np.unique(parts):
-        first, after = np.searchsorted(parts, [part, part + 1])
-        rows = order[edges[first] : edges[after]]
-        owners = codes[order[starts[first:after]]]
+    for rows in np.split(order, starts[1:][np.diff(starts // PART_ROWS) > 0]):
+        owners, sizes = np.unique(codes[rows], return_counts=True)
         absent = np.full(len(rows), np.nan)
         yield ProductRows(
             products.categories[owners].astype(str).tolist(),
-            Segments(np.diff(edges[first : after + 1])),
+            Segments(sizes),
             days[rows],
             {name: known[name][rows] if name in known else absent for name in (*columns.NUMERIC, *columns.FLAGS)},
             groups.reindex(owners).fillna("").tolist(),
