@@ -233,11 +233,6 @@ def categories_of(products: Iterable[ProductHistory]) -> list[list[ProductHistor
     return [members for group, members in found.items() if group and 1 < len(members) <= LARGEST_CATEGORY]
 
 
-def sales_weights(members: Sequence[ProductHistory]) -> FloatArray:
-    """Return the mean sales per day of the products of a category, ``(M,)`` in money, above 0."""
-    return np.array([max(float(product.sales[product.observed].mean()), 1e-9) for product in members])
-
-
 def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
     """Return the histories with the price of the rest of their category, ``ProductHistory.category_price``.
 
@@ -246,7 +241,7 @@ def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
     """
     related = {product.product: product for product in products}
     for members in categories_of(products):
-        weights = sales_weights(members)
+        weights = np.array([max(float(product.sales[product.observed].mean()), 1e-9) for product in members])
         days = np.unique(np.concatenate([product.dates for product in members]))
         rows = [np.searchsorted(product.dates, days, side="right") - 1 for product in members]
         logs = [
@@ -254,11 +249,9 @@ def relate(products: Sequence[ProductHistory]) -> tuple[ProductHistory, ...]:
             for it in members
         ]
         moved = np.stack([log[row.clip(0)] for log, row in zip(logs, rows, strict=True)])
-        total = weights @ moved
-        for product, weight, own in zip(members, weights, moved, strict=True):
-            others = (total - weight * own) / (weights.sum() - weight)
-            price = others[np.searchsorted(days, product.dates)]
-            related[product.product] = replace(product, category_price=price)
+        others = (weights @ moved - weights[:, None] * moved) / (weights.sum() - weights)[:, None]
+        for product, price in zip(members, others, strict=True):
+            related[product.product] = replace(product, category_price=price[np.searchsorted(days, product.dates)])
     return tuple(related[product.product] for product in products)
 
 

@@ -139,15 +139,12 @@ def codes_of(products: pd.Series) -> IntArray:
 
 def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:
     """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
-    order = np.argsort(codes, kind="stable")
-    ordered = values[order]
-    products = Segments(np.diff(np.flatnonzero(np.diff(codes[order], prepend=-1, append=-1))))
-    top = products.spread(np.maximum.reduceat(ordered, products.starts))
-    is_top = ordered == top
-    second = np.maximum.reduceat(np.where(is_top, -np.inf, ordered), products.starts)
-    limit = np.empty(len(values))
-    limit[order] = np.where(is_top & products.spread(products.count(is_top) == 1), products.spread(second), top)
-    return limit
+    cells = pd.Series(values)
+    top = cells.groupby(codes).transform("max")
+    is_top = cells == top
+    alone = is_top & (is_top.groupby(codes).transform("sum") == 1)
+    second = cells.mask(alone, -np.inf).groupby(codes).transform("max")
+    return np.where(alone, second, top)
 
 
 def order_rows(codes: IntArray, days: DateArray) -> IntArray:

@@ -183,14 +183,9 @@ def _find_empty(
 
 def _sum_from_price(price: FloatArray, values: FloatArray, days: Segments) -> FloatArray:
     """Return the sums of values ``(..., D)`` over the product's days at the price of each day or above it."""
-    order = np.lexsort((-price, days.owners))
-    new = np.diff(price[order], prepend=0.0) != 0
-    new[days.starts] = True
-    total = np.cumsum(np.pad(values[..., order], ((0, 0), (1, 0))), axis=-1)
-    at_end = total[..., np.append(np.flatnonzero(new)[1:], len(price))]
-    found = np.empty(values.shape)
-    found[..., order] = at_end[..., np.cumsum(new) - 1] - days.spread(total[..., days.starts])
-    return found
+    groups = pd.DataFrame(values.T).groupby([days.owners, -price])
+    sums = groups.sum().groupby(level=0).cumsum()
+    return np.asarray(sums.to_numpy()[groups.ngroup()].T)
 
 
 def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray, days: Segments) -> FloatArray:
