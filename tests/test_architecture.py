@@ -85,7 +85,7 @@ MOST_STATEMENTS = {
     "operations/log": 576,
     "operations/watching": 298,
     "planner": 240,
-    "runs": 253,
+    "runs": 251,
     "sac": 432,
     "serve": 497,
     "shop": 363,

@@ -174,9 +174,7 @@ class RunFolder:
     def remove_old(self, keep: int, named: Collection[str]) -> None:
         """Keep the newest ``keep`` generations and the current one whole; of others that are ``named``, the weights."""
         current = self.current
-        for generation in self.generations()[:-keep]:
-            if current is not None and generation.name == current.name:
-                continue
+        for generation in (item for item in self.generations()[:-keep] if item != current):
             if generation.name in named:
                 generation.shrink()
             else:
