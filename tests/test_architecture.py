@@ -88,7 +88,7 @@ MOST_STATEMENTS = {
     "runs": 251,
     "sac": 432,
     "serve": 497,
-    "shop": 363,
+    "shop": 365,
     "simulation": 129,
     "tasks": 504,
     "training": 542,

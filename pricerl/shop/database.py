@@ -119,9 +119,13 @@ class Database:
 
     def each(self, statement: str) -> Iterator[Any]:
         """Return the rows of a statement, which are not held in memory at once."""
-        cursor = self.connection.cursor("each") if self.is_server else self.connection.cursor()
-        with contextlib.closing(cursor):
-            yield from cursor.execute(self._translated(statement))
+        if not self.is_server:
+            return iter(self.connection.execute(statement))
+        return self._each_of_server(self._translated(statement))
+
+    def _each_of_server(self, statement: str) -> Iterator[Any]:
+        with self.connection.cursor("each") as cursor:
+            yield from cursor.execute(statement)
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""
