@@ -108,8 +108,11 @@ def choose_forecast(
         OWN_MEAN: SalesForecast(shifted_mean(history.sales, 0.0), np.empty(0)),
         SUPPLIED: SalesForecast(history.predicted, history.future_predicted),
     }
-    for name in (name for name in (forecaster, chosen or OWN_MEAN) if name not in forecasts):
-        forecasts[name] = FORECASTERS[name](history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
+    forecasts |= {
+        name: FORECASTERS[name](history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
+        for name in (forecaster, chosen or OWN_MEAN)
+        if name not in forecasts
+    }
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False
     own = forecasts[OWN_MEAN].past  # fills the gaps of others, so that all are scored on the same days

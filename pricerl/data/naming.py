@@ -37,8 +37,7 @@ def list_sources(sources: Sources | None) -> list[str]:
         return []
     if not isinstance(sources, str | Path | Sequence):
         raise UsageError(f"expected a file, folder, database or DataFrame, found {type(sources).__name__}")
-    listed = [sources] if isinstance(sources, str | Path) else list(sources)
-    found = list(map(str, listed))
+    found = [str(sources)] if isinstance(sources, str | Path) else list(map(str, sources))
     refuse(
         {
             "data.path: must name at least one file, found an empty list": not found,

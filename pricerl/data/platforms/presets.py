@@ -36,7 +36,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.UAdd: operator.pos,
     ast.USub: operator.neg,
 }
-_NODES = (*_OPERATORS, ast.BinOp, ast.UnaryOp, ast.Name, ast.Load)
+_NODES = (*_OPERATORS, ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.Constant)
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,12 @@ def parse_expression(text: str) -> Expression:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"{text[:80]!r} is not an arithmetic expression") from None
-    names: dict[str, None] = {}
-    sums: dict[str, None] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names[node.value] = None
-        elif isinstance(node, ast.Name):
-            sums[node.id] = None
-        elif not isinstance(node, _NODES) and not (isinstance(node, ast.Constant) and type(node.value) in (int, float)):
-            raise ValueError(f'{text!r} may contain only + - * / ( ), numbers, "columns" in quotes and names of sums')
+    nodes = list(ast.walk(tree))
+    values = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    if not (all(isinstance(node, _NODES) for node in nodes) and {*map(type, values)} <= {str, int, float}):
+        raise ValueError(f'{text!r} may contain only + - * / ( ), numbers, "columns" in quotes and names of sums')
+    names = dict.fromkeys(value for value in values if isinstance(value, str))
+    sums = dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name))
     return Expression(text, tuple(names), tuple(sums), tree)
 
 
