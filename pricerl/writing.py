@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, refuse
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -47,10 +47,16 @@ def write_through(path: Path, content: bytes, mode: str = "wb") -> None:
 def refuse_folders(folder: Path, names: Iterable[str]) -> None:
     """Refuse files whose name a folder has, or whose folder has the name of a file: the first is a ``UsageError``."""
     for path in map(folder.joinpath, names):
-        if path.is_dir() and not path.is_symlink():
-            raise UsageError(f"{path} is a folder, where a file is to be written; rename it, or choose another folder")
-        if path.parent.is_file():
-            raise UsageError(f"{path.parent} is a file, where a folder is needed; rename it, or choose another folder")
+        refuse(
+            {
+                f"{path} is a folder, where a file is to be written; rename it, or choose another folder": (
+                    path.is_dir() and not path.is_symlink()
+                ),
+                f"{path.parent} is a file, where a folder is needed; rename it, or choose another folder": (
+                    path.parent.is_file()
+                ),
+            }
+        )
 
 
 @contextlib.contextmanager

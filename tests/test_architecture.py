@@ -58,7 +58,7 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
-    ".": 365,
+    ".": 362,
     "advice": 373,
     "advice/report": 435,
     "advice/sentences": 451,
@@ -77,7 +77,7 @@ MOST_STATEMENTS = {
     "evaluation/card": 96,
     "evaluation/stock": 221,
     "experiments": 394,
-    "guardrails": 456,
+    "guardrails": 454,
     "market": 446,
     "market/demand": 911,
     "mcp": 164,
@@ -85,7 +85,7 @@ MOST_STATEMENTS = {
     "operations/log": 576,
     "operations/watching": 298,
     "planner": 240,
-    "runs": 251,
+    "runs": 250,
     "sac": 432,
     "serve": 497,
     "shop": 365,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, refuse
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 EXAMPLE = "{kind: size_order, products: [Small, Large]}, and a count for a multipack only"
@@ -29,10 +29,13 @@ class Relation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Singles in a multipack, 2 or more."""
 
     def __post_init__(self) -> None:
-        if len(set(self.products)) < len(self.products):
-            raise ValueError("products must be different")
-        if (self.kind == "multipack") != (self.count > 1) or (self.count > 1 and len(self.products) > 2):
-            raise ValueError("a multipack, and nothing else, has products [single, pack] and a count of 2 or more")
+        faults = {
+            "products must be different": len(set(self.products)) < len(self.products),
+            "a multipack, and nothing else, has products [single, pack] and a count of 2 or more": (
+                (self.kind == "multipack") != (self.count > 1) or (self.count > 1 and len(self.products) > 2)
+            ),
+        }
+        refuse(faults, ValueError)
 
     def among(self, known: Collection[str]) -> Relation | None:
         """Return the relation between its known products, or None if they are not related."""

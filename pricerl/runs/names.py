@@ -31,11 +31,12 @@ NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")
 
 def check_name(name: str) -> str:
     """Return the name of a run; one that is not a name, but for example a path, is a ``UsageError``."""
-    if not NAME.fullmatch(name) or name.endswith((" ", ".")):
-        raise UsageError(
+    refuse(
+        {
             f"--run_name {name!r}: must be a name of at most 100 letters, digits and . _ - + @ = , not a path; runs "
-            "are folders in checkpoints"
-        )
+            "are folders in checkpoints": not NAME.fullmatch(name) or name.endswith((" ", "."))
+        }
+    )
     return name
 
 
