@@ -77,7 +77,7 @@ MOST_STATEMENTS = {
     "evaluation/card": 96,
     "evaluation/stock": 221,
     "experiments": 394,
-    "guardrails": 454,
+    "guardrails": 453,
     "market": 446,
     "market/demand": 911,
     "mcp": 164,

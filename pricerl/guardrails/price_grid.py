@@ -37,9 +37,8 @@ class PriceMenu(NamedTuple):
 
     def below(self, high: float) -> float:
         """Return the last allowed price at or below ``high``, in price steps; minus infinity if a ladder has none."""
-        if not self.period:
-            return max((point for point in self.points if point <= high), default=-math.inf)
-        return max(point + self.period * math.floor((high - point) / self.period) for point in self.points)
+        mirrored = PriceMenu(tuple(-point for point in self.points), self.period)
+        return -mirrored.above(-high)
 
 
 EVERY_STEP = PriceMenu((0,), 1)
