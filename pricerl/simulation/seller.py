@@ -99,12 +99,11 @@ class SellerConfig:
 
     def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Draw the rows and the truth of one product; subclasses draw other sellers."""
-        own, ranges = self, self.ranges
-        if self.market == "varied":
-            drawn, ranges = draw_kind(generator)
-            own = replace(self, **drawn)
+        varied = self.market == "varied"
+        drawn, ranges = draw_kind(generator) if varied else ({}, self.ranges)
+        own = replace(self, **drawn)
         truth = draw_truth(own.market, own.units, ranges, generator)
-        if self.market == "varied":
+        if varied:
             add_effects(truth, generator)
         add_best_price(truth)
         price = draw_prices(truth["current_price"], own.days, ranges, generator)
