@@ -62,7 +62,7 @@ MOST_STATEMENTS = {
     "advice": 373,
     "advice/report": 435,
     "advice/sentences": 451,
-    "cli": 574,
+    "cli": 581,
     "cli/commands": 390,
     "cli/experiments": 189,
     "data": 498,

@@ -14,6 +14,7 @@ from pricerl.cli.usage import option_words, take_options
 from pricerl.data.days import read_day
 from pricerl.data.row_table import TABLES
 from pricerl.errors import UsageError
+from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations import shop
 from pricerl.operations.log.provenance import combine
 from pricerl.progress import show_stages
@@ -52,7 +53,7 @@ def given_settings(
 
     A wrong one is a ``UsageError``.
     """
-    parser = advice_parser()
+    parser = advice_parser(PricingData)
     typed, packages = long_words([*words, *option_words({"today": getattr(options, "today", None)})])
     with explained(parser, hint=f" (see {command} --help)"):
         given: dict[str, Any] = parser.parse_args(typed, defaults=False).as_dict()

@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from importlib import import_module
 from typing import Any
 
 from pricerl import __version__, errors
@@ -189,8 +188,8 @@ def _run(words: list[str]) -> int:
     name, *rest = words
     if name not in COMMANDS:
         raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
-    module, _, function = COMMANDS[name].partition(":")
-    if module in ("advise", "standing") and name not in OWN_HELP and (topics := settings_help.topics_in(rest)):
+    has_settings = COMMANDS[name].startswith(("advise:", "standing:")) and name not in OWN_HELP
+    if has_settings and (topics := settings_help.topics_in(rest)):
         write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK
     if name in RUN_FIRST:
@@ -200,8 +199,7 @@ def _run(words: list[str]) -> int:
         rest.append(run)
     if name in EXTRAS:
         errors.import_extra(EXTRAS[name], f'{name} needs the extra: pip install -e ".[{name}]"')
-    code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(rest)
-    return code
+    return usage.function_of(COMMANDS[name])(rest)
 
 
 def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:

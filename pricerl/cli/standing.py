@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 
 from pricerl.advice.files import AdviceFiles
 from pricerl.advice.what_if import answer_lines, read_off
 from pricerl.cli.answer import print_answer
-from pricerl.cli.usage import PRODUCT, Options, file_parser, with_first
+from pricerl.cli.usage import PRODUCT, Options, file_parser, function_of, with_first
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.errors import EXIT_OK
 from pricerl.formatting import plural
@@ -19,9 +18,6 @@ from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run
 from pricerl.shop.database import reading
 from pricerl.tasks.standing import Standing, find_standing, renew_standing
 from pricerl.terminal import print_notes, write_lines
-
-COMPUTING = "pricerl.cli.advise"
-"""Module that computes what does not stand; it imports torch."""
 
 ASKED: Options = {
     "--price": {"required": True, "type": float, "help": "price to charge over the forecast horizon"},
@@ -35,7 +31,7 @@ def predict(words: Sequence[str]) -> int:
     bar = {"--trainer.enable_progress_bar": {"help": "changes no advice"}}
     options, others = file_parser("predict", predict.__doc__, bar).parse_known_args(words)
     if others or (found := _find(options.run_name, options.path, options.today, options.ckpt_path)) is None:
-        return int(import_module(COMPUTING).advise_with_policy(words))
+        return function_of("advise:advise_with_policy")(words)  # imports torch
     standing, shop = found
     publication, after = renew_standing(shop)
     work = read_work_list(after.log_path)
@@ -52,7 +48,7 @@ def what_if(words: Sequence[str]) -> int:
         found = _find(options.run_name, options.path, options.today, options.ckpt_path)
         if found is not None and _read_off(found[1], options.product, options.price):
             return EXIT_OK
-    return int(import_module(COMPUTING).ask_market(options, rest))
+    return function_of("advise:ask_market")(options, rest)
 
 
 def _find(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import itertools
 import json
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -53,6 +56,21 @@ class Parser(argparse.ArgumentParser):
         """Raise a ``UsageError`` that explains an invalid option."""
         options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
+
+
+def function_of(name: str) -> Callable[..., int]:
+    """Import a function of a module of this package, such as ``advise:ask_market``.
+
+    What is imported stays: looking through it for garbage would take a twentieth of a command's time.
+    """
+    module, _, function = name.partition(":")
+    known = len(sys.modules)
+    gc.disable()
+    found: Callable[..., int] = getattr(import_module(f".{module}", __package__), function)
+    if len(sys.modules) > known:
+        gc.freeze()
+    gc.enable()
+    return found
 
 
 def take_options(words: Sequence[str], *names: str) -> tuple[dict[str, list[str]], list[str]]:

@@ -105,7 +105,7 @@ def begin_run(given: Nested) -> Iterator[Run | None]:
         return
     with folder.locked():
         shop = Shop.open(folder, given.get("today"))
-        merged = merge_settings(advice_parser(), [("", shop.lasting), ("", given)])
+        merged = merge_settings(advice_parser(PricingData), [("", shop.lasting), ("", given)])
         run = _build("fit", shop, PricingData, merged, {"data": {}, "model": {}})
         prepare_data(run, shop)
         data = run.pricing

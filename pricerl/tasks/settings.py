@@ -44,7 +44,7 @@ def add_options(parser: ArgumentParser, groups: Mapping[str, type]) -> None:
 
 
 @cache
-def advice_parser(kind: type[PricingData] = PricingData) -> ArgumentParser:
+def advice_parser(kind: type[PricingData]) -> ArgumentParser:
     """Return the parser of a task that trains nothing, for data of a kind."""
     set_parsing_settings(docstring_parse_attribute_docstrings=False)  # reading the help texts takes a second
     parser = ArgumentParser(exit_on_error=False, print_config=None)

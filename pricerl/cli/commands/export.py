@@ -56,6 +56,6 @@ def _export_weights(folder: RunFolder, out: str | None) -> int:
 
 def _seller_layout(checkpoint: Checkpoint) -> str:
     """Return the layout of the observations of a seller's data with the settings of a checkpoint."""
-    parser = advice_parser()
+    parser = advice_parser(PricingData)
     built = parser.instantiate(merge_settings(parser, [("", without_training(stored_settings(checkpoint)))]))
     return build_data(PricingData, built).layout

@@ -33,7 +33,6 @@ LAST_RISE = 0.1
 
 SIZE_RANGE = (0.3, 1e4)
 """Smallest and largest negative-binomial size, from strong overdispersion to Poisson."""
-
 LOG_MEAN_RANGE = (-30.0, 30.0)
 
 LOOSE_SD = 10.0
@@ -55,8 +54,9 @@ GRID = {
 }
 """Motions of demand, equally likely a priori, by their places on three axes."""
 MOTIONS = tuple(GRID.values())
+STEPS = ((-1, 0, 0), (0, -1, 0), (0, 0, -1), (0, 0, 1), (0, 1, 0), (1, 0, 0))
 NEIGHBOURS = {
-    motion: [other for at, other in GRID.items() if sum(abs(i - j) for i, j in zip(at, place, strict=True)) == 1]
+    motion: [GRID[near] for a, b, c in STEPS if (near := (place[0] + a, place[1] + b, place[2] + c)) in GRID]
     for place, motion in GRID.items()
 }
 """Motions that differ from each by one place."""
