@@ -83,7 +83,7 @@ MOST_STATEMENTS = {
     "mcp": 164,
     "operations": 920,
     "operations/log": 576,
-    "operations/watching": 298,
+    "operations/watching": 291,
     "planner": 240,
     "runs": 250,
     "sac": 432,

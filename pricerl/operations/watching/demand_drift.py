@@ -81,8 +81,7 @@ def find_drift(
     covariance = np.diag([1.0, 0.0])[..., None] * np.maximum(level_sd, LEVEL_SD) ** 2
     fade = np.array([1.0, shock.memory])[:, None]
     moved = np.diag([LEVEL_SD**2, shock.variance * (1 - shock.memory**2)])[..., None]
-    sums = {way: np.zeros(rows) for way in FALSE_ALARM_DAYS}
-    starts = {way: np.zeros(rows) for way in FALSE_ALARM_DAYS}
+    sums, starts = np.zeros((2, len(FALSE_ALARM_DAYS), rows))
     information, seen = np.zeros((2, rows))
     for day in range(days):
         counts = observed[:, day]
@@ -98,11 +97,12 @@ def find_drift(
         shift = CHANGE * mean / np.sqrt(mean + mean**2 * spread)
         seen += counts
         information += np.where(counts, (shift**2 - information) / np.maximum(seen, 1), 0.0)
-        alarm, evidence = _add(sums, np.where(counts, score, 0.0), np.where(counts, shift, 0.0), information)
-        found.alarm[:, day] = alarm
-        found.evidence[:, day] = evidence
-        found.start[:, day] = np.where(alarm < 0, starts[-1], starts[1])
-        starts = {way: np.where(total > 0, starts[way], day + 1.0) for way, total in sums.items()}
+        sums, share = _add(sums, np.where(counts, score, 0.0), np.where(counts, shift, 0.0), information)
+        found.alarm[:, day] = alarm = np.select([*(share >= 1)], [*FALSE_ALARM_DAYS])
+        found.evidence[:, day] = share.max(axis=0)
+        found.start[:, day] = np.where(alarm < 0, *starts)
+        sums = np.where(alarm != 0, 0.0, sums)  # both start again after an alarm
+        starts = np.where(sums > 0, starts, day + 1.0)
         reach = MOST_SDS * np.sqrt(mean + mean**2 * spread)
         surprise = np.clip(sold, mean - reach, mean + reach) / mean - 1
         gain = np.where(counts, covariance.sum(1) / (doubt + 1 / mean + noise_share), 0.0)
@@ -148,17 +148,10 @@ def threshold(information: FloatArray, days: float | FloatArray) -> FloatArray:
 
 
 def _add(
-    sums: dict[int, FloatArray], score: FloatArray, shift: FloatArray, information: FloatArray
-) -> tuple[IntArray, FloatArray]:
-    """Add a day to both CUSUMs; return alarms and the evidence. Both start again after an alarm."""
-    alarm = np.zeros(len(score), np.int64)
-    evidence = np.zeros(len(score))
-    for way, days in FALSE_ALARM_DAYS.items():
-        scale = 1.0 if way < 0 else 1 / (1 - CHANGE)
-        sums[way] = np.maximum(0.0, sums[way] + way * scale * shift * score - (scale * shift) ** 2 / 2)
-        share = sums[way] / threshold(scale**2 * information, days * np.maximum(information, 1.0))
-        alarm = np.where((share >= 1) & (alarm == 0), way, alarm)
-        evidence = np.maximum(evidence, share)
-    for way in sums:
-        sums[way] = np.where(alarm != 0, 0.0, sums[way])
-    return alarm, evidence
+    sums: FloatArray, score: FloatArray, shift: FloatArray, information: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Add a day to the CUSUMs of a drop and a rise ``(2, R)``; return them, and their shares of the thresholds."""
+    way, days = (np.array(part)[:, None] for part in zip(*FALSE_ALARM_DAYS.items(), strict=True))
+    scale = np.where(way < 0, 1.0, 1 / (1 - CHANGE))
+    sums = np.maximum(0.0, sums + way * scale * shift * score - (scale * shift) ** 2 / 2)
+    return sums, sums / threshold(scale**2 * information, days * np.maximum(information, 1.0))
