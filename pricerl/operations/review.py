@@ -115,14 +115,13 @@ def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]
 
 def _cells(row: Reviewed, f: Formatter) -> list[Cell]:
     month, days, kept, due, happened, gain = map(translate, COLUMNS)
-    predicted = Cell(due, UNKNOWN)
-    if (found := row.predicted) is not None:
-        predicted = _cell(due, Interval(found.predicted, found.low, found.high), f, "")
+    found = row.predicted
+    foreseen = None if found is None else Interval(found.predicted, found.low, found.high)
     return [
         Cell(month, row.month or translate("total")),
         Cell(days, str(row.days)),
         Cell(kept, f.price(row.kept_price)),
-        predicted,
+        Cell(due, UNKNOWN) if foreseen is None else _cell(due, foreseen, f, ""),
         Cell(happened, f.money(row.happened)),
         _cell(gain, row.gain, f, "+"),
     ]

@@ -22,7 +22,7 @@ from pricerl.evaluation.valuation import gains_over
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry, by_product
-from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME
+from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME, day_of
 from pricerl.operations.outbox import first_change, publishing_of
 
 Z90 = 1.6449
@@ -55,7 +55,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
     place = {date: at for at, date in enumerate(day_texts(history.dates))}
     found: list[tuple[int, Entry]] = []
     own = [entry for entry in entries if entry.get("product") == history.product]
-    ends = {entry["ends"]: entry.get("today") or entry["time"][:10] for entry in own if entry["kind"] == RESUME}
+    ends = {entry["ends"]: day_of(entry) for entry in own if entry["kind"] == RESUME}
     for entry in own:
         made = place.get(entry.get("history_end", ""))
         known_as = () if made is None else (history.prices_in_force[made], history.price[made])
@@ -309,15 +309,15 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
     advised = _advised_price(entry, day, charged)
     known = {"units": history.observed[at], "sales": history.observed[at], "profit": history.profit_known[at]}
     happened = {name: float(getattr(history, name)[at]) for name in MEASURES if known[name]}
-    outcome: Outcome = "not observed"
-    checks: dict[str, Check | None] = dict.fromkeys(MEASURES)
-    if history.observed[at]:
-        outcome = "followed" if same_price(charged, advised) else "not followed"
-    if outcome == "followed" and same_price(charged, day["price"]):
-        for name, actual in happened.items():
-            if day[name] is not None:
-                mean, low, high = day[name]
-                checks[name] = Check(mean, low, high, actual, low <= actual <= high)
+    seen: Outcome = "followed" if same_price(charged, advised) else "not followed"
+    outcome = seen if history.observed[at] else "not observed"
+    tested = outcome == "followed" and same_price(charged, day["price"])
+    checks = {
+        name: Check(mean, low, high, actual, low <= actual <= high)
+        for name, actual in happened.items()
+        if tested and day[name] is not None
+        for mean, low, high in [day[name]]
+    }
     model = next((row for row in entry.get("model_days", ()) if row["date"] == day["date"]), None)
     if model is None and outcome == "not followed" and "terms" in entry and publishing_of(entry) == "shadow":
         model = day
@@ -328,7 +328,7 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
         advised_price=advised,
         charged_price=charged,
         outcome=outcome,
-        **checks,
+        **{**dict.fromkeys(MEASURES), **checks},
         model_price=None if model is None else model["price"],
         model_profit=None if model is None or model["profit"] is None else model["profit"][0],
         actual_profit=happened.get("profit"),

@@ -134,8 +134,8 @@ class SellerFiles:
         try:
             return read(self.config)
         except DataError:
-            days = {name: shop.days(()) for name, shop in shops.items() if shop and self.config.date_order == "auto"}
-            orders: dict[str, Any] = {name: read.means["date_order"] for name, read in days.items() if read}
+            days = ((name, shop and shop.days(())) for name, shop in shops.items() if self.config.date_order == "auto")
+            orders: dict[str, Any] = {name: found.means["date_order"] for name, found in days if found}
             likely = []
             for order in {*orders.values()} - {"auto"}:
                 with suppress(DataError):

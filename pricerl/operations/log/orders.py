@@ -198,16 +198,16 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
     ``tried`` is the lowest and the highest price ever charged, ``tolerance`` the largest difference from the current
     price, as a share of it.
     """
-    doubts = []
     change = price / current_price - 1
-    if abs(change) > tolerance + FLOAT32_SLACK:
-        doubts.append(
-            f"{100 * abs(change):.3g} % {'above' if change > 0 else 'below'} the current price of {current_price:g} "
-            f"(--tolerance {tolerance:g})"
-        )
-    if is_outside(price, *tried):
-        doubts.append(f"outside the prices tried, {tried[0]:g} to {tried[1]:g}, so nothing can be forecast there")
-    return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
+    doubts = {
+        f"{100 * abs(change):.3g} % {'above' if change > 0 else 'below'} the current price of {current_price:g} "
+        f"(--tolerance {tolerance:g})": abs(change) > tolerance + FLOAT32_SLACK,
+        f"outside the prices tried, {tried[0]:g} to {tried[1]:g}, so nothing can be forecast there": (
+            is_outside(price, *tried)
+        ),
+    }
+    found = " and ".join(words for words, is_so in doubts.items() if is_so)
+    return f"{price:g} is {found}" if found else ""
 
 
 def positive_price(price: float) -> float:
