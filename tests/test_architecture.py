@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 446,
     "market/demand": 911,
     "mcp": 164,
-    "operations": 914,
+    "operations": 910,
     "operations/log": 573,
     "operations/watching": 291,
     "planner": 240,

@@ -239,26 +239,22 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
     Relations between products are kept; only the chunks concerned run again. The first error is raised if it concerns
     the whole catalogue.
     """
-    order = {name: row for row, name in enumerate(name for chunk in chunks for name in chunk.preprocessor.names)}
     done = _run(chunks, engine)
     bound: dict[str, Bound] = {}
     relations = chunks[0].advisor.guardrails.related if chunks else ()
     for _ in range(MOST_ROUNDS if relations else 0):
-        found = resolve(relations, _prices_of(done))
+        found = resolve(relations, _prices_of(done.values()))
         if not found:
             break
         bound |= found
         again = [
             chunk._replace(bound=bound, backtests=part.backtests)
-            for chunk, part in done
+            for chunk, part in done.values()
             if isinstance(part, Advised) and not found.keys().isdisjoint(chunk.preprocessor.names)
         ]
-        replaced = {chunk.preprocessor.names[0] for chunk in again}
-        rest = [pair for pair in done if pair[0].preprocessor.names[0] not in replaced]
-        done = rest + _run(again, engine)
-    done.sort(key=lambda pair: order[pair[0].preprocessor.names[0]])
-    parts = [part for _, part in done if isinstance(part, Advised)]
-    failed = {chunk.preprocessor.names[0]: part for chunk, part in done if isinstance(part, Exception)}
+        done |= _run(again, engine)
+    parts = [part for _, part in done.values() if isinstance(part, Advised)]
+    failed = {name: part for name, (_, part) in done.items() if isinstance(part, Exception)}
     if failed and len(failed) == chunks[0].advisor.catalogue:
         raise next(iter(failed.values()))
     return parts, {name: str(why) if isinstance(why, PricerlError) else repr(why) for name, why in failed.items()}
@@ -307,12 +303,15 @@ def _prices_of(done: Iterable[tuple[Chunk, Advised | Exception]]) -> dict[str, A
     return advised
 
 
-def _run(chunks: Sequence[Chunk], engine: Engine) -> list[tuple[Chunk, Advised | Exception]]:
-    """Return each chunk with its advice; one that failed as chunks of one product, some of them with an exception."""
-    done: list[tuple[Chunk, Advised | Exception]] = []
+def _run(chunks: Sequence[Chunk], engine: Engine) -> dict[str, tuple[Chunk, Advised | Exception]]:
+    """Return each chunk with its advice by its first product; one that failed as chunks of one product.
+
+    Some of these have an exception in place of advice.
+    """
+    done: dict[str, tuple[Chunk, Advised | Exception]] = {}
     for chunk, part in zip(chunks, engine.map(Chunk.run, chunks), strict=True):
-        several = isinstance(part, Exception) and len(chunk.preprocessor.names) > 1
-        done += _run(chunk.split(), engine) if several else [(chunk, part)]
+        first, *others = chunk.preprocessor.names
+        done |= _run(chunk.split(), engine) if others and isinstance(part, Exception) else {first: (chunk, part)}
     return done
 
 

@@ -53,7 +53,7 @@ def make_advice(
     data.leave_out(failed)
     made = Advised(
         advice=[*join_categories(advice)],
-        drafts=[item for part in parts for item in part.drafts],
+        drafts=sorted((item for part in parts for item in part.drafts), key=lambda item: order[item["product"]]),
         backtests={name: score for part in parts for name, score in part.backtests.items()},
         notes=tuple(note for part in parts for note in part.notes),
     )

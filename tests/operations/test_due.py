@@ -7,7 +7,7 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,15 @@ import pytest
 from categories import Category
 from command_line import FAST, Result, edit, run, seller_lines, write_lines
 
+from pricerl.advice.result import ProductAdvice
 from pricerl.cli.loading import load_words
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.standing import Account
+from pricerl.operations.catalogue import Advised
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.due import ALWAYS, stands_until
+from pricerl.runs.run import Run
+from pricerl.tasks import advise as tasks
 from pricerl.training.saved_policy import SavedPolicy
 
 NAMES = ("mug", "bowl", "jug")
@@ -202,3 +206,19 @@ def test_an_advice_outlasts_the_days_of_a_week_of_its_quarter() -> None:
     for found in (last(alarm={"days": 3}), last(stock={"orders": []}), last([order])):
         assert found == day.isoformat()
     assert last(new={"restarts": "another unit"}) == ""
+
+
+def test_each_entry_is_that_of_its_advice_where_a_category_was_computed_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["a", "b", "c"]
+    parts = [Advised([_advised(name) for name in "acb"], [{"product": name} for name in "acb"], {}, ())]
+    monkeypatch.setattr(tasks, "split", lambda *_: [])
+    monkeypatch.setattr(tasks, "advise_chunks", lambda *_: (parts, {}))
+    data = SimpleNamespace(preprocessor=SimpleNamespace(names=names), engine=object(), leave_out=lambda _: None)
+    made = tasks.make_advice(cast(Run, SimpleNamespace(pricing=data)), [])
+    assert [item.product for item in made.advice] == [draft["product"] for draft in made.drafts] == names
+
+
+def _advised(product: str) -> ProductAdvice:
+    return cast(ProductAdvice, SimpleNamespace(product=product, market=SimpleNamespace(substitution=None)))
