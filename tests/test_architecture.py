@@ -90,7 +90,7 @@ MOST_STATEMENTS = {
     "serve": 497,
     "shop": 365,
     "simulation": 128,
-    "tasks": 504,
+    "tasks": 505,
     "training": 542,
     "training/callbacks": 240,
 }

@@ -54,7 +54,14 @@ from pricerl.shop.groups import GROUPED
 from pricerl.shop.names import read_accepted
 from pricerl.tasks.configs import Nested, as_yaml, named_classes, without_classes, without_training
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
-from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings
+from pricerl.tasks.settings import (
+    GROUPS,
+    advice_parser,
+    build_data,
+    merge_settings,
+    plain_settings,
+    usual_settings,
+)
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec, pricing_task
 from pricerl.training.run import is_first_process
@@ -78,7 +85,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -
     checkpoint, shop = find_checkpoint(given)
     kind = find_data(checkpoint, packages)
     parser = advice_parser(kind)  # type: ignore[arg-type]  # classes are hashable
-    checkpoint.check_settings(parser.get_defaults().as_dict())
+    checkpoint.check_settings(usual_settings(parser))
     kept = _kept_settings(checkpoint, shop, given)
     merged = merge_settings(parser, [(f"{checkpoint.path}: ", kept), ("", given)])
     built = _build("predict", shop, kind, merged, lasting_settings(checkpoint.settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -65,20 +65,26 @@ def explained(parser: ArgumentParser, place: str = "", hint: str = "") -> Iterat
         raise UsageError(f"{place}{explain_usage(str(error), [*parser.get_defaults().keys()])}{hint}") from error
 
 
+@cache
+def usual_settings(parser: ArgumentParser) -> dict[str, Any]:
+    """Return the defaults of a task that trains nothing, nested."""
+    return dict(parser.get_defaults().as_dict())
+
+
 def check_given(parser: ArgumentParser, given: Nested) -> None:
     """Refuse a value in place of a group of settings, which a parser takes for a configuration, and linked ones."""
-    if fault := find_fault("", given, parser.get_defaults().as_dict()):
+    if fault := find_fault("", given, usual_settings(parser)):
         raise UsageError(fault)
     if "loss_weight" in given.get("data", {}).get("reward", {}):
         raise UsageError("data.reward.loss_weight follows decision.loss_weight; set that")
 
 
-def merge_settings(parser: ArgumentParser, parts: Iterable[Placed]) -> Namespace:
+def merge_settings(parser: ArgumentParser, parts: Sequence[Placed]) -> Namespace:
     """Return all settings, of which later parts take precedence, each given with its place for a ``UsageError``."""
     merged = parser.get_defaults()
-    for place, part in parts:
-        with explained(parser, place):
-            merged = parser.parse_object(dict(part), merged)
+    for number, (place, part) in enumerate(parts, 1):
+        with explained(parser, place):  # defaults of a user's own classes are added once, at the end
+            merged = parser.parse_object(dict(part), merged, defaults=number == len(parts))
     return merged
 
 
