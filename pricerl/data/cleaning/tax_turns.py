@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import count_true
 from pricerl.data.cleaning.product_rows import codes_of, order_rows
 from pricerl.data.cleaning.sales_unit import CENTS, RATES
 from pricerl.data.days import RECENT_DAYS, WEEK
@@ -34,17 +35,17 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     changed = 1 + np.flatnonzero((np.diff(codes[order]) == 0) & (np.diff(price) != 0))
     moved = sold.iloc[order[changed]].assign(product=codes[order[changed]], before=price[changed - 1])
     products = sold["product"].nunique()
-    lower = moved[["price", "before"]].min(axis=1)
-    higher = moved[["price", "before"]].max(axis=1)
+    lower, higher = np.sort(moved[["price", "before"]].to_numpy(), axis=1).T
     for rate in RATES:
         factor = 1 + rate / 100
-        exact = moved[(higher - factor * lower).abs() <= CENTS * (1 + factor)]
-        if len(exact) < ALIKE * products:
+        alike = np.abs(higher - factor * lower) <= CENTS * (1 + factor)
+        if count_true(alike) < ALIKE * products:
             continue
+        exact = moved.assign(lower=lower)[alike]
         exact = exact[(exact["day"] - exact["day"].mode().min()).abs() <= pd.Timedelta(days=WEEK)]
         exact = exact.drop_duplicates("product")
         turns = exact.set_index("product")["day"]
-        if len(turns) < ALIKE * products or lower[exact.index].nunique() < FEWEST_PRICES:
+        if len(turns) < ALIKE * products or exact["lower"].nunique() < FEWEST_PRICES:
             continue
         row = int(exact.index[0])
         change = float(np.log(exact["price"][row] / exact["before"][row]))

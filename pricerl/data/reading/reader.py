@@ -103,7 +103,8 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
     every = {*problems, *lost, *table.unread}
     products = frame[columns.PRODUCT]
     skipped = _set_aside(problems, parsed.lines, products) if problems else []
-    usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & kept]
+    used = kept & ~products.isin([problem.product for problem in skipped or ()]).to_numpy()
+    usable = frame if used.all() else frame[used]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)
     ragged = (

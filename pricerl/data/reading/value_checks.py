@@ -81,9 +81,10 @@ def check_values(parsed: Parsed) -> list[Problem]:
     broken: dict[tuple[str, int], Problem] = {}
     for rule, names, low, high in reversed(RULES):  # the first one that a cell breaks is written last
         for name in frame.columns.intersection(list(names), sort=False):
-            cells = pd.Series(parsed.cells.get(name, frame[name]))
-            for row in np.flatnonzero((frame[name] < low) | (frame[name] >= high)).tolist():
-                found = quote(str(cells.iloc[row]))
+            values = frame[name].to_numpy()
+            rows = np.flatnonzero((values < low) | (values >= high)).tolist()
+            written = pd.Series(parsed.cells.get(name, values)).iloc[rows] if rows else ()
+            for row, found in zip(rows, map(quote, map(str, written)), strict=True):
                 broken[name, row] = Problem(parsed.lines[row], name, f"{rule}, found {found}", "", found)
     return list(broken.values())
 
@@ -203,16 +204,16 @@ def _mixed_shares(name: str, rows: pd.DataFrame) -> list[Problem]:
     """Return a problem per product whose conversions, above 0, are shares on some rows and percents on others."""
     codes = codes_of(rows["product"])
     value = rows["value"].to_numpy()
-    counts = [np.bincount(codes[kind], minlength=codes.max() + 1) for kind in ((value > 0) & (value <= 1), value > 1)]
-    rows = rows[(np.minimum(*counts)[codes] > 0) & (value > 0)]
-    cells = rows["value"].groupby([codes_of(rows["product"]), rows["value"] > 1])
-    kinds = rows.assign(size=cells.transform("size"), low=cells.transform("min"), high=cells.transform("max"))
-    shares, percents = (_firsts(kinds[part]) for part in (kinds["value"] <= 1, kinds["value"] > 1))
-    both = shares.merge(percents, on="product", suffixes=("", "_percent"))
-    fewest = np.maximum(FEWEST_SHARES, LEAST_SHARES * (both["size"] + both["size_percent"]))
-    enough = both[["size", "size_percent"]].min(axis=1) >= fewest
-    mixed = enough & (both["low_percent"] >= SHARE_GAP * both["high"])
-    return _report(name, both[mixed], SHARES_AND_PERCENTS)
+    kinds = [(value > 0) & (value <= 1), value > 1]
+    shares, percents = (np.bincount(codes[kind], minlength=codes.max() + 1) for kind in kinds)
+    enough = np.minimum(shares, percents) >= np.maximum(FEWEST_SHARES, LEAST_SHARES * (shares + percents))
+    highest = np.zeros(len(enough))
+    lowest = np.full(len(enough), np.inf)
+    np.maximum.at(highest, codes[kinds[0]], value[kinds[0]])
+    np.minimum.at(lowest, codes[kinds[1]], value[kinds[1]])
+    mixed = (enough & (lowest >= SHARE_GAP * highest))[codes]
+    firsts = [_firsts(rows[kind & mixed]) for kind in kinds]
+    return _report(name, firsts[0].merge(firsts[1], on="product", suffixes=("", "_percent")), SHARES_AND_PERCENTS)
 
 
 CONTRADICTING = 0.30
@@ -363,8 +364,9 @@ def _taxed_rows(sold: pd.DataFrame, whole: BoolArray) -> list[Problem]:
 
 def _coarse_sales(sold: pd.DataFrame) -> list[Problem]:
     """Return a problem per product whose sales can be units in packs as well as revenue."""
-    codes = codes_of(sold["product"])
-    packs = sold[can_be_packs(sold["price"].to_numpy(), sold["sales"].to_numpy(), codes)[codes]]
+    whole = sold[_share(sold["sales"] == sold["sales"].round(), sold) >= MOSTLY]
+    codes = codes_of(whole["product"])
+    packs = whole[can_be_packs(whole["price"].to_numpy(), whole["sales"].to_numpy(), codes)[codes]]
     return _one_if_most(_report(columns.TOTAL_SALES, _firsts(packs), PACKS), sold)
 
 

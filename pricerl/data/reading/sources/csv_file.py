@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from pricerl.data.reading.problems import refuse
 from pricerl.data.reading.ragged_rows import check_share
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.sizes import check_cells, check_size
-from pricerl.data.reading.tables import RaggedRow, TextTable, text_frame
+from pricerl.data.reading.tables import RaggedRow, TextColumn, TextTable, match_texts, text_frame
 from pricerl.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -160,27 +160,46 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
     ends = [end.end() for end in islice(_LINE_END.finditer(data), first_line - 1)]
     start = ends[-1] if len(ends) == first_line - 1 else len(data)
     has_quotes = data.find(b'"', start) >= 0
-    if start >= len(data) or (has_quotes and not _has_plain_quotes(data, start, separator)):
+    if has_quotes and not _has_plain_quotes(data, start, separator):
         return None
+    tail = data[-1024:]
+    body = memoryview(data)[start : len(data) - len(tail) + len(tail.rstrip(b"\r\n"))]
     names = [str(place) for place in range(width)]
     pool = pa.system_memory_pool()  # the default one commits more than it needs
     types = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
     try:
         table = pyarrow.csv.open_csv(
-            pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
+            pa.BufferReader(pa.py_buffer(body)),
             pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
-            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes),
+            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
             memory_pool=pool,
         ).read_all()
     except pa.ArrowInvalid:
         return None
-    arrays = [column.unify_dictionaries(pool).combine_chunks(pool) for column in table.columns]
-    longest = max(pc.max(pc.utf8_length(array.dictionary)).as_py() or 0 for array in arrays)
-    if longest > sizes.LONGEST_CELL or table.num_rows != _count_lines(data, start) or _has_blank_row(arrays):
+    columns = [_categorical_of(column.unify_dictionaries(pool)) for column in table.columns]
+    texts = [TextColumn(column).texts for column in columns]
+    longest = max(pc.max(pc.utf8_length(known)).as_py() for known in texts)
+    lines_inside = has_quotes and any(match_texts(known, r"[\r\n]").any() for known in texts)
+    blank = [np.asarray(pc.equal(pc.utf8_trim_whitespace(known), "")) for known in texts]
+    if (
+        longest > sizes.LONGEST_CELL
+        or lines_inside
+        or (
+            all(map(np.any, blank))
+            and np.all([flags[column.codes] for flags, column in zip(blank, columns, strict=True)], axis=0).any()
+        )
+    ):
         return None
-    columns = [pd.Categorical.from_codes(it.indices.to_numpy(), pd.Index(it.dictionary.to_pandas())) for it in arrays]
     return columns, range(first_line, first_line + table.num_rows), []
+
+
+def _categorical_of(column: pa.ChunkedArray) -> pd.Categorical[Any]:
+    """Return a column whose parts share a dictionary, with codes as small as these texts allow."""
+    texts = column.chunk(0).dictionary
+    parts = [part.indices.to_numpy() for part in column.chunks]
+    codes = np.concatenate(parts, dtype=np.min_scalar_type(-len(texts)), casting="unsafe")
+    return pd.Categorical.from_codes(codes, pd.Index(texts.to_pandas()))
 
 
 def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
@@ -198,20 +217,3 @@ def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
         if not np.where(opening, opened, closed).all():
             return False
     return count % 2 == 0
-
-
-def _count_lines(data: bytes, start: int) -> int:
-    """Return the number of lines from a place on, without blank ones at the end."""
-    tail = data[-1024:]
-    end = len(data) - len(tail) + len(tail.rstrip(b"\r\n"))
-    marks = {mark: data.count(mark, start, end) for mark in (b"\n", b"\r", b"\r\n")}
-    return marks[b"\n"] + marks[b"\r"] - marks[b"\r\n"] + 1
-
-
-def _has_blank_row(arrays: Sequence[pa.DictionaryArray]) -> bool:
-    """Return whether a row has no cell with text."""
-    blank = np.ones(len(arrays[0]), dtype=bool)
-    for array in arrays:
-        empty = np.asarray(pc.equal(pc.utf8_trim_whitespace(array.dictionary), ""))
-        blank &= empty[array.indices.to_numpy()] if empty.any() else False
-    return bool(blank.any())
