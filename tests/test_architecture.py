@@ -69,7 +69,7 @@ MOST_STATEMENTS = {
     "data/cleaning": 598,
     "data/platforms": 422,
     "data/reading": 759,
-    "data/reading/sources": 419,
+    "data/reading/sources": 417,
     "decide": 459,
     "env": 538,
     "env/stock": 248,

@@ -300,12 +300,17 @@ def test_what_is_no_file_that_can_be_read_is_refused(tmp_path: Path, monkeypatch
 def test_files_above_a_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_months(tmp_path, ROWS)
     for limit, value, words in (
-        ("MAX_ROWS", 9, "more than 9 rows"),
         ("MAX_COLUMNS", 3, "has 4 columns"),
         ("MAX_BYTES", 100, "too large"),
     ):
         monkeypatch.setattr(sizes, limit, value)
         assert words in refuse(tmp_path / "sales-01.csv")
+
+
+def test_rows_have_no_limit_of_their_own() -> None:
+    sizes.check_size("sales.csv", 50_000_000, 10)
+    with pytest.raises(DataError, match="has more than 536,870,912 cells; remove columns or split the file"):
+        sizes.check_size("sales.csv", 60_000_000, 10)
 
 
 def test_trailing_blank_cells_do_no_harm(tmp_path: Path) -> None:

@@ -82,8 +82,8 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         "is too large: more than 1024 MiB unpacked; split the file",
     ),
     "many cells.parquet": (
-        lambda: parquet_of({f"c{at}": constant("x", 160_000, pa.string()) for at in range(1000)}),
-        "has more than 150,000,000 cells; remove columns or split the file",
+        lambda: parquet_of({f"c{at}": constant("x", 600_000, pa.string()) for at in range(1000)}),
+        "has more than 536,870,912 cells; remove columns or split the file",
     ),
     "a column per row.jsonl": (lines_of(100_000, 100_000), "has 1,001 columns; at most 1,000 are read; remove some"),
     "one cell per row.jsonl": (lines_of(60_000, 1000), "has more than 40,000,000 cells; remove columns or split"),

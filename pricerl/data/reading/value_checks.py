@@ -122,7 +122,9 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
         problems += column.find_problems(name, parsed.lines, reasons)
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
-    rows = frame.reindex(columns=list(_NAMES)).set_axis(list(_NAMES.values()), axis=1).assign(line=parsed.lines)
+    unknown = np.broadcast_to(np.nan, len(frame))
+    known = {name: frame.get(column, unknown) for column, name in _NAMES.items()}
+    rows = pd.DataFrame({"line": parsed.lines, **known}, copy=False)
     codes = codes_of(rows["product"])
     order = order_rows(codes, rows["day"].to_numpy())
     for name in frame.columns.intersection(list(_PRICES), sort=False):
@@ -205,13 +207,11 @@ def _mixed_shares(name: str, rows: pd.DataFrame) -> list[Problem]:
     codes = codes_of(rows["product"])
     value = rows["value"].to_numpy()
     kinds = [(value > 0) & (value <= 1), value > 1]
-    shares, percents = (np.bincount(codes[kind], minlength=codes.max() + 1) for kind in kinds)
-    enough = np.minimum(shares, percents) >= np.maximum(FEWEST_SHARES, LEAST_SHARES * (shares + percents))
-    highest = np.zeros(len(enough))
-    lowest = np.full(len(enough), np.inf)
-    np.maximum.at(highest, codes[kinds[0]], value[kinds[0]])
-    np.minimum.at(lowest, codes[kinds[1]], value[kinds[1]])
-    mixed = (enough & (lowest >= SHARE_GAP * highest))[codes]
+    shares, percents = (rows["value"][kind].groupby(codes[kind]).agg(["size", "min", "max"]) for kind in kinds)
+    shares, percents = shares.align(percents, join="inner", axis=0)
+    fewest = np.maximum(FEWEST_SHARES, LEAST_SHARES * (shares["size"] + percents["size"]))
+    found = (shares["size"] >= fewest) & (percents["size"] >= fewest) & (percents["min"] >= SHARE_GAP * shares["max"])
+    mixed = np.isin(codes, found.index[found])
     firsts = [_firsts(rows[kind & mixed]) for kind in kinds]
     return _report(name, firsts[0].merge(firsts[1], on="product", suffixes=("", "_percent")), SHARES_AND_PERCENTS)
 

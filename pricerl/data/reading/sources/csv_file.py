@@ -90,7 +90,7 @@ def split_records(records: Iterator[Record], source: str, separator: str = ",", 
     names = [cell.strip() for cell in header.cells]
     check_size(source, 0, len(names))
     found = read_fast(data, separator, header.after, len(names)) if data is not None else None
-    columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
+    columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names))
     check_size(source, len(lines), len(names))
     table = TextTable(text_frame(names, columns), source, separator, lines, header.line, ragged=tuple(ragged))
     if not len(lines):
@@ -140,13 +140,12 @@ def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
         raise DataError(source, [f"line {start}: malformed quotes or cells ({error}); check the quotes"]) from None
 
 
-def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
+def _read_exactly(records: Iterator[Record], width: int) -> Rows:
     """Return the rows below a header with ``width`` cells, record by record."""
     rows: list[list[str]] = []
     lines: list[int] = []
     ragged: list[RaggedRow] = []
-    for number, (line, _, cells) in enumerate(records, 1):
-        check_size(source, number, 1)
+    for line, _, cells in records:
         if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
             ragged.append(RaggedRow(line, tuple(cells)))
             continue

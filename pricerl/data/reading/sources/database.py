@@ -8,8 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pricerl.data.reading.sources.sizes import MAX_SINGLE_CELLS, check_size
-from pricerl.data.reading.sources.typed_files import table_of, to_text
+import pyarrow as pa
+
+from pricerl.data.reading.sources.sizes import check_size
+from pricerl.data.reading.sources.typed_files import table_of_arrow, to_text
 from pricerl.data.reading.tables import TextTable
 from pricerl.errors import DataError, UsageError, import_extra
 
@@ -23,6 +25,8 @@ _READ_ONLY = {
 """Statement by which a connection becomes read-only."""
 _LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
 """Settings by which DuckDB opens no other file and no network connection, for good."""
+ROWS_PER_PART = 10_000
+"""Rows of a result that are held one by one, before their columns hold each different text once."""
 
 
 def is_url(source: str) -> bool:
@@ -57,17 +61,18 @@ def read_query(url: str, query: str | None) -> TextTable:
                 statement = alchemy.select(alchemy.text("*")).select_from(alchemy.table(name[2], schema=name[1]))
             result = connection.execute(statement)
             names: list[str] = list(result.keys())
-            columns: list[list[str]] = [[] for _ in names]
-            while rows := result.fetchmany(10_000):
+            columns: list[list[pa.Array]] = [[] for _ in names]
+            while rows := result.fetchmany(ROWS_PER_PART):
                 for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
-                    column += map(to_text, cells)
-                check_size(url, len(columns[0]), len(names), MAX_SINGLE_CELLS)
+                    column.append(pa.array(map(to_text, cells), pa.string()).dictionary_encode())
+                check_size(url, ROWS_PER_PART * len(columns[0]), len(names))
     except alchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise DataError(url, [f"the query failed: {reason}"]) from None
     finally:
         engine.dispose()
-    return table_of(url, names, columns)
+    schema = pa.schema([(name, pa.dictionary(pa.int32(), pa.string())) for name in names])
+    return table_of_arrow(url, schema, lambda at: pa.chunked_array(columns[at], schema[at].type))
 
 
 def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:

@@ -14,12 +14,12 @@ FREE_BYTES = 64 * 2**20
 MOST_TIMES = 100
 """Bytes to which any compressed file may unpack, and beyond them the largest multiple of its own size. Tables stay
 below it, while bytes made to fill the memory reach a thousand times per layer."""
-MAX_ROWS = 20_000_000
 MAX_COLUMNS = 1_000
-MAX_CELLS = 150_000_000
-"""Cells of a table that is read by column: each different text is held once."""
+MAX_CELLS = MAX_BYTES // 2
+"""Cells of a table that is read by column, where each different text is held once and a cell takes one to four bytes:
+as many as that many bytes of text have. There is no limit of rows."""
 MAX_SINGLE_CELLS = 40_000_000
-"""Cells of a table that is read cell by cell: workbooks, JSON, queries, and CSV with rows of other widths."""
+"""Cells of a table that is read cell by cell: workbooks, JSON, and CSV with rows of other widths."""
 LONGEST_LINE = 2**24
 """Bytes of a line of JSON, characters of a line of CSV."""
 LONGEST_LIST = 2**26
@@ -47,11 +47,9 @@ def unpack(source: str, files: Iterable[IO[bytes] | GzipFile], packed: int) -> I
 
 
 def check_size(source: str, num_rows: int, num_columns: int, most: int = MAX_CELLS) -> None:
-    """Raise a ``DataError`` if a table has too many rows, columns or cells (more than ``most``)."""
+    """Raise a ``DataError`` if a table has too many columns or cells (more than ``most``)."""
     if num_columns > MAX_COLUMNS:
         raise DataError(source, [f"has {num_columns:,} columns; at most {MAX_COLUMNS:,} are read; remove some"])
-    if num_rows > MAX_ROWS:
-        raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
     check_cells(source, num_rows * num_columns, most)
 
 
