@@ -68,7 +68,7 @@ MOST_STATEMENTS = {
     "data": 498,
     "data/cleaning": 598,
     "data/platforms": 422,
-    "data/reading": 759,
+    "data/reading": 749,
     "data/reading/sources": 417,
     "decide": 459,
     "env": 538,

@@ -47,7 +47,7 @@ RULES: list[tuple[str, tuple[str, ...], Any, Any]] = [
 ]
 """Rules with their columns, the smallest value, and the one that all values are below; a cell breaks its first one."""
 
-
+WRITE_ALIKE = "write one product alike, or rename one of two"
 PERCENTAGE = "is a percentage, but this column is money; is it another column?"
 SHARES_AND_PERCENTS = (
     "{value:.10g} looks like a share, {value_percent:.10g} on line {line_percent} like a percent; use percent "
@@ -68,6 +68,10 @@ AS_OTHERS = (
     "as on many other rows; does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
 )
 PACKS = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
+ODD_PRICE = (
+    "{odd:.10g} is {factor} {other:.10g} on line {near}; is a decimal sign or the currency wrong? "
+    f"Otherwise, {KEEP}"
+)
 MOVED = (
     f"{{{{sales:.10g}}}} at a price of {{{{price:.10g}}}} is {{times}} what other days suggest; is the decimal sign "
     f"wrong? Otherwise, {KEEP}"
@@ -99,14 +103,20 @@ def merge_products(parsed: Parsed) -> tuple[list[str], list[Problem]]:
     others = np.flatnonzero(kept != np.arange(len(kept)))
     if not len(others):
         return [], []
-    written = {code: f"{names.categories[code]!r} and {names.categories[kept[code]]!r}" for code in others}
-    found = {code: f"{pair} differ in case, spaces or Unicode form only;" for code, pair in written.items()}
+    found = {
+        code: f"{names.categories[code]!r} and {names.categories[kept[code]]!r} differ in case, spaces or Unicode form "
+        "only;"
+        for code in others
+    }
     twice = pd.DataFrame({"product": folded[codes], "day": frame.get(columns.REPORT_DATE)}).duplicated().to_numpy()
-    rows = {code: np.flatnonzero(np.isin(codes, (code, kept[code])) & twice) for code in others}
-    lines = {code: parsed.lines[int(rows[code][0])] for code in others if len(rows[code])}
-    if lines:
-        texts = {code: f"{found[code]} write one product alike, or rename one of two" for code in lines}
-        return [], [Problem(lines[code], columns.PRODUCT, texts[code], everywhere=True) for code in lines]
+    shared = {code: np.isin(codes, (code, kept[code])) & twice for code in others}
+    problems = [
+        Problem(parsed.lines[int(rows.argmax())], columns.PRODUCT, f"{found[code]} {WRITE_ALIKE}", everywhere=True)
+        for code, rows in shared.items()
+        if rows.any()
+    ]
+    if problems:
+        return [], problems
     frame[columns.PRODUCT] = pd.Categorical.from_codes(kept[codes], dtype=names.dtype).remove_unused_categories()
     return [f"Products {text} read as one." for text in found.values()], []
 
@@ -118,8 +128,7 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     for name in (name for name in columns.MONEY if name in parsed.cells):
         column = TextColumn(parsed.cells[name])
         marked = column.texts.filter(pc.match_substring(column.texts, "%")).to_pylist()
-        reasons = {text: f"{text.strip()} {PERCENTAGE}" for text in marked}
-        problems += column.find_problems(name, parsed.lines, reasons)
+        problems += column.find_problems(name, parsed.lines, {text: f"{text.strip()} {PERCENTAGE}" for text in marked})
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     unknown = np.broadcast_to(np.nan, len(frame))
@@ -182,17 +191,12 @@ def _price_typos(name: str, price: FloatArray, codes: IntArray, lines: IntArray)
     alone = (np.abs(before - after) < steady) | (np.isnan(after) & (np.abs(earlier - before) < steady))
     first = ~alone & np.isnan(earlier) & (np.abs(level - after) < steady)  # the row before is the odd one
     returns = np.abs(level - earlier) < steady  # reported with the jump before
-    found = alone | first | (~returns & (jump > np.log(JUMP)))
-    problems = []
-    for place, is_first in zip(at[found], first[found], strict=True) if len(price) > 2 else ():
-        pair = [(lines[place - 1], price[place - 1]), (lines[place], price[place])]
-        (line, odd), (near_line, other) = pair if is_first else pair[::-1]
-        text = (
-            f"{odd:.10g} is {f'{odd / other:.3g} times' if odd > other else f'1/{other / odd:.3g} of'} {other:.10g} on "
-            f"line {near_line}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
-        )
-        problems.append(Problem(int(line), name, text))
-    return problems
+    found = (alone | first | (~returns & (jump > np.log(JUMP)))) & (len(price) > 2)
+    odd, other = np.where(first, [at - 1, at], [at, at - 1])[:, found]
+    pairs = zip(price[odd].tolist(), price[other].tolist(), strict=True)
+    factors = [f"{one / two:.3g} times" if one > two else f"1/{two / one:.3g} of" for one, two in pairs]
+    rows = {"line": lines[odd], "near": lines[other], "odd": price[odd], "other": price[other], "factor": factors}
+    return _report(name, pd.DataFrame(rows), ODD_PRICE)
 
 
 SHARE_GAP = 5.0
@@ -295,9 +299,7 @@ def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Prob
     codes = codes_of(sold["product"])
     days, number = (np.bincount(codes[part], minlength=codes.max() + 1) for part in (excess.notna(), excess > CENTS))
     mostly = (excess > CENTS) & ((days >= FEWEST_COMPARED) & (2 * number > days))[codes]
-    found = _firsts(sold[mostly])
-    codes = codes_of(found["product"])
-    return _report(name, found.assign(days=days[codes], number=number[codes]), ABOVE[name])
+    return _report(name, _firsts(sold.assign(days=days[codes], number=number[codes])[mostly]), ABOVE[name])
 
 
 def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
@@ -375,15 +377,12 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
 
     ``whole (N,)`` are the rows that fit whole units, ``limit (N,)`` the most units on any other day of the product.
     """
-    units = sold["units"].to_numpy()
-    odd = ~whole | (units > FAR * limit)
+    odd = ~whole | (sold["units"].to_numpy() > FAR * limit)
     if not odd.any():
         return []
-    codes = codes_of(sold["product"])
-    least = np.full(codes.max() + 1, np.inf)
-    np.minimum.at(least, codes[whole], units[whole])
+    least = sold["units"].where(whole).groupby(codes_of(sold["product"])).transform("min")
     usual = (_count(sold) >= FEWEST_SOLD) & (_share(whole, sold) >= MOSTLY)
-    rows = sold.assign(whole=whole, limit=limit, least=least[codes])[usual & odd]
+    rows = sold.assign(whole=whole, limit=limit, least=least)[usual & odd]
     price, sales, count = _amounts(rows)
     whole = rows["whole"].to_numpy()
     problems = []
