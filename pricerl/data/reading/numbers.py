@@ -116,8 +116,8 @@ def read_number_columns(
         picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
         unreadable = ~blank & np.isnan(picked) & ((sign is not None) | (np.isnan(point) & np.isnan(comma)))
         values[name] = column.spread(picked)
-        bad = column.texts.filter(pa.array(unreadable)).to_pylist()
-        problems += column.find_problems(name, lines, {text: _explain(text, sign) for text in bad})
+        reasons = {text: _explain(text, sign) for text in column.texts.filter(pa.array(unreadable)).to_pylist()}
+        problems += column.find_problems(name, lines, reasons)
     return values, problems
 
 

@@ -66,11 +66,10 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
     if kept.all() or not kept.any():
         return table, []
     note = f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."
-    rows = np.flatnonzero(unnamed).tolist()
-    ragged = (*table.ragged, *(RaggedRow(table.lines[row], tuple(table.frame.iloc[row])) for row in rows))
-    parts = (table.frame.iloc[:, place][kept] for place in range(len(table.header)))
-    frame = text_frame(table.header, (part.cat.remove_unused_categories() for part in parts))
-    rest = replace(table, frame=frame, lines=list(compress(table.lines, kept)), ragged=ragged)
+    nameless = [RaggedRow(table.lines[row], tuple(table.frame.iloc[row])) for row in np.flatnonzero(unnamed).tolist()]
+    frame = text_frame(table.header, (part[kept].cat.remove_unused_categories() for _, part in table.frame.items()))
+    lines = list(compress(table.lines, kept))
+    rest = replace(table, frame=frame, lines=lines, ragged=(*table.ragged, *nameless))
     return rest, [note] if sums.any() else []
 
 

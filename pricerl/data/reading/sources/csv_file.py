@@ -178,19 +178,14 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
         return None
     columns = [_categorical_of(column.unify_dictionaries(pool)) for column in table.columns]
     texts = [TextColumn(column).texts for column in columns]
-    longest = max(pc.max(pc.utf8_length(known)).as_py() for known in texts)
-    lines_inside = has_quotes and any(match_texts(known, r"[\r\n]").any() for known in texts)
     blank = [np.asarray(pc.equal(pc.utf8_trim_whitespace(known), "")) for known in texts]
-    if (
-        longest > sizes.LONGEST_CELL
-        or lines_inside
-        or (
-            all(map(np.any, blank))
-            and np.all([flags[column.codes] for flags, column in zip(blank, columns, strict=True)], axis=0).any()
-        )
-    ):
-        return None
-    return columns, range(first_line, first_line + table.num_rows), []
+    odd = (
+        max(pc.max(pc.utf8_length(known)).as_py() for known in texts) > sizes.LONGEST_CELL,
+        has_quotes and any(match_texts(known, r"[\r\n]").any() for known in texts),
+        all(map(np.any, blank))
+        and np.all([flags[column.codes] for flags, column in zip(blank, columns, strict=True)], axis=0).any(),
+    )
+    return None if any(odd) else (columns, range(first_line, first_line + table.num_rows), [])
 
 
 def _categorical_of(column: pa.ChunkedArray) -> pd.Categorical[Any]:

@@ -74,14 +74,13 @@ def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
         raise errors[0]
     if len(tables) == 1:
         return next(iter(tables.values()))
-    headers = {name: table.header for name, table in tables.items()}
-    fitting = [name for name, header in headers.items() if has_required(header)]
-    fitting = fitting or [name for name, header in headers.items() if recognise(header) or find_order_lines(header)]
+    fitting = [name for name, table in tables.items() if has_required(table.header)] or [
+        name for name, table in tables.items() if recognise(table.header) or find_order_lines(table.header)
+    ]
     if len(fitting) != 1:
         listed = ", ".join(map(repr, fitting or tables))
         raise DataError(source, [f"has several sheets ({listed}); keep the one with the sales, or save it as CSV"])
-    (name,) = fitting
-    return replace(tables[name], notes=(f"Sheet {name!r} was read, the others were not.",))
+    return replace(tables[fitting[0]], notes=(f"Sheet {fitting[0]!r} was read, the others were not.",))
 
 
 def read_parquet(data: bytes, source: str) -> TextTable:
