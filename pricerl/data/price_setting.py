@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward, find_runs
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.days import RECENT_DAYS
 
 Kind = Literal["plain", "promotions", "averages", "repricer"]
@@ -145,13 +146,9 @@ def _is_promoted(log_price: FloatArray, window: int) -> bool:
 
     Prices drawn at random return now and then as well, but from above as often as from below.
     """
-    move = np.diff(log_price)
-    at = np.flatnonzero(np.abs(move) > FALL)
-    fall = move[at] < 0
+    at, fall, back = _find_moves(log_price, window, Segments([len(log_price)]))
     if count_true(fall) < FEWEST_FALLS:
         return False
-    after = np.minimum(at[:, None] + np.arange(1, window + 1), len(move))
-    back = _is_near(log_price[after], log_price[at, None]).any(axis=1)
     counts = np.array([count_true(fall), max(count_true(~fall), 1)])
     fallen, risen = np.array([count_true(back & fall), count_true(back & ~fall)]) / counts
     if fallen < max(RETURNING_SHARE, risen + EXCESS):
@@ -164,6 +161,17 @@ def _is_promoted(log_price: FloatArray, window: int) -> bool:
     chance = float(back.mean())
     sds = (fallen - risen) / np.sqrt(chance * (1 - chance) * (1 / counts).sum())
     return bool(count_true(back & fall & level) / counts[0] >= RETURNING_SHARE and sds >= LEAST_EXCESS_SDS)
+
+
+def _find_moves(log_price: FloatArray, window: int, products: Segments) -> tuple[IntArray, BoolArray, BoolArray]:
+    """Return the rows ``(M,)`` before a large move of ``log_price (N,)``, which of them fall, and which return."""
+    move = np.diff(log_price)
+    move[products.starts[1:] - 1] = 0.0  # from product to product
+    at = np.flatnonzero(np.abs(move) > FALL)
+    last = products.edges[1:][np.searchsorted(products.edges[1:], at, side="right")] - 1
+    after = np.minimum(at[:, None] + np.arange(1, window + 1), last[:, None])
+    returns = np.asarray(_is_near(log_price[after], log_price[at, None]).any(axis=1))
+    return at.astype(np.int64), np.asarray(move[at] < 0), returns
 
 
 def _is_near(log_price: FloatArray, level: FloatArray) -> BoolArray:
@@ -212,6 +220,30 @@ def find_prices_in_force(
     found = np.round(carry_forward(found), 10)
     found[known[deal]] = np.maximum(found[known[deal]], asked[deal])
     return found
+
+
+def can_differ(recorded: FloatArray, step_days: int, promotion: BoolArray, days: Segments) -> BoolArray:
+    """Return the products ``(P,)`` for which `find_prices_in_force` may return prices, from all of them at once.
+
+    ``recorded`` and ``promotion`` are ``(D,)``, the days of each product one after another.
+    """
+    known = np.flatnonzero(np.isfinite(recorded))
+    rows = Segments(days.count(np.isfinite(recorded)))
+    price = recorded[known]
+    at, fall, back = _find_moves(np.log(price), deal_windows(step_days)[1], rows)
+    owners = rows.owners
+    falls, rises, fallen, risen = (
+        np.bincount(owners[at[flags]], minlength=len(rows)) for flags in (fall, ~fall, back & fall, back & ~fall)
+    )
+    most = np.maximum(RETURNING_SHARE, risen / np.maximum(rises, 1) + EXCESS)
+    returns = (falls >= FEWEST_FALLS) & (fallen / np.maximum(falls, 1) >= most)
+    changed = np.append(False, (np.diff(price) != 0) & (np.diff(owners) == 0))
+    recent = known > rows.spread(known[rows.edges[1:] - 1]) - LOOK_BACK_DAYS / step_days
+    for inside in (np.ones_like(recent), recent):
+        number = rows.count(inside)
+        changes = rows.count(changed & inside & np.append(False, inside[:-1]))
+        returns |= (number >= FEWEST_PRICES) & (changes > CHANGING_SHARE * (number - 1))
+    return np.asarray(returns | days.any(promotion))
 
 
 def _find_deals(log_price: FloatArray, window: int) -> BoolArray:

@@ -28,7 +28,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import find_prices_in_force
+from pricerl.data.price_setting import can_differ, find_prices_in_force
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 from pricerl.reasons import Reason
@@ -98,7 +98,6 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
     config, step, _, holidays = findings.context
     days, dates, _, grid = findings.calendar
     rows = findings.rows
-    ahead = findings.future
     price = findings.price
     are_units = days.spread([measure.kind == "units" for measure in findings.measures])
     to_revenue = np.where(are_units, price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
@@ -118,6 +117,7 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
         "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
     promotion = grid[columns.PROMOTION]
+    differing = can_differ(grid[columns.PRODUCT_PRICE], step, promotion == 1, days) & (config.current_price != "last")
     by_day = {name: grid[name] for name in columns.BY_DAY if np.isfinite(grid[name]).any()}
     costs = rows.cells[columns.UNIT_COST]
     last = rows.segments.last(np.isfinite(costs))
@@ -126,21 +126,23 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
         ProductHistory(
             product=name,
             **{field: values[part] for field, values in known.items()},
-            future_dates=ahead.dates[later],
-            future_predicted=ahead.grid[columns.PREDICTED_SALES][later] * to_revenue[part.stop - 1],
+            future_dates=findings.future.dates[later],
+            future_predicted=findings.future.grid[columns.PREDICTED_SALES][later] * to_revenue[part.stop - 1],
             unit_cost=cost if np.isfinite(cost) else None,
             **_fill_optional(by_day, part),
             step_days=step,
             group=group,
-            in_force=None
-            if config.current_price == "last"
-            else find_prices_in_force(
+            in_force=find_prices_in_force(
                 grid[columns.PRODUCT_PRICE][part], step, promotion[part] == 1, promotion[part] == 0
-            ),
+            )
+            if differs
+            else None,
             asks=config.current_price == "ask",
             holidays=holidays,
         )
-        for name, group, part, later, cost in zip(rows.names, rows.groups, days, ahead.days, last_costs, strict=True)
+        for name, group, part, later, cost, differs in zip(
+            rows.names, rows.groups, days, findings.future.days, last_costs, differing, strict=True
+        )
     ]
 
 

@@ -209,14 +209,13 @@ LEAST_SHARES = 0.05
 def _mixed_shares(name: str, rows: pd.DataFrame) -> list[Problem]:
     """Return a problem per product whose conversions, above 0, are shares on some rows and percents on others."""
     codes = codes_of(rows["product"])
-    value = rows["value"].to_numpy()
-    kinds = [(value > 0) & (value <= 1), value > 1]
-    shares, percents = (rows["value"][kind].groupby(codes[kind]).agg(["size", "min", "max"]) for kind in kinds)
+    value = rows["value"]
+    kinds = [((value > 0) & (value <= 1)).to_numpy(), (value > 1).to_numpy()]
+    shares, percents = (value[kind].groupby(codes[kind]).agg(["size", "min", "max"]) for kind in kinds)
     shares, percents = shares.align(percents, join="inner", axis=0)
     fewest = np.maximum(FEWEST_SHARES, LEAST_SHARES * (shares["size"] + percents["size"]))
-    found = (shares["size"] >= fewest) & (percents["size"] >= fewest) & (percents["min"] >= SHARE_GAP * shares["max"])
-    mixed = np.isin(codes, found.index[found])
-    firsts = [_firsts(rows[kind & mixed]) for kind in kinds]
+    mixed = (shares["size"] >= fewest) & (percents["size"] >= fewest) & (percents["min"] >= SHARE_GAP * shares["max"])
+    firsts = [_firsts(rows[kind & np.isin(codes, mixed.index[mixed])]) for kind in kinds]
     return _report(name, firsts[0].merge(firsts[1], on="product", suffixes=("", "_percent")), SHARES_AND_PERCENTS)
 
 
@@ -225,7 +224,6 @@ CONTRADICTING = 0.30
 PLAUSIBLE = (0.5, 1.5)
 LARGEST_FAR_SHARE = 0.20
 """Range of sales over price times units that coupons, tax and shipping explain, and the share of rows outside."""
-
 TAXES = (1.04, 1.28)
 """Range of the ratio of prices with and without tax."""
 TAX_SHARE = 0.10
@@ -296,9 +294,12 @@ def _count(sold: pd.DataFrame) -> IntArray:
 
 def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Problem]:
     """Return a problem per product with an ``excess`` on most of its known days."""
+    above = (excess > CENTS).to_numpy()
+    if not above.any():
+        return []
     codes = codes_of(sold["product"])
-    days, number = (np.bincount(codes[part], minlength=codes.max() + 1) for part in (excess.notna(), excess > CENTS))
-    mostly = (excess > CENTS) & ((days >= FEWEST_COMPARED) & (2 * number > days))[codes]
+    days, number = (np.bincount(codes[part], minlength=codes.max() + 1) for part in (excess.notna(), above))
+    mostly = above & ((days >= FEWEST_COMPARED) & (2 * number > days))[codes]
     return _report(name, _firsts(sold.assign(days=days[codes], number=number[codes])[mostly]), ABOVE[name])
 
 
