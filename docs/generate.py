@@ -8,15 +8,15 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import patch
 
 import pricerl
 from pricerl import errors
 from pricerl.advice.files import COLUMNS
-from pricerl.cli.main import COMMANDS, HELP
+from pricerl.cli.main import COMMANDS, HELP, SETTINGS_HELP
 from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.cli.usage import Parser
 from pricerl.tasks.configs import SHIPPED
@@ -24,9 +24,6 @@ from pricerl.tasks.configs import SHIPPED
 PACKAGE = Path(pricerl.__file__).parent
 REFERENCE = "reference"
 """Folder of the pages, next to those that are written by hand."""
-
-PARSED = ("advise", "fit", "validate", "test", "predict")
-"""Commands whose options are the settings of a run."""
 
 SUBCOMMANDS = {"price-test": ("plan", "start", "read")}
 
@@ -126,7 +123,7 @@ def _introduction() -> list[str]:
 
 def _command(words: Sequence[str]) -> list[str]:
     """Return purpose and options of a command."""
-    if words[0] in PARSED:
+    if words[0] in SETTINGS_HELP:
         settings = "All [settings](configuration.md) are its options."
         usage = f"usage: pricerl {words[0]} [--config FILE] [--OPTION VALUE ...]"
         return [function_of(words[0]).__doc__ or "", "", settings, "", "```text", usage, "```", ""]
@@ -163,8 +160,7 @@ def parser_of(words: Sequence[str]) -> Parser:
 
 def function_of(command: str) -> Callable[[Sequence[str]], int]:
     """Return the function that runs a command."""
-    module, _, function = COMMANDS[command].partition(":")
-    found: Callable[[Sequence[str]], int] = getattr(import_module(f".{module}", "pricerl.cli"), function)
+    found: Callable[[Sequence[str]], int] = resolve_name(COMMANDS[command])
     return found
 
 

@@ -22,41 +22,41 @@ from pricerl.progress import show_stages
 from pricerl.terminal import write_lines
 
 COMMANDS = {
-    "check": "commands.check:check",
-    "simulate": "commands.simulate:simulate",
-    "advise": "advise:train_and_advise",
-    "init": "commands.init:init",
-    "fit": "advise:fit",
-    "validate": "advise:validate",
-    "test": "advise:test",
-    "predict": "standing:predict",
-    "what-if": "standing:what_if",
-    "override": "commands.decisions:override",
-    "pause": "commands.decisions:pause",
-    "clear": "advise:clear",
-    "resume": "commands.decisions:resume",
-    "approve": "commands.decisions:approve",
-    "reject": "commands.decisions:reject",
-    "report": "commands.report:report",
-    "watch": "commands.watch:watch",
-    "retrain": "commands.retrain:retrain",
-    "review": "commands.review:review",
-    "export": "commands.export:export",
-    "price-test": "commands.decisions:price_test",
-    "roll-out": "experiments.roll_out:begin_or_read",
-    "add-test": "experiments.made_elsewhere:add_test",
-    "history": "commands.decisions:history",
-    "prices": "commands.decisions:prices",
-    "reconcile": "commands.reconcile:reconcile",
-    "rollback": "commands.decisions:rollback",
-    "add": "commands.shop:add",
-    "shop": "commands.shop:show",
-    "backup": "commands.shop:back_up",
-    "audit": "commands.shop:audit_log",
-    "serve": ".serve.server:serve",
-    "mcp": ".mcp.protocol:mcp",
+    "check": "pricerl.cli.commands.check:check",
+    "simulate": "pricerl.cli.commands.simulate:simulate",
+    "advise": "pricerl.cli.advise:train_and_advise",
+    "init": "pricerl.cli.commands.init:init",
+    "fit": "pricerl.cli.advise:fit",
+    "validate": "pricerl.cli.advise:validate",
+    "test": "pricerl.cli.advise:test",
+    "predict": "pricerl.cli.standing:predict",
+    "what-if": "pricerl.cli.standing:what_if",
+    "override": "pricerl.cli.commands.decisions:override",
+    "pause": "pricerl.cli.commands.decisions:pause",
+    "clear": "pricerl.cli.advise:clear",
+    "resume": "pricerl.cli.commands.decisions:resume",
+    "approve": "pricerl.cli.commands.decisions:approve",
+    "reject": "pricerl.cli.commands.decisions:reject",
+    "report": "pricerl.cli.commands.report:report",
+    "watch": "pricerl.cli.commands.watch:watch",
+    "retrain": "pricerl.cli.commands.retrain:retrain",
+    "review": "pricerl.cli.commands.review:review",
+    "export": "pricerl.cli.commands.export:export",
+    "price-test": "pricerl.cli.commands.decisions:price_test",
+    "roll-out": "pricerl.cli.experiments.roll_out:begin_or_read",
+    "add-test": "pricerl.cli.experiments.made_elsewhere:add_test",
+    "history": "pricerl.cli.commands.decisions:history",
+    "prices": "pricerl.cli.commands.decisions:prices",
+    "reconcile": "pricerl.cli.commands.reconcile:reconcile",
+    "rollback": "pricerl.cli.commands.decisions:rollback",
+    "add": "pricerl.cli.commands.shop:add",
+    "shop": "pricerl.cli.commands.shop:show",
+    "backup": "pricerl.cli.commands.shop:back_up",
+    "audit": "pricerl.cli.commands.shop:audit_log",
+    "serve": "pricerl.serve.server:serve",
+    "mcp": "pricerl.mcp.protocol:mcp",
 }
-"""Module and function of each command, relative to ``pricerl.cli``, imported only when the command runs."""
+"""Module and function of each command, imported only when it runs."""
 
 EXTRAS = {"serve": "fastapi", "mcp": "mcp"}
 """Commands that need the extra of their name, with a package that it brings."""
@@ -120,8 +120,8 @@ RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "repor
 RUN_FIRST |= {"prices", "pause", "resume", "roll-out", "rollback", "shop"}
 """Commands whose first word may be the run, as ``--run_name``."""
 
-OWN_HELP = {"what-if", "clear"}
-"""Commands that run a policy but list no other options than their own."""
+SETTINGS_HELP = {"advise", "fit", "validate", "test", "predict"}
+"""Commands whose help lists all settings of a run."""
 
 NUMBER_FIRST = {"what-if", "override", "approve", "reject"}
 """Commands whose first word is a number, before which the run may stand; one that starts with a letter."""
@@ -168,9 +168,8 @@ def _run_explained(words: list[str], debug: bool) -> int:
 
         if (explained := explain_failure(error, words)) is not None:
             return _fail(*explained, debug, head="")
-        if not debug:
-            write_lines(traceback.format_exc().splitlines(), problems=True)
-        return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", errors.EXIT_BUG, debug)
+        found = f"a bug in pricerl, please report it: {type(error).__name__}: {error}"
+        return _fail(found, errors.EXIT_BUG, debug=True)
     finally:
         show_stages(False)  # main may be called from a program
 
@@ -188,8 +187,7 @@ def _run(words: list[str]) -> int:
     name, *rest = words
     if name not in COMMANDS:
         raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
-    has_settings = COMMANDS[name].startswith(("advise:", "standing:")) and name not in OWN_HELP
-    if has_settings and (topics := settings_help.topics_in(rest)):
+    if name in SETTINGS_HELP and (topics := settings_help.topics_in(rest)):
         write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK
     if name in RUN_FIRST:
@@ -215,8 +213,9 @@ def ended_by_signals() -> AbstractContextManager[None]:
     that started this one has turned off, or changed, stay as they are.
     """
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    taken = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
-    return errors.signals_handled(dict.fromkeys(taken, _end))
+    return errors.signals_handled(
+        {number: _end for number, handler in usual.items() if signal.getsignal(number) is handler}
+    )
 
 
 def _end(number: int, frame: Any) -> None:

@@ -31,7 +31,7 @@ def predict(words: Sequence[str]) -> int:
     bar = {"--trainer.enable_progress_bar": {"help": "changes no advice"}}
     options, others = file_parser("predict", predict.__doc__, bar).parse_known_args(words)
     if others or (found := _find(options.run_name, options.path, options.today, options.ckpt_path)) is None:
-        return function_of("advise:advise_with_policy")(words)  # imports torch
+        return function_of("pricerl.cli.advise:advise_with_policy")(words)  # imports torch
     standing, shop = found
     publication, after = renew_standing(shop)
     work = read_work_list(after.log_path)
@@ -48,7 +48,7 @@ def what_if(words: Sequence[str]) -> int:
         found = _find(options.run_name, options.path, options.today, options.ckpt_path)
         if found is not None and _read_off(found[1], options.product, options.price):
             return EXIT_OK
-    return function_of("advise:ask_market")(options, rest)
+    return function_of("pricerl.cli.advise:ask_market")(options, rest)
 
 
 def _find(

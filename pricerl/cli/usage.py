@@ -11,8 +11,8 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -59,14 +59,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def function_of(name: str) -> Callable[..., int]:
-    """Import a function of a module of this package, such as ``advise:ask_market``.
+    """Import a function by the names of its module and of it, such as ``pricerl.cli.advise:ask_market``.
 
     What is imported stays: looking through it for garbage would take a twentieth of a command's time.
     """
-    module, _, function = name.partition(":")
     known = len(sys.modules)
     gc.disable()
-    found: Callable[..., int] = getattr(import_module(f".{module}", __package__), function)
+    found: Callable[..., int] = resolve_name(name)
     if len(sys.modules) > known:
         gc.freeze()
     gc.enable()

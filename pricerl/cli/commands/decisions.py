@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 from pricerl.advice.exports import PRICES
 from pricerl.advice.sentences.grounds import describe_limits
@@ -74,9 +74,9 @@ APPROVED: Options = {
 """Options of ``approve``."""
 
 PRICE_TESTS = {
-    "plan": "experiments.price_tests:plan",
-    "start": "commands.decisions:start",
-    "read": "experiments.price_tests:read",
+    "plan": "pricerl.cli.experiments.price_tests:plan",
+    "start": "pricerl.cli.commands.decisions:start",
+    "read": "pricerl.cli.experiments.price_tests:read",
 }
 """Module and function of each action of ``price-test``, of which only some need torch."""
 
@@ -84,42 +84,39 @@ PRICE_TESTS = {
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
     parser = parser_of(orders.OVERRIDE, override.__doc__, RUN, PRODUCT, ORDERED, PRICE, DOUBTS)
-    options = parser.parse_args(with_first(words, "--price"))
-    said = (options.product, options.until, options.by, options.reason, options.price)
-    return record(options, lambda shop: [drafts.draft_override(shop, *said, options.tolerance, options.force)])
+    it = parser.parse_args(with_first(words, "--price"))
+    said = (it.product, it.until, it.by, it.reason, it.price, it.tolerance, it.force)
+    return record(it, lambda shop: [drafts.draft_override(shop, *said)])
 
 
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
-    options = parser_of(orders.PAUSE, pause.__doc__, RUN, PRODUCT, ORDERED).parse_args(words)
-    said = (options.product, options.until, options.by, options.reason)
-    return record(options, lambda shop: [drafts.draft_pause(shop, *said)])
+    it = parser_of(orders.PAUSE, pause.__doc__, RUN, PRODUCT, ORDERED).parse_args(words)
+    return record(it, lambda shop: [drafts.draft_pause(shop, it.product, it.until, it.by, it.reason)])
 
 
 def resume(words: Sequence[str]) -> int:
     """End the override, pause, price test or clearance of a product early, else take back the approval."""
-    options = parser_of("resume", resume.__doc__, RUN, PRODUCT, AUTHOR).parse_args(words)
-    said = (options.product, options.by, options.reason)
-    return record(options, lambda shop: [drafts.draft_resumption(shop, *said)])
+    it = parser_of("resume", resume.__doc__, RUN, PRODUCT, AUTHOR).parse_args(words)
+    return record(it, lambda shop: [drafts.draft_resumption(shop, it.product, it.by, it.reason)])
 
 
 def approve(words: Sequence[str]) -> int:
     """Record the approval of a recommended change, or of a decision that an agent prepared."""
-    options = parser_of("approve", approve.__doc__, RUN, PRODUCT, AUTHOR, APPROVED).parse_args(words)
-    shop = shop_of(options)
-    if is_staged(shop, options.id):
-        write_lines(_prepared_lines(shop, find_open(shop, options.id)))
-        if not (options.yes or confirm("Approve this? [y/N] ")):
+    it = parser_of("approve", approve.__doc__, RUN, PRODUCT, AUTHOR, APPROVED).parse_args(words)
+    shop = shop_of(it)
+    if is_staged(shop, it.id):
+        write_lines(_prepared_lines(shop, find_open(shop, it.id)))
+        if not (it.yes or confirm("Approve this? [y/N] ")):
             raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
-    said = (options.product, options.id, options.group, options.by, options.reason)
-    return record(options, lambda shop: draft_approvals(shop, *said))
+    return record(it, lambda shop: draft_approvals(shop, it.product, it.id, it.group, it.by, it.reason))
 
 
 def reject(words: Sequence[str]) -> int:
     """Reject a decision that an agent prepared."""
     rejected = {"id": {"type": int, "help": "entry to reject"}}
-    options = parser_of("reject", reject.__doc__, RUN, AUTHOR, rejected).parse_args(words)
-    return record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
+    it = parser_of("reject", reject.__doc__, RUN, AUTHOR, rejected).parse_args(words)
+    return record(it, lambda shop: [draft_rejection(shop, it.id, it.by, it.reason)])
 
 
 def price_test(words: Sequence[str]) -> int:
@@ -131,30 +128,30 @@ def price_test(words: Sequence[str]) -> int:
     if action not in PRICE_TESTS:
         close = did_you_mean(action, PRICE_TESTS)
         raise UsageError(f"price-test: the first word must be plan, start or read, found {action!r}{close}")
-    module, _, function = PRICE_TESTS[action].partition(":")
-    code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(with_first(words[1:], "--run_name"))
-    return code
+    return int(resolve_name(PRICE_TESTS[action])(with_first(words[1:], "--run_name")))
 
 
 def start(words: Sequence[str]) -> int:
     """Start the planned price tests: predict and prices.csv follow their schedules."""
-    options = parser_of("price-test start", start.__doc__, RUN, PRODUCT, AUTHOR, DOUBTS).parse_args(words)
-    plans = read_plans(shop_of(options).folder.path)
-    planned = [order for order in plans if options.product in (None, order["product"])]
+    it = parser_of("price-test start", start.__doc__, RUN, PRODUCT, AUTHOR, DOUBTS).parse_args(words)
+    plans = read_plans(shop_of(it).folder.path)
+    planned = [order for order in plans if it.product in (None, order["product"])]
     if not planned:
-        choose_product([order["product"] for order in plans], options.product, "the plan")
-    said = (options.by, options.reason, options.tolerance, options.force)
-    return record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
+        choose_product([order["product"] for order in plans], it.product, "the plan")
+    said = (it.by, it.reason, it.tolerance, it.force)
+    return record(it, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
 
 
 def record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
     """Append decisions to the log, and print each with its effect, and the outbox after it."""
-    shop = shop_of(options)
-    written, after = shop.record(draft)
+    return _print_decided(*shop_of(options).record(draft))
+
+
+def _print_decided(written: Sequence[Entry], after: Shop) -> int:
+    """Print the entries that a shop's log has got, each with its effect, and the outbox after them."""
     for entry in written:
         *_, content = drafts.entry_cells(entry, after)
-        expected = _expected_lines(after, entry) if entry["kind"] == orders.OVERRIDE else _split_lines(after, entry)
-        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *expected])
+        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *_effect_lines(after, entry)])
     follows = FOLLOWS.get(written[-1]["kind"])
     write_lines([*([follows] if follows else []), *outbox_lines(after)])
     return EXIT_OK
@@ -178,20 +175,19 @@ def _prepared_lines(shop: Shop, staged: Entry) -> list[str]:
     return [head, *(f"  {line}" for line in words), f"  its reason: {shown(staged['reason'])}"]
 
 
-def _expected_lines(shop: Shop, order: Entry) -> list[str]:
-    """Return the expected effect of an ordered price in money, and the limits of the last advice."""
-    if (found := _advised(shop, order["product"])) is None:
+def _effect_lines(shop: Shop, decided: Entry) -> list[str]:
+    """Return the expected effect of an ordered price in money, with the limits of the last advice.
+
+    Of an approved change it is what that earns without the changes that still wait in its category; else nothing.
+    """
+    ordered, approved = (decided["kind"] == kind for kind in (orders.OVERRIDE, orders.APPROVAL))
+    group = groups_of(shop).get(decided["product"], "") if approved else ""
+    split = group and waiting_in(shop, group)
+    if not ((ordered or split) and (found := _advised(shop, decided["product"]))):
         return []
     item, f, place = found
-    return [*expectation_words(item, order["price"], f, place), describe_limits(item, f)]
-
-
-def _split_lines(shop: Shop, decided: Entry) -> list[str]:
-    """Return what an approved change earns without the changes that still wait in its category; none otherwise."""
-    group = groups_of(shop).get(decided["product"], "") if decided["kind"] == orders.APPROVAL else ""
-    if not (group and waiting_in(shop, group) and (found := _advised(shop, decided["product"]))):
-        return []
-    item, f, place = found
+    if ordered:
+        return [*expectation_words(item, decided["price"], f, place), describe_limits(item, f)]
     return [f"{words}: {command}" for words, command in group_steps(item, f, place)]
 
 
@@ -277,7 +273,5 @@ def rollback(words: Sequence[str]) -> int:
         chosen = shop.find_model(options.to)
         about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
         stamp = drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason)
-        (*_, entry), after = shop.record(lambda _: [stamp | about], uses=chosen)
-    *_, content = drafts.entry_cells(entry, after)
-    write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *outbox_lines(after)])
-    return EXIT_OK
+        written, after = shop.record(lambda _: [stamp | about], uses=chosen)
+    return _print_decided(written[-1:], after)
