@@ -158,11 +158,10 @@ def is_delivered(generation: Generation | None, advises: bool) -> bool:
     if generation is None:
         return True
     folder = RunFolder(generation.path.parent)
-    entries = read_log(folder.path / LOG_FILE).entries
-    named = {
-        name for item in entries for name in (advising_generation(item), item.get("generation"), item.get("instead_of"))
-    }
-    return generation.name in named or (not advises and generation in folder.ended)
+    return (not advises and generation in folder.ended) or any(
+        generation.name in (advising_generation(item), item.get("generation"), item.get("instead_of"))
+        for item in read_log(folder.path / LOG_FILE).entries
+    )
 
 
 def wants_details(run: Run) -> bool:
@@ -172,7 +171,8 @@ def wants_details(run: Run) -> bool:
 
 def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
-    settings = cli.dump_yaml()
+    if run.generation is not None and not ended and is_first_process():
+        write_file(run.generation.path / CONFIG, cli.dump_yaml().encode())
     trainer = build_trainer(cli, run)
 
     if run.advises and run.checkpoint is None:
@@ -181,11 +181,9 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:
-        if run.generation is not None and is_first_process():
-            write_file(run.generation.path / CONFIG, settings.encode())
-        given = None if run.checkpoint is None else run.checkpoint.path
+        resumed = None if run.checkpoint is None else run.checkpoint.path
         try:
-            trainer.fit(run.module, datamodule=run.data, ckpt_path=given)
+            trainer.fit(run.module, datamodule=run.data, ckpt_path=resumed)
         except SystemExit as stopped:  # Lightning handles Ctrl-C this way where no checkpoints are saved
             if not isinstance(stopped.__context__, KeyboardInterrupt):
                 raise
@@ -199,36 +197,33 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
         write_lines(_summarize(trainer, run))
-        return run
-    if not run.generation.is_saved:
-        return run
-    checkpoint = Checkpoint.read(run.generation.model)
-    checkpoint.restore_weights(run.module)
-    return replace(run, checkpoint=checkpoint)
+    elif run.generation.is_saved:
+        best = Checkpoint.read(run.generation.model)
+        best.restore_weights(run.module)
+        run = replace(run, checkpoint=best)
+    return run
 
 
 def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     """Return the Trainer with loggers and callbacks for the run's generation."""
     wanted = cli.config.trainer
-    generation = run.generation
-    fitting = run.command == "fit"
+    fitted = run.generation if run.command == "fit" else None
     monitor = f"eval/{run.data.monitor}"
     own_logger = wanted.logger in (None, True)
-    logged = generation.path if fitting and generation is not None and own_logger else None
     tracking = []
-    if logged is not None and cli.config.wandb:
-        tracking = [RunTracking(run.configs["tracking"], logged, run.checkpoint, run.settings, monitor)]
+    if fitted is not None and own_logger and cli.config.wandb:
+        tracking = [RunTracking(run.configs["tracking"], fitted.path, run.checkpoint, run.settings, monitor)]
     callbacks: list[Any] = [RunMetrics(), *tracking]
     if wanted.enable_progress_bar is not False:
         callbacks.append(TrainingBar(wants_details(run)))
-    if fitting and generation is not None and wanted.enable_checkpointing is not False:
-        callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
+    if fitted is not None and wanted.enable_checkpointing is not False:
+        callbacks.append(RunCheckpoint(monitor, fitted, describe_run(run)))
     cli.trainer_defaults["callbacks"] = callbacks
     built = cli.config_init.trainer
     changed: dict[str, Any] = {"strategy": choose_strategy(built.strategy, wanted.devices, wanted.num_nodes)}
     if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
-    if fitting and built.plugins:  # Lightning refuses a second writer of checkpoints
+    if run.command == "fit" and built.plugins:  # Lightning refuses a second writer of checkpoints
         given = built.plugins if isinstance(built.plugins, list) else [built.plugins]
         changed["plugins"] = [*given, DurableCheckpointIO()]
     if own_logger:
@@ -239,8 +234,8 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         absent = wanted.accelerator not in ("auto", "cpu")
         hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
         raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
-    if logged is not None:
-        trainer.loggers = [MetricsLogger(logged, run.checkpoint), *(item.logger for item in tracking)]
+    if fitted is not None and own_logger:
+        trainer.loggers = [MetricsLogger(fitted.path, run.checkpoint), *(item.logger for item in tracking)]
     return trainer
 
 
@@ -258,12 +253,12 @@ def caught_sigterm(written: Sequence[Generation]) -> AbstractContextManager[None
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
     """Return summary lines of training that leads to no advice."""
     saver = own_saver(trainer)
-    lines = [str(getattr(run.data, "env_id", run.folder.name))]
-    if (score := trainer.callback_metrics.get("eval/episode_return")) is not None:
-        episodes = getattr(run.data, "eval_episodes", "the")
-        what = f"mean return of {episodes} deterministic episodes after {trainer.global_step:,} updates"
-        lines.append(f"  evaluation   {float(score):.2f}, {what}")
-    if saver is not None and saver.best_score is not None:
-        lines.append(f"  best so far  {saver.best_score:.2f}")
+    score = trainer.callback_metrics.get("eval/episode_return")
+    of = f"of {getattr(run.data, 'eval_episodes', 'the')} deterministic episodes after {trainer.global_step:,} updates"
     files = [run.folder / name for name in (LAST, BEST, METRICS_FILE) if (run.folder / name).exists()]
-    return [*lines, f"files: {', '.join(map(str, files))}"]
+    return [
+        str(getattr(run.data, "env_id", run.folder.name)),
+        *([f"  evaluation   {float(score):.2f}, mean return {of}"] if score is not None else []),
+        *([f"  best so far  {saver.best_score:.2f}"] if saver is not None and saver.best_score is not None else []),
+        f"files: {', '.join(map(str, files))}",
+    ]
