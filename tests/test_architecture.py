@@ -62,7 +62,7 @@ MOST_STATEMENTS = {
     "advice": 373,
     "advice/report": 435,
     "advice/sentences": 451,
-    "cli": 566,
+    "cli": 560,
     "cli/commands": 381,
     "cli/experiments": 189,
     "data": 516,

@@ -22,7 +22,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from pricerl.advice.files import check_folder
 from pricerl.cli.loading import add_own
 from pricerl.cli.usage import file_parser, take_options
-from pricerl.errors import UsageError, import_extra
+from pricerl.errors import import_extra, refuse
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
@@ -189,11 +189,10 @@ class PricingCLI(LightningCLI):
 
     def _run_folder(self, options: Any) -> Path:
         """Return the folder of the run named by the options, or else by environment or file and preset."""
-        if options.run_name:
-            return RUNS / check_name(options.run_name)
         data = options.data
         preset = data.reward.preset if "reward" in data else self.classes["data"].rpartition(".")[2]
-        return RUNS / name_run(data.get("path"), preset, data.get("env_id"))
+        name = check_name(options.run_name) if options.run_name else ""
+        return RUNS / (name or name_run(data.get("path"), preset, data.get("env_id")))
 
     def before_instantiate_classes(self) -> None:
         """Claim the processor, refuse a logger that is absent, and show the stages unless the bar is turned off."""
@@ -260,10 +259,11 @@ def _take_sources(given: Sequence[str] | Nested) -> tuple[Any, list[dict[str, An
 
 def check_trainer(trainer: Any) -> None:
     """Refuse settings that would be without effect, or that updates from a replay buffer do not support."""
-    refused = {name: remedy for name, (accepted, remedy) in LIMITED.items() if trainer[name] not in accepted}
-    if trainer.max_steps == 0 or trainer.max_steps < -1:
-        refused["max_steps"] = "it must be 1 or more, or -1 for no limit"
-    if (trainer.log_every_n_steps or 0) < 0:
-        refused["log_every_n_steps"] = "it must be 0 or more"
-    for name, remedy in refused.items():
-        raise UsageError(f"--trainer.{name} {trainer[name]} is not supported: {remedy}")
+    faults = {
+        **{name: (trainer[name] not in accepted, remedy) for name, (accepted, remedy) in LIMITED.items()},
+        "max_steps": (trainer.max_steps == 0 or trainer.max_steps < -1, "it must be 1 or more, or -1 for no limit"),
+        "log_every_n_steps": ((trainer.log_every_n_steps or 0) < 0, "it must be 0 or more"),
+    }
+    refuse(
+        {f"--trainer.{it} {trainer[it]} is not supported: {remedy}": broken for it, (broken, remedy) in faults.items()}
+    )
