@@ -57,12 +57,13 @@ def print_answer(
 
 def _evidence(product: Record, f: Formatter) -> list[str]:
     """Return the scores of one product, who decided and why, and how forecasts and orders have fared."""
-    lines = [f"decided by {', then '.join(product['chain'])}: {product['reason']}"]
-    lines += [f"check the data: {reason}" for reason in product["data_quality"]["reasons"]]
-    lines += grounds.order_lines(product["orders"], f)
-    lines += grounds.track_lines(product["track_record"], f)
-    if product["backtest"] is not None:
-        lines.append(grounds.judge_backtest(product["backtest"], f))
+    lines = [
+        f"decided by {', then '.join(product['chain'])}: {product['reason']}",
+        *(f"check the data: {reason}" for reason in product["data_quality"]["reasons"]),
+        *grounds.order_lines(product["orders"], f),
+        *grounds.track_lines(product["track_record"], f),
+        *([] if product["backtest"] is None else [grounds.judge_backtest(product["backtest"], f)]),
+    ]
     return [*score_lines(product, f), *(f"  {line}" for line in lines)]
 
 
@@ -70,13 +71,13 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules and the proposed path's value of one product."""
     days = plural(len(product["days"]), formatter.period)
     rows = View.of(product, formatter, Place()).baseline_rows()
-    texts = [("rule", *(cell.label.lower() for cell in rows[0][1]))]
-    texts += [
+    heads = ("rule", *(cell.label.lower() for cell in rows[0][1]))
+    texts = (
         (rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells))
         for rule, cells in rows
-    ]
+    )
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
-        *table(texts),
+        *table([heads, *texts]),
         *(f"  {line}" for line in grounds.judge_proposal(product, formatter)),
     ]

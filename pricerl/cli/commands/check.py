@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,8 +70,8 @@ def _cards(prepared: DataPreprocessor) -> list[list[str]]:
     """Return the lines of the card of evidence of every product."""
     from pricerl.tasks.evidence import draw_cards  # it imports torch
 
-    cards = []
-    for card in draw_cards(prepared):
-        lines = [wrapped(f"{line.question.capitalize()}: {line.finding} {line.remedy}", line.verdict) for line in card]
-        cards.append(["  evidence", *itertools.chain.from_iterable(lines)])
-    return cards
+    texts = [
+        [(line.verdict, f"{line.question.capitalize()}: {line.finding} {line.remedy}") for line in card]
+        for card in draw_cards(prepared)
+    ]
+    return [["  evidence", *(line for label, text in card for line in wrapped(text, label))] for card in texts]

@@ -26,6 +26,7 @@ USES = {
     COSTS_FILE: ("lists your products. Fill in what a unit costs you", "--costs"),
 }
 """Use of each file, and the option that reads it."""
+KEPT = "exists and stays as it is; use it with"
 
 OPTIONS: Options = {
     "files": {"nargs": "*", "metavar": "FILE", "help": "the seller's file, whose products costs.csv lists"},
@@ -40,12 +41,12 @@ def init(words: Sequence[str]) -> int:
     texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
     if products:
         texts[COSTS_FILE] = TABLES["costs"].template(products)
-    lines = []
     new = {name: text for name, text in texts.items() if not (Path(name).exists() or Path(name).is_symlink())}
-    for name in texts:
-        about, option = USES[name]
-        said = f"{about}, then: pricerl advise FILE" if name in new else "exists and stays as it is; use it with"
-        lines.append(f"{name} {said} {option} {name}")
+    lines = [
+        f"{name} {f'{about}, then: pricerl advise FILE' if name in new else KEPT} {option} {name}"
+        for name, (about, option) in USES.items()
+        if name in texts
+    ]
     refuse({"; ".join(lines): not new})
     for name, text in new.items():
         write_text(Path(name), text)

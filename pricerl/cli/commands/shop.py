@@ -65,19 +65,14 @@ def show(words: Sequence[str]) -> int:
     """Print what a shop has: products with their days, advice and orders."""
     shop = shop_of(parser_of("shop", show.__doc__, RUN).parse_args(words))
     head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
-    rows = [("product", "days", "from", "to", "current price", "state")]
-    for name, count, first, last in shop.summary():
-        advice = shop.newest.get(name)
-        price = "" if advice is None else f"{advice['current_price']:.{shop.outbox.decimals}f}"
-        rows.append((shown(name), f"{count}", first, last, price, "" if advice is None else shop.states[name][0]))
-    write_lines(
-        [
-            head,
-            f"publishing: {shop.publishing or 'auto'}",
-            *(table(rows) if len(rows) > 1 else ()),
-            *receipt_lines(shop),
-        ]
-    )
+    prices = {name: f"{it['current_price']:.{shop.outbox.decimals}f}" for name, it in shop.newest.items()}
+    rows = [
+        (shown(name), f"{count}", first, last, prices.get(name, ""), shop.states[name][0] if name in prices else "")
+        for name, count, first, last in shop.summary()
+    ]
+    columns = ("product", "days", "from", "to", "current price", "state")
+    listed = table([columns, *rows]) if rows else ()
+    write_lines([head, f"publishing: {shop.publishing or 'auto'}", *listed, *receipt_lines(shop)])
     return EXIT_OK
 
 

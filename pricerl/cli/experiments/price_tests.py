@@ -85,11 +85,12 @@ def plan(words: Sequence[str]) -> int:
             chosen.append(item)
             left -= item.planned.test.cost
     f = run.formatter
-    rows = [RANKED]
-    for item in found:
-        cells = rank_cells(item.planned.test, f) if item.planned else ("–",) * 7
-        rows.append((shown(item.product.name, 40), *cells, "yes" if item in chosen else "no"))
-    write_lines(table(rows) if found[1:] else [])
+    tests = [rank_cells(item.planned.test, f) if item.planned else ("–",) * 7 for item in found]
+    rows = [
+        (shown(item.product.name, 40), *cells, "yes" if item in chosen else "no")
+        for item, cells in zip(found, tests, strict=True)
+    ]
+    write_lines(table([RANKED, *rows]) if found[1:] else [])
     best = found[0]
     if not chosen:
         write_lines(["no test pays; the nearest to one that does:"] if found[1:] else [])
