@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from operator import itemgetter
-from types import MappingProxyType
 from typing import NamedTuple
 
 from pricerl.advice.report.view import THREE_DIGITS, Cell, View, shorten
@@ -22,8 +21,8 @@ MOST_PAGES = 20
 MOST_LISTED = 100
 """Most products with a row of their own."""
 
-KINDS = ("exception", "change", "keep")
-"""Kinds of tasks, in the order of work."""
+KINDS = {"exception": "need a person first", "change": "changes advised", "keep": "prices to keep"}
+"""Kinds of tasks in the order of work, and their words after a number."""
 
 
 class Task(NamedTuple):
@@ -50,37 +49,38 @@ class Task(NamedTuple):
     """Category with the gain of all its changes, in words; empty for none."""
 
 
+@dataclass(eq=False)
 class WorkList:
-    """Totals over many products of ``advice.json``, added one by one, and those that matter most.
+    """Totals over many products of ``advice.json``, added one by one, and those that matter most."""
 
-    At ``most`` so many are kept; stored ones of them are read by ``load``. Known ``summaries`` are not made again.
-    """
+    products: InitVar[Iterable[Record | StoredAdvice]] = ()
+    """The first to be added."""
+    load: Callable[[StoredAdvice], Record] = StoredAdvice.to_dict
+    """Function that reads a stored product."""
+    most: int = MOST_LISTED
+    """Products that are kept at most."""
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
+    """Known summaries by product, which are not made again."""
 
-    lacking = 0
+    lacking: int = field(default=0, init=False)
     """Number of products without evidence enough for an advice."""
+    kinds: Counter[str] = field(default_factory=Counter, init=False)
+    """Number of products by kind."""
+    moves: Counter[int] = field(default_factory=Counter, init=False)
+    """Number of prices that go up (1), down (-1) or stay (0)."""
+    gains: dict[str, list[Sequence[float]]] = field(default_factory=dict, init=False)
+    """Known gains by measure, mean and 90 % limits each, of products outside such categories."""
+    members: dict[str, list[Summary]] = field(default_factory=dict, init=False)
+    """Summaries of the products of each category that shows an effect."""
+    tested: list[Sequence[Record]] = field(default_factory=list, init=False)
+    """Scores of each product with a backtest."""
+    _ranked: list[tuple[tuple[int, float, str, int], str, Record | StoredAdvice]] = field(
+        default_factory=list, init=False
+    )
 
-    def __init__(
-        self,
-        products: Iterable[Record | StoredAdvice] = (),
-        load: Callable[[StoredAdvice], Record] = StoredAdvice.to_dict,
-        most: int = MOST_LISTED,
-        summaries: Mapping[str, Summary] = MappingProxyType({}),
-    ) -> None:
-        self.kinds: Counter[str] = Counter()
-        """Number of products by kind."""
-        self.moves: Counter[int] = Counter()
-        """Number of prices that go up (1), down (-1) or stay (0)."""
-        self.gains: dict[str, list[Sequence[float]]] = {}
-        """Known gains by measure, mean and 90 % limits each, of products outside such categories."""
-        self.members: dict[str, list[Summary]] = {}
-        """Summaries of the products of each category that shows an effect."""
-        self.tested: list[Sequence[Record]] = []
-        """Scores of each product with a backtest."""
-        self._count = 0
-        self._load = load
-        self._most = most
-        self._summaries = summaries
-        self._ranked: list[tuple[tuple[int, float, str, int], str, Record | StoredAdvice]] = []
+    _count: int = field(default=0, init=False)
+
+    def __post_init__(self, products: Iterable[Record | StoredAdvice]) -> None:
         for product in products:
             self.add(product)
 
@@ -93,7 +93,7 @@ class WorkList:
         if isinstance(product, StoredAdvice):
             found = product.summary
         else:
-            found = self._summaries.get(product["product"]) or Summary.of(product)
+            found = self.summaries.get(product["product"]) or Summary.of(product)
         if found.category:
             self.members.setdefault(found.category, []).append(found)
         elif found.gain:
@@ -103,10 +103,10 @@ class WorkList:
         self.lacking += found.lacks_evidence
         place = self._count
         self._count += 1
-        rank = KINDS.index(found.kind), -found.stake, found.grade, place
-        if place < self._most or rank < self._ranked[-1][0]:
+        rank = [*KINDS].index(found.kind), -found.stake, found.grade, place
+        if place < self.most or rank < self._ranked[-1][0]:
             insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
-            del self._ranked[self._most :]
+            del self._ranked[self.most :]
         self.kinds[found.kind] += 1
         self.moves[found.move] += 1
 
@@ -121,7 +121,7 @@ class WorkList:
             first.setdefault(category, row) if category else row for row, (_, category, _) in enumerate(self._ranked)
         ]
         return [
-            (place, self._load(item) if isinstance(item, StoredAdvice) else item)
+            (place, self.load(item) if isinstance(item, StoredAdvice) else item)
             for _, ((*_, place), _, item) in sorted(zip(rows, self._ranked, strict=True), key=itemgetter(0))
         ]
 
@@ -155,13 +155,12 @@ class WorkList:
         category = (product.get("substitution") or {}).get("category", "")
         if (together := self._together(category)) is None:
             return category and shorten(category)
-        gain = gain_words(together, f, product["measure"])
-        return f.say("{category}: together {gain}", {"category": shorten(category), "gain": gain})
+        named = {"category": shorten(category), "gain": gain_words(together, f, product["measure"])}
+        return f.say("{category}: together {gain}", named)
 
     def totals(self, f: Formatter) -> list[tuple[str, str]]:
         """Return totals with their labels."""
-        labels = ("need a person first", "changes advised", "prices to keep")
-        found = [(f.number(self.kinds[kind], 0), translate(label)) for kind, label in zip(KINDS, labels, strict=True)]
+        found = [(f.number(self.kinds[kind], 0), translate(label)) for kind, label in KINDS.items()]
         for words, (mean, low, high) in self.sums(f):
             digits = f.money_digits(mean, low, high)
             found.append((f.money(mean, digits, "+"), f"{words}{f.limits(low, high, digits, '+', '90 %: ')}"))
