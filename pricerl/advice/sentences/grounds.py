@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pricerl.advice.sentences.answers import LOOK, REMEDIES, say_again
 from pricerl.advice.sentences.verdict import Record, codes_of, gain_words, scenario_words
@@ -40,26 +40,27 @@ SOURCES = {
 
 def list_remedies(product: Record) -> list[tuple[str, str]]:
     """Return every reason for doubt about the data with its remedy."""
-    quality = product["data_quality"]
-    pairs = zip(quality["findings"], quality["reasons"], strict=True)
-    return [(reason, REMEDIES.get(finding["code"], LOOK)) for finding, reason in pairs]
+    return [(reason, REMEDIES.get(finding["code"], LOOK)) for finding, reason in _findings(product)]
+
+
+def _findings(product: Record) -> Iterator[tuple[Record, str]]:
+    """Return the findings about the data with their words."""
+    return zip(product["data_quality"]["findings"], product["data_quality"]["reasons"], strict=True)
 
 
 def list_doubts(product: Record, f: Formatter) -> list[str]:
     """Return the reasons for doubt about the data that the decision does not name itself."""
-    quality = product["data_quality"]
     named = codes_of(product["decision"]["reasons"])
-    pairs = zip(quality["findings"], quality["reasons"], strict=True)
-    return [say_again(reason, [finding], f) for finding, reason in pairs if finding["code"] not in named]
+    return [say_again(reason, [it], f) for it, reason in _findings(product) if it["code"] not in named]
 
 
 def beyond_tried(product: Record, f: Formatter) -> str:
     """Return the edge of the tried prices at which the measure still rises; empty if there is none."""
     side = product["details"]["beyond"]
-    quality = product["data_quality"]
-    if not side or quality["price_min"] == quality["price_max"]:
+    low, high = (product["data_quality"][name] for name in ("price_min", "price_max"))
+    if not side or low == high:
         return ""
-    edge, price = ("highest", quality["price_max"]) if side == "above" else ("lowest", quality["price_min"])
+    edge, price = ("highest", high) if side == "above" else ("lowest", low)
     return (
         f"Expected {MEASURES[product['measure']]} still rises at the {edge} price you tried ({f.price(price)}). The "
         f"best price may lie {side} it, where your history contains nothing."
@@ -145,15 +146,20 @@ def judge_backtest(backtest: Record, f: Formatter) -> str:
     return f"{verdict}; {_coverage_words(scores, f)}"
 
 
+SEASON = {
+    True: "The forecast follows the yearly season of {whose:word} (probability {chance:percent.0}).",
+    False: "The forecast does not follow the yearly season of {whose:word} (probability {chance:percent.0}).",
+}
+"""Sentences on a yearly season, by whether it is probable."""
+
+
 def season_words(product: Record, f: Formatter) -> str:
     """Return whether the forecast follows a yearly season."""
     found = product.get("yearly_season")
     if found is None:
         return translate("No season is foreseen: the history is shorter than a year.")
     whose = "your other products" if product.get("season_of") == "catalogue" else "the history"
-    follows = "The forecast follows the yearly season of {whose:word} (probability {chance:percent.0})."
-    no = "The forecast does not follow the yearly season of {whose:word} (probability {chance:percent.0})."
-    return f.say(follows if found >= 0.5 else no, {"whose": whose, "chance": found})
+    return f.say(SEASON[found >= 0.5], {"whose": whose, "chance": found})
 
 
 def _coverage_words(scores: Sequence[Record], f: Formatter) -> str:
@@ -231,8 +237,8 @@ def _overruled_words(found: Record, f: Formatter) -> list[str]:
     if found["model_profit"] is None or found["actual_profit"] is None:
         return [charged]
     gap = f.money(found["actual_profit"] - found["model_profit"], plus="+")
-    profit = f"Profit per {f.period} was {f.money(found['actual_profit'])}"
-    return [charged, f"{profit}; the model expected {f.money(found['model_profit'])} ({gap})."]
+    profit, expected = f.money(found["actual_profit"]), f.money(found["model_profit"])
+    return [charged, f"Profit per {f.period} was {profit}; the model expected {expected} ({gap})."]
 
 
 def edit_words(product: Record, f: Formatter) -> str:

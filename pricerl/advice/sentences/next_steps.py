@@ -70,11 +70,10 @@ def group_steps(product: Record, f: Formatter, place: Place) -> list[Step]:
     if (alone := gain_of(product)) is None or (together := found.get("together")) is None:
         return []
     digits = f.money_digits(alone[0], together[0])
-    about = {"measure": product["measure"]}
-    about |= {"alone": f.money(alone[0], digits, "+"), "together": f.money(together[0], digits, "+")}
-    command = f"pricerl approve --group {shlex.quote(shown(found['category']))}{place.option}"
+    gains = {"alone": f.money(alone[0], digits, "+"), "together": f.money(together[0], digits, "+")}
     words = "Alone {alone} instead of {together} {measure:measure} per {period} for the whole category"
-    return [(f.say(words, about), command)]
+    command = f"pricerl approve --group {shlex.quote(shown(found['category']))}{place.option}"
+    return [(f.say(words, {"measure": product["measure"], **gains}), command)]
 
 
 def pause_command(product: Record, place: Place) -> str:
@@ -149,13 +148,13 @@ def account_words(account: Record | None, f: Formatter, measure: str = "profit")
     kept = account["account"]
     mean, low, high = account["so_far"]
     digits = f.money_digits(mean, low, high)
+    so_far = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}"
     limits = f.limits(low, high, digits, "+", "90 %: ")
-    so_far = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}{limits}"
-    price = f.price(kept["price"])
     at_end = f.estimate(account["at_end"], f" {MEASURES[measure]}", "+")
     weight = account.get("loss_weight")
     return [
-        f"Since {f.date(kept['opened'])} your prices have earned {so_far} than keeping {price} would have.",
+        f"Since {f.date(kept['opened'])} your prices have earned {so_far}{limits} than keeping "
+        f"{f.price(kept['price'])} would have.",
         f"Expected when the quarter ends, on {f.date(account['ends'])}: {at_end}.",
         f"Worst case (90 %): {f.money(account['budget'])} less than if you had kept the price.",
         *([f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained."] if weight else []),
@@ -202,9 +201,12 @@ def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
     few = stock["stock_out"] <= 0.99
     mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
     lost, without = stock["lost"]
-    given = {**stock, "units": plural(round(stock["on_hand"]), "unit"), "coming": coming, "mean": mean, "most": most}
-    given |= {"lost": lost, "without": without, "profit": f.estimate(stock["profit"])}
-    given["chance"] = f.percent(stock["stock_out"], 0) if few else translate("more than 99 %")
+    given = {
+        **{**stock, "coming": coming, "mean": mean, "most": most, "lost": lost, "without": without},
+        "units": plural(round(stock["on_hand"]), "unit"),
+        "profit": f.estimate(stock["profit"]),
+        "chance": f.percent(stock["stock_out"], 0) if few else translate("more than 99 %"),
+    }
     return {
         translate("Reorder"): [
             *([f.say("Nothing now: {no_order}.", given)] if stock["no_order"] else []),
@@ -234,8 +236,7 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     if product["details"]["bounds"]["paused"]:
         return [translate("Take pause out of guardrails.yaml to price the product again.")]
     missing = quality["min_days"] - quality["usable_days"]
-    more = {"more": plural(missing, f"more {f.period}")}
-    helps = [f.say("Record {more}.", more)] if missing > 0 else []
+    helps = [f.say("Record {more}.", {"more": plural(missing, f"more {f.period}")})] if missing > 0 else []
     if quality["distinct_prices"] < 2:
         return [*helps, translate("Charge another price for two weeks.")]
     return [*helps, *(price_test_words(test, f, product["measure"]) if test else [])]
@@ -284,11 +285,11 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
     if gains is None:
         return [f"Nothing is forecast at {f.price(price)}."]
     exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
-    known = price in product["details"]["curves"]["price"]
+    between = price not in product["details"]["curves"]["price"]
     return [
         f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:",
         *(f"  {name:<7} {outcome_words(name, gain, f, '+')}" for name, gain in gains.items()),
-        *([] if known else [f"  interpolated from the last advice; for exact figures: {exact}"]),
+        *[f"  interpolated from the last advice; for exact figures: {exact}"] * between,
     ]
 
 
@@ -303,28 +304,43 @@ def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
     return {name: [float(np.interp(price, prices, ends)) for ends in three] for name, three in found.items()}
 
 
+PREPARED = {
+    "override": ("{gain} against keeping {now:price}.", "Charge {price:price}{ends}."),
+    "pause": ("Gives up {gain}.", "Keep {now:price}{ends}."),
+    "price_test": (
+        "Costs {expected_cost:money} {measure:measure}.",
+        "Test {test_price:price} against {now:price}{ends}.",
+    ),
+    "costs": ("No cost is known until now.", "A unit costs {unit_cost:price}{since}."),
+}
+"""Effect of a decision that an agent prepared, and what it does, by its kind."""
+
+OTHER_COSTS = (
+    "{effect}{per_day} in the forecasts.",
+    "A unit costs {unit_cost:price} instead of {before:price}{since}.",
+)
+"""The same for costs where others are known."""
+
+
 def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
     """Return the effect in money of a decision that an agent prepared, and then what it does."""
     given = {"now": product["current_price"], "measure": product["measure"], **staged["given"]}
-    until = f.say(" until {until:date}", given) if "until" in given else ""
-    since = f.say(" from {from:date} on", given) if "from" in given else ""
-    given |= {"ends": until, "since": since}
-    per_day = f.say(" {measure:measure} per {period}", given)
+    given["ends"] = f.say(" until {until:date}", given) if "until" in given else ""
+    given["since"] = f.say(" from {from:date} on", given) if "from" in given else ""
+    given["per_day"] = f.say(" {measure:measure} per {period}", given)
+    words = PREPARED[staged["asks"]]
     if staged["asks"] == "override":
         gain = (_gains_at(product, given["price"]) or {}).get(product["measure"])
-        given["gain"] = f.estimate(gain, per_day, "+") if gain else ""
-        effect = "{gain} against keeping {now:price}." if gain else "Its effect is unknown."
-        return [f.say(effect, given), f.say("Charge {price:price}{ends}.", given)]
-    if staged["asks"] == "pause":
+        given["gain"] = f.estimate(gain, given["per_day"], "+") if gain else ""
+        words = words if gain else ("Its effect is unknown.", words[1])
+    elif staged["asks"] == "pause":
         gain = gain_of(product)
-        given["gain"] = f.estimate(gain, per_day, "+") if gain else translate("nothing")
-        return [f.say("Gives up {gain}.", given), f.say("Keep {now:price}{ends}.", given)]
-    if staged["asks"] == "price_test":
-        cost = f.say("Costs {expected_cost:money} {measure:measure}.", given)
-        return [cost, f.say("Test {test_price:price} against {now:price}{ends}.", given)]
-    if not (before := product.get("cost_means")):
-        return [translate("No cost is known until now."), f.say("A unit costs {unit_cost:price}{since}.", given)]
-    dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
-    given |= {"effect": f.money(-dearer, plus="+"), "before": before["unit_cost"], "per_day": per_day}
-    instead = "A unit costs {unit_cost:price} instead of {before:price}{since}."
-    return [f.say("{effect}{per_day} in the forecasts.", given), f.say(instead, given)]
+        given["gain"] = f.estimate(gain, given["per_day"], "+") if gain else translate("nothing")
+    elif staged["asks"] == "costs" and (before := product.get("cost_means")):
+        dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
+        given |= {"effect": f.money(-dearer, plus="+"), "before": before["unit_cost"]}
+        words = (
+            "{effect}{per_day} in the forecasts.",
+            "A unit costs {unit_cost:price} instead of {before:price}{since}.",
+        )
+    return [f.say(template, given) for template in words]

@@ -129,8 +129,7 @@ def _verdict(product: Record, f: Formatter) -> str:
     if follow == "hold":
         return sentence(f"Keep {f.price(now)}{stock_words(product, f)[0]}: {why_words(product, f)}")
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
-    size = f.percent(new / now - 1, plus="+")
-    change = f"{verb_of(product)} to {f.price(new)} on {f.weekday_date(first)} ({size})"
+    change = f"{verb_of(product)} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
     ends = {"limit": product["days"][-1]["recommended_price"], "path": product["settled_price"]}
     last = f.price(ends.get(follow, new))
     return f"{change}." if last == f.price(new) else f"{change}, then in steps to {last}."
@@ -172,23 +171,24 @@ def _expectation(product: Record, f: Formatter) -> list[str]:
     ]
 
 
+TAKEN = "of 100 buyers whom a higher price loses, {share} take another product of “{category}”, which is counted{part}"
+FROM_SALES = " ({data:percent.0} of this estimate comes from your sales)"
+TOGETHER = "; all changes of the category together: {gain}"
+
+
 def substitution_words(product: Record, f: Formatter) -> str:
     """Return how many buyers whom a higher price loses stay in the category, as a clause; empty if none are known."""
     if (found := product.get("substitution")) is None:
         return ""
     mean, low, high = (100 * value for value in found["share"])
-    data = " ({data:percent.0} of this estimate comes from your sales)"
     given = {
         "share": f"{f.number(mean, 0)}{f.limits(low, high, 0, label='90 %: ')}",
         "category": shown(found["category"], 40),
-        "part": f.say(data, found) if "data" in found else "",
+        "part": f.say(FROM_SALES, found) if "data" in found else "",
     }
-    taken = "of 100 buyers whom a higher price loses, {share} take another product of “{category}”, which is counted"
-    words = f.say(f"{taken}{{part}}", given)
     if (together := found.get("together")) is None:
-        return words
-    gain = gain_words(together, f, product["measure"])
-    return words + f.say("; all changes of the category together: {gain}", {"gain": gain})
+        return f.say(TAKEN, given)
+    return f.say(TAKEN, given) + f.say(TOGETHER, {"gain": gain_words(together, f, product["measure"])})
 
 
 def shops_of(prior: Record) -> str:
@@ -220,24 +220,25 @@ def demand_words(product: Record, f: Formatter) -> str:
     return words + f.say(PAYS if prior is None else PAYS_NEXT, {"limit": limit})
 
 
+ANY_COST = (
+    "A higher price earns more whatever a unit costs you: it brings more revenue in {counted} plausible scenarios.",
+    "How far: ask pricerl advise again with --data.reward.preset revenue.",
+)
+COST_ABOVE = (
+    "If your unit cost is above {cost}, a higher price probably earns more.",
+    "That is without fees, which lower it.",
+)
+"""The last one is said where fees are unknown."""
+
+
 def break_even_words(product: Record, f: Formatter) -> list[str]:
     """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
     found = product["break_even"]
     if product["decision"]["grade"] == "D" or product["data_quality"]["distinct_prices"] < 2:
         return []
-    if found["raises_revenue"] >= CLEAR:
-        counted_draws = {"counted": counted(found["raises_revenue"], product["num_draws"])}
-        return [
-            f.say(
-                "A higher price earns more whatever a unit costs you: it brings more revenue in {counted} plausible "
-                "scenarios.",
-                counted_draws,
-            ),
-            translate("How far: ask pricerl advise again with --data.reward.preset revenue."),
-        ]
-    words = "If your unit cost is above {cost}, a higher price probably earns more."
-    fees = [] if found["fees_known"] else [translate("That is without fees, which lower it.")]
-    return [f.say(words, {"cost": f.estimate(found["cost"])}), *fees]
+    given = {"counted": counted(found["raises_revenue"], product["num_draws"]), "cost": f.estimate(found["cost"])}
+    words = ANY_COST if found["raises_revenue"] >= CLEAR else COST_ABOVE[:1] if found["fees_known"] else COST_ABOVE
+    return [f.say(template, given) for template in words]
 
 
 def is_before_fixed(product: Record) -> bool:
@@ -245,13 +246,15 @@ def is_before_fixed(product: Record) -> bool:
     return product["keep"]["profit"] is not None and not product.get("fixed_known", True)
 
 
+EARLIER = "earlier advice: {inside} of {days:days} inside its 90 % interval"
+
+
 def tested_words(product: Record, f: Formatter) -> str:
     """Return whether the shop has tested the advice, as a clause."""
     if product["decision"]["grade"] == "A" or "tested" in codes_of(product["decision"]["reasons"]):
         return translate("measured in a price test in your shop")
     tested = (product["track_record"] or {"inside": {}})["inside"].values()
-    words = "earlier advice: {inside} of {days:days} inside its 90 % interval"
-    found = (f.say(words, {"inside": inside, "days": days}) for inside, days in tested if days > 0)
+    found = (f.say(EARLIER, {"inside": inside, "days": days}) for inside, days in tested if days > 0)
     return next(found, translate(UNTESTED))
 
 
