@@ -85,14 +85,19 @@ def _who_takes_whose(product: Record, f: Formatter) -> Figure | None:
     largest = max(*taken.values(), 1e-9)
     side = min((svg.HEIGHT - svg.TOP) / len(names), (WIDTH - LABELS) / len(names))
     middle = [side * (at + 0.5) for at in range(len(names))]
-    parts = [svg.text(LABELS + x, LABEL_Y, f"{at}", "middle", "tick") for at, x in enumerate(middle, 1)]
-    for row, name in enumerate(names):
-        label = f"{row + 1} {shown(name, round(LABELS / LETTER) + 4)}"
-        parts.append(svg.text(0, svg.TOP + middle[row] + 4, label, "start", "tick" if row else "mark"))
-    for (row, column), share in taken.items():
-        radius = 0.48 * side * (share / largest) ** 0.5
-        x, y = LABELS + middle[column], svg.TOP + middle[row]
-        parts.append(f'<circle class="band" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
+    labels = [f"{row} {shown(name, round(LABELS / LETTER) + 4)}" for row, name in enumerate(names, 1)]
+    parts = [
+        *(svg.text(LABELS + x, LABEL_Y, f"{at}", "middle", "tick") for at, x in enumerate(middle, 1)),
+        *(
+            svg.text(0, svg.TOP + y + 4, label, "start", "tick" if row else "mark")
+            for row, (y, label) in enumerate(zip(middle, labels, strict=True))
+        ),
+        *(
+            f'<circle class="band" cx="{LABELS + middle[column]:.1f}" cy="{svg.TOP + middle[row]:.1f}" '
+            f'r="{0.48 * side * (share / largest) ** 0.5:.1f}"/>'
+            for (row, column), share in taken.items()
+        ),
+    ]
     of_hundred = [f"{f.number(100 * taken[0, at], 0)} take {shown(name)}" for at, name in enumerate(names) if at]
     words = f"Of 100 buyers whom a higher price of {shown(names[0])} loses, {', '.join(of_hundred)}."
     caption = f"Row: loses buyers. Column: takes them. Largest circle: {f.number(100 * largest, 0)} of 100 lost buyers."
@@ -204,21 +209,21 @@ def _by_day(
     at = [index for index, triple in enumerate(ahead) if triple is not None]
     mean, low, high = ([triple[place] for triple in ahead if triple is not None] for place in range(3))
     frame = svg.frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
+    # Ticks are sparse enough for their labels not to overlap.
+    every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
+    dates = {day: start + datetime.timedelta(day * f.step_days) for day in range(-42, len(ahead), every)}
+    ticks = [(float(day), f.day_of_month(date.isoformat())) for day, date in dates.items()]
     dots = svg.dots(frame, [day + 0.5 for day in days], values)
+    room = frame.x(len(ahead)) - frame.x(0) > LETTER * len(translate("ahead"))
     parts = [
+        svg.axes(frame, ticks, translate(f.period).capitalize(), f),
         svg.band(frame, svg.steps(at), svg.twice(low), svg.twice(high)) if at else "",
         dots if sold else svg.line(frame, svg.steps(days), svg.twice(values), "past"),
         svg.line(frame, svg.steps(at), svg.twice(mean), "curve" if sold else "advised") if at else "",
         svg.upright(frame, 0, "now"),
         svg.text(frame.x(0) - GAP, LABEL_Y, translate("your history"), "end", "mark"),
+        svg.text(frame.x(0) + GAP, LABEL_Y, translate("ahead"), "start", "mark") if room else "",
     ]
-    if frame.x(len(ahead)) - frame.x(0) > LETTER * len(next_days := translate("ahead")):
-        parts.append(svg.text(frame.x(0) + GAP, LABEL_Y, next_days, "start", "mark"))
-    # Ticks are sparse enough for their labels not to overlap.
-    every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
-    dates = {day: start + datetime.timedelta(day * f.step_days) for day in range(-42, len(ahead), every)}
-    ticks = [(float(day), f.day_of_month(date.isoformat())) for day, date in dates.items()]
-    parts.insert(0, svg.axes(frame, ticks, translate(f.period).capitalize(), f))
     name = "units" if sold else "prices"
     given = {"what": translate(what.capitalize())}
     title = f.say("{what}, last weeks and next {periods}", given)

@@ -58,8 +58,7 @@ def _headline(view: View) -> Line:
     if view.change_day is None:
         until = until or (translate(" for now") if product["decision"]["lacks_evidence"] else "")
         return translate("Keep the price at "), now, f"{until}{order}"
-    raised = product["recommended_price"] > product["current_price"]
-    start = view.f.say("Raise the price from {now} to " if raised else "Lower the price from {now} to ", {"now": now})
+    start = view.f.say(f"{verdict.verb_of(product)} the price from {{now}} to ", {"now": now})
     return start, new, view.f.say(" on {day:weekday_date}{order}", {"day": view.change_day, "order": order})
 
 
@@ -85,8 +84,8 @@ def _lead(view: View) -> Line:
         start = f.say("At the advised {recommended_price:price} we expected about ", product)
     least, most = (f.money(end, plus="+" if low < 0 else "") for end in (low, high))
     units = product["uplift"]["units"][0]
-    about |= {"amount": f.money(abs(mean)), "least": least, "most": most}
-    about["units"] = f.number(abs(units), view.digits["units"])
+    sold = f.number(abs(units), view.digits["units"])
+    about |= {"amount": f.money(abs(mean)), "least": least, "most": most, "units": sold}
     likely = f.say(", likely between {least} and {most}" if least != most else "", about)
     fewer = f.say(", and about {units} fewer units." if units < 0 else ", and about {units} more units.", about)
     return start, f.say(MORE if mean >= 0 else LESS, about), likely + fewer
@@ -99,8 +98,8 @@ def _later(view: View) -> str:
     last = price(days[-1]["recommended_price"])
     if last == price(view.product["recommended_price"]):
         return ""
-    first = next(day for day in days if price(day["recommended_price"]) == last)
-    return view.f.say("Then to {last} by {date:weekday_date} if sales hold. ", {**first, "last": last})
+    first = next(day["date"] for day in days if price(day["recommended_price"]) == last)
+    return view.f.say("Then to {last} by {date:weekday_date} if sales hold. ", {"date": first, "last": last})
 
 
 def _badges(view: View) -> list[Badge]:
@@ -120,7 +119,6 @@ def _badges(view: View) -> list[Badge]:
 def _table(view: View) -> tuple[list[str], list[Row]]:
     """Return profit, sales and units of keeping and changing; a price that was weighed takes the change's place."""
     product = view.product
-    price = view.f.price
     keep = product["keep"]
     labels = {name: translate(name.capitalize()) for name in verdict.MEASURED if keep[name] is not None}
     if verdict.is_before_fixed(product):
@@ -132,10 +130,7 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     if change is None or not any(change[1]["units"]):
         return [kept], [(label, [view.cell(name, keep)]) for name, label in labels.items()]
     verb = "charge" if view.decided is None or view.decided.followed else "advised"
-    last = product["days"][-1]["recommended_price"]
-    column = (
-        f"{verb} {{recommended_price:price}}" if price(last) == price(product["recommended_price"]) else "as advised"
-    )
+    column = "as advised" if _later(view) else f"{verb} {{recommended_price:price}}"
     if product["uplift"] is None:
         column = "follow the plan" if product.get("stock") else "go to {settled_price:price}"
     both = {name: [view.cell(name, side)._replace(notes=()) for side in (keep, change[0])] for name in labels}
@@ -158,9 +153,8 @@ def _steps(view: View) -> list[Step]:
     if (decided := view.decided) is not None:
         _, price, until, _ = decided.words
         made = "Keep {price}{until}." if decided.kind == "pause" else "Set {price} in your shop{until}."
-        kind = translate(decided.kind.replace("_", " "))
-        end = f.say("To decide again, end the {kind}", {"kind": kind})
         said = f.say(made, {"price": price, "until": until})
+        end = f.say("To decide again, end the {kind:word}", {"kind": decided.kind.replace("_", " ")})
         return [(said, ""), (end, f"pricerl resume{view.place.options}"), (again, predict)]
     if view.place.is_late(product):
         return [(next_steps.late_words(product, f), predict)]
@@ -170,13 +164,17 @@ def _steps(view: View) -> list[Step]:
         price = f"{product['settled_price']:.{f.price_decimals}f}"
         see = (f.say("See what {price} could bring", {"price": price}), f"pricerl what-if {price}{view.place.options}")
         write = f.say("{write:word}, and ask again", {"write": WRITE_COSTS})
-        headings = (translate("List your products in costs.csv"), write)
+        asked = zip(
+            (translate("List your products in costs.csv"), write),
+            next_steps.cost_commands(product, option),
+            strict=False,
+        )
         return [
             *doubts,
             *next_steps.confirm_steps(product, option),
             *((line, "") for line in next_steps.what_would_change(product, f)),
             *([] if product.get("weighed") is None else [see]),
-            *(list(zip(headings, next_steps.cost_commands(product, option), strict=False)) or [(again, predict)]),
+            *(list(asked) or [(again, predict)]),
         ]
     change = {**product, "day": view.change_day}
     hold = {"days": plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day"), "again": again}

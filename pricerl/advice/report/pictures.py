@@ -20,6 +20,7 @@ MOST_POINTS = 30
 PRICES = (40, 16)
 """Vertical positions of the lowest and of the highest price."""
 SOLD = "Price from {first:price} on {start:date} to {last:price} on {end:date}, and units sold per {period}"
+OUTCOME = "Band: expected units, 90 %. Dots: units sold, on {inside} of {all} {periods} inside the band."
 FOOT, TALLEST = 104, 54
 """Vertical position of the bars of units, and their greatest height."""
 
@@ -33,8 +34,9 @@ def spark(daily: tuple[float, ...]) -> Markup:
     wide = 118 / max(len(values) - 1, 1)
     places = [(1 + wide * at, 26 - 24 * (value - low) / (high - low)) for at, value in enumerate(values)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    line = f'<polyline class="past" points="{points}"/>'
-    return Markup(f'<svg class="spark" viewBox="0 0 120 28" aria-hidden="true">{line}</svg>')
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 120 28" aria-hidden="true"><polyline class="past" points="{points}"/></svg>'
+    )
 
 
 def whisker(ends: Sequence[float], least: float, most: float) -> Markup:
@@ -79,25 +81,23 @@ def draw_outcome(name: str, product: Record, f: Formatter) -> Markup:
     if not tested:
         return Markup()
     days = range(len(tested))
-    low, high, sold = ([units[end] for _, units in tested] for end in ("low", "high", "actual"))
+    low, high, sold, inside = ([units[name] for _, units in tested] for name in ("low", "high", "actual", "inside"))
     frame = svg.frame_of([0, len(tested)], [0.0, *low, *high, *sold])
-    dots = [
+    hit, missed = (
         svg.dots(
             frame,
-            [day + 0.5 for day in days if tested[day][1]["inside"] is inside],
-            [sold[day] for day in days if tested[day][1]["inside"] is inside],
+            [day + 0.5 for day in days if inside[day] is kind],
+            [sold[day] for day in days if inside[day] is kind],
         )
-        for inside in (True, False)
-    ]
+        for kind in (True, False)
+    )
     ticks = [(day + 0.5, f.day_of_month(tested[day][0])) for day in days[:: -(-len(tested) // 4)]]
     parts = [
         svg.axes(frame, ticks, translate(f.period).capitalize(), f),
         svg.band(frame, svg.steps(days), svg.twice(low), svg.twice(high)),
-        dots[0],
-        dots[1].replace("dots", "dots missed"),
+        hit,
+        missed.replace("dots", "dots missed"),
     ]
-    inside = sum(units["inside"] for _, units in tested)
-    words = "Band: expected units, 90 %. Dots: units sold, on {inside} of {all} {periods} inside the band."
-    given = {"inside": inside, "all": len(tested), "product": shown(product["product"])}
+    given = {"inside": sum(inside), "all": len(tested), "product": shown(product["product"])}
     title = f.say("Expected and sold units of {product}", given)
-    return svg.chart(name, title, f.say(words, given), parts)
+    return svg.chart(name, title, f.say(OUTCOME, given), parts)

@@ -179,8 +179,9 @@ def page_environment(*packages: str) -> tuple[Environment, Markup]:
     )
     environment.globals.update(language=language, plural=plural, word=translate)
     environment.policies["ext.i18n.trimmed"] = True
-    several = lambda *words: CATALOGUE.get().ngettext(*words)  # noqa: E731
-    environment.install_gettext_callables(translate, several, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        translate, lambda *words: CATALOGUE.get().ngettext(*words), newstyle=True
+    )
     assert environment.loader is not None
     return environment, Markup(environment.loader.get_source(environment, "style.css")[0])
 

@@ -87,13 +87,13 @@ class View:
         """Return the rows of the next days: date, note, cells."""
         days = self.product["days"][:MOST_DAYS]
         known = [name for name in (*self.digits, "organic", "ad") if any(day[name] is not None for day in days)]
-        rows = []
-        for day in days:
-            limits = self._limits(day["price_low"], day["price_high"], self.f.price_decimals)
-            price = Cell("Price", self.f.price(day["recommended_price"]), () if self.change_day is None else limits)
-            cells = [price, *(self.cell(name, day) for name in known)]
-            rows.append((self.f.weekday_date(day["date"]), day["note"], cells))
-        return rows
+        cells = [[self._price(day), *(self.cell(name, day) for name in known)] for day in days]
+        return [(self.f.weekday_date(day["date"]), day["note"], row) for day, row in zip(days, cells, strict=True)]
+
+    def _price(self, day: Record) -> Cell:
+        """Return the price of a day, with its limits where a change is advised."""
+        limits = self._limits(day["price_low"], day["price_high"], self.f.price_decimals)
+        return Cell("Price", self.f.price(day["recommended_price"]), () if self.change_day is None else limits)
 
     def _limits(self, low: float, high: float, digits: int, plus: str = "") -> tuple[str, ...]:
         """Return an interval as a note; empty if both ends look the same."""
