@@ -69,9 +69,13 @@ def _block(product: Record, f: Formatter, place: Place) -> list[str]:
     quality = product["data_quality"]
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
     _, order, limits = verdict.stock_words(product, f)
-    late = {"Too old": next_steps.late_words(product, f)} if place.is_late(product) else {}
-    parts = [*late.items(), *reasons(product, f), ("", ""), ("Next", f"open {place.report}")]
-    parts += [("", command) for command in _commands(product, f, place)]
+    parts = [
+        *([("Too old", next_steps.late_words(product, f))] if place.is_late(product) else []),
+        *reasons(product, f),
+        ("", ""),
+        ("Next", f"open {place.report}"),
+        *(("", command) for command in _commands(product, f, place)),
+    ]
     return [
         *_heading(shown(product["product"]), span, f"grade {product['decision']['grade']}"),
         *_verdict(product, f, place),
@@ -85,17 +89,17 @@ def _block(product: Record, f: Formatter, place: Place) -> list[str]:
 
 def _commands(product: Record, f: Formatter, place: Place) -> list[str]:
     """Return the commands that may be next."""
-    commands = []
-    if verdict.find_decided(product, f):
-        commands = [f"pricerl resume{place.option}"]
-    elif next_steps.may_approve(product, place):
-        commands = [f"pricerl approve{place.option}", next_steps.pause_command(product, place)]
-    commands += next_steps.cost_commands(product, place.option)
-    commands += [command for _, command in next_steps.confirm_steps(product, place.option)]
+    approve = [f"pricerl approve{place.option}", next_steps.pause_command(product, place)]
     best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     asked = best if product.get("weighed") is None else product["settled_price"]
     same = f.price(asked) == f.price(product["current_price"])
-    return commands if same else [*commands, f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}"]
+    return [
+        *([f"pricerl resume{place.option}"] if verdict.find_decided(product, f) else []),
+        *(approve if next_steps.may_approve(product, place) else []),
+        *next_steps.cost_commands(product, place.option),
+        *(command for _, command in next_steps.confirm_steps(product, place.option)),
+        *([] if same else [f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}"]),
+    ]
 
 
 def _heading(name: str, about: str, end: str) -> list[str]:
@@ -150,13 +154,15 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
 def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
     """Return label and text of certainty, reasons, limits, order and doubts about the data."""
     decision = product["decision"]
-    uplift = product["uplift"]
     sure = " ".join(line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO)
-    if uplift is not None and uplift["probability_better"] is not None:
+    if (uplift := product["uplift"]) is not None and uplift["probability_better"] is not None:
         sure = f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
-    effects = verdict.demand_words(product, f), verdict.substitution_words(product, f)
-    why = ["" if stated else verdict.why_words(product, f), *effects]
+    why = [
+        "" if stated else verdict.why_words(product, f),
+        verdict.demand_words(product, f),
+        verdict.substitution_words(product, f),
+    ]
     stock = next_steps.stock_lines(product, f) if product.get("stock") else {}
     rule = product["stop_rule"]
     helps = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
@@ -218,8 +224,8 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
 
 def _approve_command(product: Record, f: Formatter, place: Place) -> str:
     """Return the command that approves the change of a product, or all changes of its category."""
-    whole = [command for _, command in next_steps.group_steps(product, f, place)]
-    return (whole or [f"pricerl approve{place._replace(product=product['product']).options}"])[0]
+    alone = f"pricerl approve{place._replace(product=product['product']).options}"
+    return next((command for _, command in next_steps.group_steps(product, f, place)), alone)
 
 
 def _row(product: Record, f: Formatter, place: Place) -> tuple[str, str, str, str]:

@@ -256,8 +256,7 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None, f: Form
             "" if course.known else "not forecast: outside tried prices",
             f"after the {order.kind.replace('_', ' ')} ends on {f.date(order.until)}" if order and ended else "",
         ]
-        low = money(float(course.path.low[row]))
-        high = money(float(course.path.high[row]))
+        low, high = (money(float(limits[row])) for limits in (course.path.low, course.path.high))
         note = "; ".join(filter(None, notes))
         yield DayAdvice(day.isoformat(), money(price), low, high, **values, note=note, market_sd=sd)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 COSTS_UNKNOWN = "unknown without costs"
 CATEGORY = "the difference counts what the rest of the category earns by it"
 MEASURED = ("units", "sales", "profit")
+HIDDEN = ("objective", "measure", "spreads")
+"""Fields of an answer that its lines need and programs do not."""
 
 
 class Effect(NamedTuple):
@@ -56,8 +58,7 @@ class Answer(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; an unknown one is None or left out, and ``unknown`` says why."""
-        hidden = ("objective", "measure", "spreads")
-        values = {name: to_plain(value) for name, value in self._asdict().items() if name not in hidden}
+        values = {name: to_plain(value) for name, value in self._asdict().items() if name not in HIDDEN}
         return {**values, "unknown": COSTS_UNKNOWN if self.probability_better is None else ""}
 
 
@@ -124,9 +125,8 @@ def _stock_words(outlook: StockOutlook, f: Formatter) -> str:
 
 def _cells(name: str, asked: Interval, kept: Interval, difference: Interval, f: Formatter) -> tuple[str, ...]:
     """Return name, both outcomes and their difference, each with its interval."""
-    money = name in ("sales", "profit")
-    digits = f.compared_digits("sales" if money else "units", (asked.mean, kept.mean), difference)
-    show = f.money if money else f.number
+    digits = f.compared_digits(name, (asked.mean, kept.mean), difference)
+    show = f.number if name == "units" else f.money
     shown = [
         f"{show(side.mean, digits, plus)}{f.limits(side.low, side.high, digits, plus)}"
         for side, plus in ((asked, ""), (kept, ""), (difference, "+"))
