@@ -196,8 +196,11 @@ def _is_positive(value: float) -> bool:
 
 def _refuse(config: object, subject: str, rules: list[tuple[str, bool, str]]) -> None:
     """Raise a ``UsageError`` that lists the settings whose rule (name, outcome and requirement) does not hold."""
-    broken = [(name, requirement) for name, holds, requirement in rules if not holds]
-    problems = [f"{name} must be {requirement}; found {getattr(config, name)!r}" for name, requirement in broken]
+    problems = [
+        f"{name} must be {requirement}; found {getattr(config, name)!r}"
+        for name, holds, requirement in rules
+        if not holds
+    ]
     if len(problems) == 1:
         raise UsageError(f"{subject}: {problems[0]}")
     if problems:

@@ -95,9 +95,8 @@ class Actor(nn.Module):
         self.visible_dim = observation_dim - privileged_dim
         self.trunk: nn.Module = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
-        with torch.no_grad():
-            self.head.weight.mul_(config.small_init)
-            self.head.bias.mul_(config.small_init)
+        for parameter in self.head.parameters():
+            parameter.data.mul_(config.small_init)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation, ``(B, A)`` each, of the action before the tanh.
@@ -135,8 +134,7 @@ class Actor(nn.Module):
         features = self.features(observation, dropout)
         with torch.autocast(features.device.type, enabled=False):  # samples and log probabilities need all digits
             mean, raw_log_std = self.head(features.to(self.head.weight.dtype)).chunk(2, dim=-1)
-        low = self.config.log_std_min
-        high = self.config.log_std_max
+        low, high = self.config.log_std_min, self.config.log_std_max
         log_std = low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
         return mean.flatten(1), log_std.flatten(1)
 
