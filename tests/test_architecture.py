@@ -86,7 +86,7 @@ MOST_STATEMENTS = {
     "operations/watching": 291,
     "planner": 240,
     "runs": 250,
-    "sac": 424,
+    "sac": 421,
     "serve": 497,
     "shop": 365,
     "simulation": 128,

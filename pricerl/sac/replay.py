@@ -148,13 +148,9 @@ class ReplayBuffer:
         count = len(new)
         new = new[-self.capacity :]
         start = (self.added + count - len(new)) % self.capacity
-        end = start + len(new)
-        if end <= self.capacity:
-            self._rows[start:end].copy_(new)
-        else:
-            before_end = self.capacity - start
-            self._rows[start:].copy_(new[:before_end])
-            self._rows[: end - self.capacity].copy_(new[before_end:])
+        before_end = new[: self.capacity - start]
+        self._rows[start : start + len(before_end)].copy_(before_end)
+        self._rows[: len(new) - len(before_end)].copy_(new[len(before_end) :])
         self.added += count
         self._size = min(self._size + count, self.capacity)
 
