@@ -91,8 +91,8 @@ MOST_STATEMENTS = {
     "shop": 365,
     "simulation": 128,
     "tasks": 505,
-    "training": 542,
-    "training/callbacks": 240,
+    "training": 533,
+    "training/callbacks": 239,
 }
 """Budget of statements in the functions of each folder, without its subfolders: what it holds, and raising one needs a
 deletion of the same size elsewhere."""

@@ -161,8 +161,7 @@ class Collector:
         self._observation = next_observation
         self.env_steps += self.env.num_envs
         self._returns += reward
-        discounted = policy.step_discount * self._discounted + reward
-        self._discounted = discounted
+        self._discounted = discounted = policy.step_discount * self._discounted + reward
         if "final_obs" in info:  # without synchronizing with the device
             finished = terminated | truncated
             count = finished.sum()

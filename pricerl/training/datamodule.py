@@ -164,8 +164,7 @@ class ReplayDataModule(LightningDataModule, ABC):
                 )
         if self.epoch_end <= done:  # a resumed run ends the epoch that it was saved in
             self.epoch_end = done + updates_per_epoch(self.eval_every, trainer.max_steps - done)
-        updates = self.epoch_end - done
-        return SampleStream(self.start_collector, trainer.lightning_module, updates, self._stop_diverged)
+        return SampleStream(self.start_collector, trainer.lightning_module, self.epoch_end - done, self._stop_diverged)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
@@ -183,10 +182,13 @@ class ReplayDataModule(LightningDataModule, ABC):
 
         Before collection starts, the counters are the checkpoint's.
         """
-        place = {"epoch_end": self.epoch_end, "evaluated": self.evaluated}
-        if self.collector is None:
-            return {"counts": self._resumed and self._resumed["counts"], **place, PROCESS: {}}
-        return {"counts": self.collector.counts(), **place, PROCESS: self.process_state()}
+        resumed = self._resumed and self._resumed["counts"]
+        return {
+            "counts": resumed if self.collector is None else self.collector.counts(),
+            "epoch_end": self.epoch_end,
+            "evaluated": self.evaluated,
+            PROCESS: {} if self.collector is None else self.process_state(),
+        }
 
     def process_state(self) -> dict[str, Any]:
         """Return what goes on in this process alone: env, rows for gradients, replay buffer and generators."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
@@ -21,6 +21,7 @@ from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.optimizer import Adam
 from pricerl.training.algorithm import Algorithm
+from pricerl.training.callbacks.checkpoint import seconds_left
 from pricerl.training.devices import ReplicatedStrategy, average, gather
 
 COMPILED = "updates_are_compiled"
@@ -37,42 +38,42 @@ COMPILE_FROM_SECONDS = 300.0
 """Time limit of a run, in seconds, from which compiling pays: it takes up to 20 s and saves a third of each update."""
 
 
+@dataclass(eq=False)
 class CompiledStep:
     """Compiled twin of a step of an optimizer down a loss, see `OffPolicyModule.descend`.
 
     Several ranks compile loss and gradients, average them, and step alike.
-
-    Args:
-        function: maps tensors, in any nesting of tuples, to a loss ``()`` and details that carry no gradient.
-        optimizer: optimizer without Lightning's wrapper.
-        averages: whether gradients are averaged over several ranks.
     """
 
-    def __init__(self, function: Callable[..., tuple[Tensor, ...]], optimizer: Adam, averages: bool) -> None:
-        self._function = function
-        self._optimizer = optimizer
-        self._averages = averages
-        self.graph = CompiledFunction(self._differentiate if averages else self._step, "updates")
+    function: Callable[..., tuple[Tensor, ...]]
+    """Function that maps tensors, in any nesting of tuples, to a loss ``()`` and details that carry no gradient."""
+    optimizer: Adam
+    """Optimizer without Lightning's wrapper."""
+    averages: bool
+    """Whether gradients are averaged over several ranks."""
+
+    def __post_init__(self) -> None:
+        self.graph = CompiledFunction(self._differentiate if self.averages else self._step, "updates")
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
         """Make the step, leave its gradients in ``.grad``, and return what the function returns."""
         results: tuple[Tensor, ...]
         results, gradients, *norm = self.graph(*inputs)
-        if self._averages:
+        if self.averages:
             average(gradients)
-            norm = [self._optimizer.descend(gradients)]
-        (self._optimizer.grad_norm,) = norm
-        for parameter, gradient in zip(self._optimizer.params, gradients, strict=True):
+            norm = [self.optimizer.descend(gradients)]
+        (self.optimizer.grad_norm,) = norm
+        for parameter, gradient in zip(self.optimizer.params, gradients, strict=True):
             parameter.grad = gradient
         return results
 
     def _differentiate(self, *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        loss, *details = self._function(*inputs)
-        return (loss.detach(), *details), torch.autograd.grad(loss, self._optimizer.params)
+        loss, *details = self.function(*inputs)
+        return (loss.detach(), *details), torch.autograd.grad(loss, self.optimizer.params)
 
     def _step(self, *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
         results, gradients = self._differentiate(*inputs)
-        return results, gradients, self._optimizer.descend(gradients)
+        return results, gradients, self.optimizer.descend(gradients)
 
 
 class OffPolicyModule(LightningModule, Algorithm):
@@ -210,8 +211,7 @@ class OffPolicyModule(LightningModule, Algorithm):
         """Set ``trainer.global_step``, to which Lightning adds one per optimizer's step, to the number of updates."""
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         for counter in (progress.total, progress.current):
-            counter.ready = number
-            counter.completed = number
+            counter.ready = counter.completed = number
 
     def observe(self, observation: Tensor) -> None:
         """Merge observations ``(B, O)`` of all ranks into the input statistics, in the order of the ranks."""
@@ -270,7 +270,6 @@ class OffPolicyModule(LightningModule, Algorithm):
 
 def is_long_enough(trainer: Any) -> bool:
     """Return whether a run makes so many updates, and has so much time for them, that compiling pays."""
-    timers = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]
-    if any(seconds is not None and seconds < COMPILE_FROM_SECONDS for seconds in timers):
+    if any(seconds < COMPILE_FROM_SECONDS for seconds in seconds_left(trainer)):
         return False
     return bool(trainer.max_steps < 0 or trainer.max_steps - trainer.global_step >= COMPILE_FROM)

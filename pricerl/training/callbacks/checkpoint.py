@@ -161,9 +161,8 @@ class RunCheckpoint(ModelCheckpoint):
             if not value.isfinite().all():
                 raise_diverged(trainer, update, f"{name} contains NaN or infinity")
         complete = evaluated and data.epoch_end <= update
-        left = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
-        out_of_time = any(seconds is not None and seconds <= 0 for seconds in left)
-        stopped = trainer.should_stop and not out_of_time  # a time limit ends the process, not the training
+        # A time limit ends the process, not the training.
+        stopped = trainer.should_stop and not any(seconds <= 0 for seconds in seconds_left(trainer))
         self.finished = evaluated and (stopped or 0 < trainer.max_steps <= update)
         data.evaluated = evaluated
         for logger in trainer.loggers:
@@ -218,6 +217,12 @@ class RunCheckpoint(ModelCheckpoint):
         raise InterruptedRunError(f"{done}; {self.last} is saved, resume with fit --ckpt_path last", number)
 
 
+def seconds_left(trainer: Any) -> list[float]:
+    """Return the seconds that each time limit of a run leaves."""
+    timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+    return [seconds for seconds in timers if seconds is not None]
+
+
 def own_saver(trainer: Any) -> RunCheckpoint | None:
     """Return the callback that saves the run's checkpoints, unless it is turned off."""
     return next((saver for saver in trainer.checkpoint_callbacks if isinstance(saver, RunCheckpoint)), None)
@@ -238,10 +243,9 @@ def _start_at_epoch(loop: dict[str, Any], epochs: int) -> None:
     """Rewrite the counters of Lightning's loops, so that a resumed run begins an epoch with what was left of one."""
     for counter in ("total", "current"):
         loop["epoch_progress"][counter].update(dict.fromkeys(("ready", "started", "processed", "completed"), epochs))
+        validated = loop["epoch_loop.val_loop.batch_progress"][counter]
+        validated.update(dict.fromkeys(validated, 0))
     batches = loop["epoch_loop.batch_progress"]
     batches["current"].update(dict.fromkeys(batches["current"], 0))
     batches["total"].update(dict.fromkeys(batches["total"], batches["total"]["ready"]))
     batches["is_last_batch"] = False
-    for name in ("total", "current"):
-        validated = loop["epoch_loop.val_loop.batch_progress"][name]
-        validated.update(dict.fromkeys(validated, 0))
