@@ -71,7 +71,7 @@ MOST_STATEMENTS = {
     "data/reading": 750,
     "data/reading/sources": 411,
     "decide": 459,
-    "env": 538,
+    "env": 534,
     "env/stock": 248,
     "evaluation": 463,
     "evaluation/card": 96,

@@ -80,22 +80,18 @@ class Product:
         """Rules around the current price."""
         history = self.history
         guarded = self.dynamics.guarded[self.index]
-        back = max(RECENT_DAYS, self.dynamics.days_per_step)
+        last = slice(-max(RECENT_DAYS, self.dynamics.days_per_step), None)
+        dates = history.dates[last].astype("datetime64[D]")
         in_steps = self.dynamics.config.action == "step"
-        dates = history.dates[-back:].astype("datetime64[D]")
-        prices = history.prices_in_force[-back:]
-        log = PriceLog(dates, prices, guarded.support, in_steps, history.step_days)
+        log = PriceLog(dates, history.prices_in_force[last], guarded.support, in_steps, history.step_days)
         return Today(log, guarded.costs, guarded.config)
 
     @property
     def hard_limits(self) -> HardLimits:
         """Limits that no order can break."""
-        limits = self.dynamics.limits
-        step = self.dynamics.guardrails.price_step
-        floor = float(limits.floor[self.index])
-        ceiling = float(limits.ceiling[self.index])
-        most = None if math.isinf(ceiling) else round(ceiling, 6)
-        return HardLimits(round(max(floor, step), 6), most, step)
+        limits, step = self.dynamics.limits, self.dynamics.guardrails.price_step
+        floor, ceiling = (float(ends[self.index]) for ends in (limits.floor, limits.ceiling))
+        return HardLimits(round(max(floor, step), 6), None if math.isinf(ceiling) else round(ceiling, 6), step)
 
     def dates_ahead(self, days: int) -> DateArray:
         """Return the next days, or weeks, after the history, ``(H,)``."""
