@@ -35,13 +35,16 @@ class Frame(NamedTuple):
 
     def x(self, value: float) -> float:
         """Return the horizontal position of a value."""
-        share = (value - self.x_low) / (self.x_high - self.x_low)
-        return round(LEFT + min(max(share, 0.0), 1.0) * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + _share(value, self.x_low, self.x_high) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
         """Return the vertical position of a value from the top down; values outside are moved to the edge."""
-        share = (value - self.y_low) / (self.y_high - self.y_low)
-        return round(HEIGHT - BOTTOM - min(max(share, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM), 1)
+        return round(HEIGHT - BOTTOM - _share(value, self.y_low, self.y_high) * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Return where a value lies between two others, 0 to 1."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def frame_of(x: Points, y: Points) -> Frame:
@@ -109,15 +112,16 @@ def text(x: float, y: float, words: str, anchor: str, style: str) -> str:
 
 def line(frame: Frame, x: Points, y: Points, style: str) -> str:
     """Draw straight lines from point to point."""
-    points = " ".join(f"{frame.x(a)},{frame.y(b)}" for a, b in zip(x, y, strict=True))
-    return f'<polyline class="{style}" points="{points}"/>'
+    return f'<polyline class="{style}" points="{_points(frame, x, y)}"/>'
 
 
 def band(frame: Frame, x: Points, low: Points, high: Points) -> str:
     """Draw the area between two lines."""
-    edge = [*zip(x, low, strict=True), *reversed(list(zip(x, high, strict=True)))]
-    points = " ".join(f"{frame.x(a)},{frame.y(b)}" for a, b in edge)
-    return f'<polygon class="band" points="{points}"/>'
+    return f'<polygon class="band" points="{_points(frame, x, low)} {_points(frame, x[::-1], high[::-1])}"/>'
+
+
+def _points(frame: Frame, x: Points, y: Points) -> str:
+    return " ".join(f"{frame.x(a)},{frame.y(b)}" for a, b in zip(x, y, strict=True))
 
 
 def dots(frame: Frame, x: Points, y: Points) -> str:
