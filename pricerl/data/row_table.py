@@ -100,8 +100,13 @@ class Column(msgspec.Struct, frozen=True):
             early = self.after in row and value <= str(row[self.after])
             return f"{value} is not after {row[self.after]}, the day of the count; correct or clear it" if early else ""
         high = min(self.high, row.get(self.most, math.inf))
-        span = f"be {self.low:g} or more" if high == math.inf else f"lie between {self.low:g} and {high:g}"
-        span = f"be 0 or lie between {self.least:g} and {high:g}" if self.least else span
+        span = (
+            f"be 0 or lie between {self.least:g} and {high:g}"
+            if self.least
+            else f"be {self.low:g} or more"
+            if high == math.inf
+            else f"lie between {self.low:g} and {high:g}"
+        )
         right = self.low <= value <= high and not 0 < value < self.least
         return "" if right else f"must {span}, found {value}{self.remedy}"
 
@@ -234,8 +239,9 @@ class RowTable(NamedTuple):
         named = {row.get("product") for row in given}
         empty = [row["product"] for row in rows if "product" in row and row["product"] not in named]
         notes += [f"nothing is given for {list_names(empty)}."] if empty else []
-        notes = [f"{path}: {note}" for note in notes]
-        return RowsRead(given, notes, [line for _, line in numbered], find_currency(texts, names))
+        return RowsRead(
+            given, [f"{path}: {note}" for note in notes], [line for _, line in numbered], find_currency(texts, names)
+        )
 
     def _match(self, header: Sequence[str], line: int) -> tuple[dict[str, int], list[str], list[Problem]]:
         """Return the place of each column by key, a note on those ignored, and the problems of the header."""

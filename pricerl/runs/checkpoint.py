@@ -250,8 +250,7 @@ class Checkpoint:
         name = DATA_KEY if kind is PricingData else kind.__qualname__
         state = self.content.get(name)
         refuse({f"{self.path} holds no state of {name}": not isinstance(state, dict)}, CheckpointError)
-        found: dict[str, Any] = as_arrays(state)
-        return found
+        return dict(as_arrays(state))
 
 
 def _other_format(about: Mapping[str, Any]) -> str:

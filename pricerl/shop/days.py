@@ -267,8 +267,10 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     )
     numbers = {name: number for number, name in database.run("SELECT id, name FROM product")}
     keep_orders(database, rows, numbers)
-    newer = {name: f"coalesce(excluded.{name}, day.{name})" for name in CELLS}
-    newer["known"] = "CASE WHEN excluded.known > day.known THEN excluded.known ELSE day.known END"
+    newer = {
+        **{name: f"coalesce(excluded.{name}, day.{name})" for name in CELLS},
+        "known": "CASE WHEN excluded.known > day.known THEN excluded.known ELSE day.known END",
+    }
     names = ("product", "date", "known", *CELLS, "file")
     kept = (
         f"INSERT INTO day ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
@@ -277,8 +279,10 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
         f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}"
     )
     changed = database.run_many(kept, _cells(rows, numbers, file))
-    has_new = "EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)"
-    marked = f"UPDATE product SET file = ? WHERE id = ? AND {has_new}"
+    marked = (
+        "UPDATE product SET file = ? WHERE id = ?"
+        " AND EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)"
+    )
     database.run_many(marked, [(file, numbers[name], file) for name in rows.names])
     database.run_many("UPDATE product SET file = ? WHERE name = ?", [(file, name) for name in moved])
     if not (changed or moved or rows.aliases):
