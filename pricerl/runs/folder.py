@@ -198,8 +198,9 @@ class RunFolder:
                     holder.unlink(missing_ok=True)
         except BlockingIOError as error:
             known = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
-            remedy = "wait until it ends, or choose another --run_name"
-            raise UsageError(f"{self.path} is being written by {known}; {remedy}") from error
+            raise UsageError(
+                f"{self.path} is being written by {known}; wait until it ends, or choose another --run_name"
+            ) from error
         finally:
             if {item.name for item in self.path.iterdir()} == {LOCK}:  # no training wrote anything
                 shutil.rmtree(self.path, ignore_errors=True)

@@ -123,8 +123,7 @@ def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted:
         pairs = [f"{shown(new)} is new and looks like {shown(old)} ({why})" for new, old, why in alike]
         listed = list_first(pairs, MOST_LISTED, "; ")
         asked = "the same product? join it under the shop's name" if len(alike) == 1 else "the same products? join them"
-        text = f"{listed}: {asked} with --accept {RENAMED}, or keep both with --accept {NEW}"
-        raise DataError(rows.source, [text])
+        raise DataError(rows.source, [f"{listed}: {asked} with --accept {RENAMED}, or keep both with --accept {NEW}"])
     print_notes(f"{shown(new)} is joined to {shown(old)}, the name that the shop keeps" for new, old, _ in alike)
     aliases = {new: old for new, old, _ in alike}
     return replace(rows.renamed(aliases), aliases=aliases)

@@ -157,9 +157,8 @@ def _read_values(
     decimal = _find_decimal(present, preset.decimal) if config.decimal == "auto" else config.decimal
     numbers, problems = read_number_columns(present, rows.index.to_list(), decimal, separator)
     numbers = {name: np.where(np.isnan(cells := numbers.get(name, none)), 0.0, cells) for name in every}
-    text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
     problems += [
-        Problem(int(line), name, text)
+        Problem(int(line), name, f"is blank in a row that counts as a sale; {preset.title}, always fills it")
         for name in used
         if name in present and name not in preset.optional
         for line in rows.index[choose_rows(rows[name], is_blank)]
@@ -171,11 +170,14 @@ def _read_values(
     if preset.has_lines:
         values[PRICE], above = find_line_prices(values)
         if preset.name == ORDER_LINES and above > LARGEST_SHARE_ABOVE:
-            text = (
-                f"is above quantity × unit price on {above:.0%} of lines; does it hold taxes, shipping or orders? "
-                "Leave the column out, or rename it"
-            )
-            problems = [Problem(0, "Line Total", text)]
+            problems = [
+                Problem(
+                    0,
+                    "Line Total",
+                    f"is above quantity × unit price on {above:.0%} of lines; does it hold taxes, shipping or orders? "
+                    "Leave the column out, or rename it",
+                )
+            ]
     values["revenue"] = spread_discount(rule, rows, values["revenue"], numbers)
     return values, problems
 
