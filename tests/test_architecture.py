@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 446,
     "market/demand": 911,
     "mcp": 164,
-    "operations": 910,
+    "operations": 909,
     "operations/log": 573,
     "operations/watching": 291,
     "planner": 240,
@@ -90,7 +90,7 @@ MOST_STATEMENTS = {
     "serve": 497,
     "shop": 362,
     "simulation": 128,
-    "tasks": 505,
+    "tasks": 501,
     "training": 533,
     "training/callbacks": 239,
 }

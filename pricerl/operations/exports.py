@@ -144,12 +144,7 @@ def read_advice(database: Database, texts: bool = True) -> Iterator[StoredAdvice
 def read_work_list(path: Path) -> WorkList:
     """Return the work list of the newest advice on all products of a shop, given the path of its database."""
     with reading(path) as database:
-        return WorkList(read_advice(database, texts=False), lambda item: find_record(path, item.product))
-
-
-def find_record(path: Path, product: str) -> dict[str, Any]:
-    """Return the record of the newest advice on a product of a shop, given the path of its database."""
-    return ask(path, read_record, product)
+        return WorkList(read_advice(database, texts=False), lambda item: ask(path, read_record, item.product))
 
 
 def read_record(database: Database, product: str) -> dict[str, Any]:

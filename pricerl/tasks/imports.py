@@ -31,9 +31,8 @@ _ever_allowed: set[str] = set(OWN)
 def allowed_packages(given: Sequence[str]) -> tuple[str, ...]:
     """Return the packages that a command may import: pricerl, Lightning and what ``--allow`` names, in order."""
     names = [name.strip() for value in given for name in value.split(",")]
-    for name in names:
-        if not all(part.isidentifier() for part in name.split(".")):
-            raise UsageError(f"--allow: must be the name of a package such as my_package, found {name!r}")
+    wrong = [name for name in names if not all(part.isidentifier() for part in name.split("."))]
+    refuse({f"--allow: must be the name of a package such as my_package, found {name!r}": True for name in wrong})
     return tuple(dict.fromkeys((*OWN, *names)))
 
 
@@ -51,20 +50,21 @@ def import_environment(env_id: str | None, settings: Any, packages: Collection[s
     The settings of the environment may name modules as well; the message about one that is not allowed, or that does
     not exist, a ``UsageError``, begins with the ``place`` of the settings.
     """
-    for text in [env_id or "", *_texts(settings)]:
-        if (named := ENTRY_POINT.fullmatch(text)) and not is_allowed(named[1], packages):
-            raise UsageError(refusal(text, named[1], place))
+    found = filter(None, map(ENTRY_POINT.fullmatch, [env_id or "", *_texts(settings)]))
+    refuse({refusal(named[0], named[1], place): not is_allowed(named[1], packages) for named in found})
     if named := ENTRY_POINT.fullmatch(env_id or ""):
         _import(named[1], str(env_id))
 
 
 def refuse_paths(settings: Any, place: str) -> None:
     """Refuse stored settings of an environment that may name a file, with a ``UsageError``."""
-    for text in _texts(settings):
-        if "/" in text or "\\" in text:
-            raise UsageError(
-                f"{place}data.env_settings names {text!r}; if it is yours, name it with --data.env_settings"
-            )
+    refuse(
+        {
+            f"{place}data.env_settings names {text!r}; if it is yours, name it with --data.env_settings": True
+            for text in _texts(settings)
+            if "/" in text or "\\" in text
+        }
+    )
 
 
 def find_class(name: str, packages: Collection[str], place: str, base: type = object) -> str:

@@ -13,12 +13,13 @@ from pricerl.cli.usage import file_parser, predict_command
 from pricerl.errors import EXIT_OK, DataError
 from pricerl.formatting import CATALOGUE
 from pricerl.operations import review as past_advice
-from pricerl.operations.exports import find_record
+from pricerl.operations.exports import read_record
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import review_products
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
+from pricerl.shop.database import ask
 from pricerl.terminal import table, write_lines
 from pricerl.writing import write_text
 
@@ -40,7 +41,7 @@ def review(words: Sequence[str]) -> int:
         raise DataError(run.pricing.preprocessor.source, [found])
     measure = "profit" if all(product.cost.known for product in market.products) else "sales"
     products = market.preprocessor.products
-    records = partial(find_record, folder.path / LOG_FILE)
+    records = partial(ask, folder.path / LOG_FILE, read_record)
     for language, file in reversed(REVIEW_FILES.items()):  # English last, for the terminal
         CATALOGUE.set(read_catalogue(language)[0])
         news = past_advice.find_news(products, entries, records, folder.path.name, run.formatter)

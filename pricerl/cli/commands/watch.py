@@ -14,7 +14,7 @@ from pricerl.cli.loading import load_words
 from pricerl.cli.usage import Options, config_of, file_parser, predict_command, settings_of
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, refuse
 from pricerl.formatting import sentence
-from pricerl.operations.exports import find_record
+from pricerl.operations.exports import read_record
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
@@ -24,6 +24,7 @@ from pricerl.operations.watching.monitoring import watch_run
 from pricerl.operations.watching.new_days import WatchSettings
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
+from pricerl.shop.database import ask
 from pricerl.tasks.load import files_read
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_text
@@ -64,7 +65,7 @@ def watch(words: Sequence[str]) -> int:
         if (read := files_read(run)) is not None:
             shop.add(read)
         entries = read_log(folder.path / LOG_FILE).entries
-        monitor = watch_run(run, entries, limits, today, partial(find_record, folder.path / LOG_FILE))
+        monitor = watch_run(run, entries, limits, today, partial(ask, folder.path / LOG_FILE, read_record))
     except DataError as error:
         unusable = Finding("data", "alarm", f"the file cannot be used: {error.problems[0]}")
         _deliver(folder.path, Monitor.of(folder.path.name, None, today, [unusable], []), channels, options)
