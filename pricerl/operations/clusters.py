@@ -88,8 +88,10 @@ def _start_dask(distributed: Any, place: str, workers: int) -> dict[str, Any]:
     warnings.filterwarnings("ignore", "Sending large graph")  # a chunk with its markets has some 20 MB
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    settings: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
-    settings |= {"security": True, "dashboard_address": None}
+    settings: dict[str, Any] = {
+        **{"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"},
+        **{"security": True, "dashboard_address": None},
+    }
     if place:
         security = distributed.Security()
         encrypted = security.tls_client_cert is not None

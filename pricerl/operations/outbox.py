@@ -286,10 +286,8 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
     A hard limit that forces a change is asked about once: not after the approval of such a change, nor if a person
     confirmed the limit as it was typed. ``entries`` are the product's, and those that typed limits.
     """
-    product = advice["product"]
-    terms = advice["terms"]
-    change = first_change(advice)
-    if change is None:
+    product, terms = advice["product"], advice["terms"]
+    if (change := first_change(advice)) is None:
         return ""
     if rule := terms.get("forced"):
         limit = _forcing(advice)

@@ -109,8 +109,7 @@ def find_standings(
         predictions = find_predictions(entries, history)
         previous = last_advice(entries, history)
         restarts = "" if previous is None else previous.contradiction
-        known = (product.current_price, history.last_day.isoformat())
-        about = (*known, product.hard_limits, day.isoformat(), currency, restarts)
+        known = (history.last_day.isoformat(), product.hard_limits, day.isoformat(), currency, restarts)
         account = None if restarts else find_account(entries, history, day - timedelta(days=history.step_days))
         found[name] = Standing(
             today=day,
@@ -118,7 +117,7 @@ def find_standings(
             account=account,
             tests=find_tests(entries, name, account),
             advised_low=advised_low(predictions, history),
-            orders=tuple(judged_orders(entries, name, *about)),
+            orders=tuple(judged_orders(entries, name, product.current_price, *known)),
             bound=bound.get(name),
             clears_by=clearing.get(name, {}).get("until", ""),
             track_record=keep_record(predictions, history),

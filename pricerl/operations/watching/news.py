@@ -71,9 +71,8 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
         if then > 0 and (now / then - 1) / change >= SHARE_OF_CHANGE:
             share = f.percent(now / then - 1, 0, "+")
             return Cause(f.say("the same days of last year changed by {share}, too", {"share": share}), again)
-    unexplained = "price and stock in the file do not explain it"
-    if history.competitor is not None:
-        unexplained = "price, stock and competitor in the file do not explain it"
+    alone = "price and stock in the file do not explain it"
+    unexplained = alone if history.competitor is None else "price, stock and competitor in the file do not explain it"
     look = translate("Look at the listing, reviews, ads and delivery times first. ") if change < 0 else ""
     return Cause(translate(unexplained), look + again)
 
