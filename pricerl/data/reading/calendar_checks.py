@@ -35,6 +35,7 @@ ROWS_PER_PART = 5
 """Fewest rows per text of a column that separates shops: the number of an order is on one or a few rows."""
 
 
+OTHER_STEP = "rows of product {!r} are {}s, other products' rows are not; use a file of its own for it"
 NOT_APART = (
     "which no column separates; add orders up, leave returns out, delete copies, name several products in a column "
     f"Product; of order lines, set --data.reading.preset {ORDER_LINES}"
@@ -96,9 +97,8 @@ def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list
     surely = weekly & (sizes >= FEWEST_WEEKS)
     balance = int(surely.sum() - daily.sum())
     odd = (weekly & (~surely | (balance <= 0))) | (daily & (balance >= 0))
-    text = "rows of product {!r} are {}s, other products' rows are not; use a file of its own for it"
     return [
-        Problem(0, columns.REPORT_DATE, text.format(name, STEP_WORDS[step]), name)
+        Problem(0, columns.REPORT_DATE, OTHER_STEP.format(name, STEP_WORDS[step]), name)
         for name, step, is_odd in zip(names, steps.tolist(), odd, strict=True)
         if is_odd
     ]

@@ -26,7 +26,7 @@ from pricerl.data.reading.ragged_rows import check_share, find_lost, leave_out, 
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.data.reading.sources.frames import Frame, read_frame
-from pricerl.data.reading.tables import Cells, LostRow, Parsed, TextColumn, TextTable
+from pricerl.data.reading.tables import Cells, Parsed, TextColumn, TextTable
 from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
 from pricerl.errors import DataError
 from pricerl.formatting import plural
@@ -140,9 +140,7 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     header = table.header
     positions, ignored, problems = match_header(header, table.header_line, config.columns)
     date, product = (positions.get(name) for name in (columns.REPORT_DATE, columns.PRODUCT))
-    sums: list[str] = []
-    if date is not None:
-        table, sums = leave_out(table, date, product)
+    table, sums = (table, []) if date is None else leave_out(table, date, product)
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     if columns.UNIT_COST not in cells and (place := find_vague_cost(header, positions.values())) is not None:
@@ -157,10 +155,9 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
             read = f"{name}was read as {columns.UNIT_COST}{'' if costs is found else ' after division by Units'}."
             ignored = [*(note for note in ignored if not note.startswith(name)), read]
     too_many = check_share(table)
-    lost: list[LostRow] = []
-    if date is not None and not too_many:
-        find_days = partial(read_dates, date_format=config.date_format, usual=config.date_order)
-        lost = find_lost(table, date, product, cells[columns.REPORT_DATE], find_days)
+    find_days = partial(read_dates, date_format=config.date_format, usual=config.date_order)
+    dates = cells.get(columns.REPORT_DATE, ())
+    lost = [] if date is None or too_many else find_lost(table, date, product, dates, find_days)
     names = {name: header[position] for name, position in positions.items()}
     problems += [*too_many, *unreadable]
     return Parsed(frame, table.lines, [*sums, *table.notes, *ignored], problems, lost, cells, names, table.frame)

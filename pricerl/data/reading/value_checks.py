@@ -47,6 +47,7 @@ RULES: list[tuple[str, tuple[str, ...], Any, Any]] = [
 ]
 """Rules with their columns, the smallest value, and the one that all values are below; a cell breaks its first one."""
 
+ELSE = f"Otherwise, {KEEP}"
 WRITE_ALIKE = "write one product alike, or rename one of two"
 PERCENTAGE = "is a percentage, but this column is money; is it another column?"
 SHARES_AND_PERCENTS = (
@@ -55,11 +56,9 @@ SHARES_AND_PERCENTS = (
 )
 _ABOVE = "is above {} on {{number}} of {{days}} days with sales;"
 ABOVE = {
-    columns.TOTAL_PROFIT: (
-        f"{_ABOVE.format(columns.TOTAL_SALES)} are the columns swapped, or in two currencies? Otherwise, {KEEP}"
-    ),
+    columns.TOTAL_PROFIT: f"{_ABOVE.format(columns.TOTAL_SALES)} are the columns swapped, or in two currencies? {ELSE}",
     columns.UNIT_COST: (
-        f"{_ABOVE.format(columns.PRODUCT_PRICE)} is it the cost of all units, or in another currency? Otherwise, {KEEP}"
+        f"{_ABOVE.format(columns.PRODUCT_PRICE)} is it the cost of all units, or in another currency? {ELSE}"
     ),
 }
 OF_REVENUE = "{units:.10g} × {price:.10g} is not {sales:.10g}"
@@ -68,13 +67,10 @@ AS_OTHERS = (
     "as on many other rows; does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
 )
 PACKS = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
-ODD_PRICE = (
-    "{odd:.10g} is {factor} {other:.10g} on line {near}; is a decimal sign or the currency wrong? "
-    f"Otherwise, {KEEP}"
-)
+ODD_PRICE = "{odd:.10g} is {factor} {other:.10g} on line {near}; is a decimal sign or the currency wrong? " + ELSE
 MOVED = (
     f"{{{{sales:.10g}}}} at a price of {{{{price:.10g}}}} is {{times}} what other days suggest; is the decimal sign "
-    f"wrong? Otherwise, {KEEP}"
+    f"wrong? {ELSE}"
 )
 """Findings and remedies, with the cells of a row in braces."""
 
@@ -88,8 +84,10 @@ def check_values(parsed: Parsed) -> list[Problem]:
             values = frame[name].to_numpy()
             rows = np.flatnonzero((values < low) | (values >= high)).tolist()
             written = pd.Series(parsed.cells.get(name, values)).iloc[rows] if rows else ()
-            for row, found in zip(rows, map(quote, map(str, written)), strict=True):
-                broken[name, row] = Problem(parsed.lines[row], name, f"{rule}, found {found}", "", found)
+            broken |= {
+                (name, row): Problem(parsed.lines[row], name, f"{rule}, found {found}", "", found)
+                for row, found in zip(rows, map(quote, map(str, written)), strict=True)
+            }
     return list(broken.values())
 
 
@@ -346,7 +344,7 @@ def _two_levels(sold: pd.DataFrame, plain: BoolArray, level: BoolArray, mixed: b
         return []
     text = (
         f"{found}{when}, but not so on line {whole['line'].iloc[0]}; "
-        f"is tax, or a discount, in the price or the sales alone on some days? Otherwise, {KEEP}"
+        f"is tax, or a discount, in the price or the sales alone on some days? {ELSE}"
     )
     return [Problem(int(taxed["line"].iloc[0]), columns.TOTAL_SALES, text, everywhere=True)]
 

@@ -114,8 +114,8 @@ def _add_partitions(table: TextTable, name: str) -> TextTable:
 
 def _read_file(source: str, path: Path) -> bytes:
     if not path.is_file():
-        neighbours = [entry.name for entry in path.parent.glob("*") if entry.is_file()]
         other = "is a folder without files" if path.is_dir() else "is not a regular file; name a file or folder"
+        neighbours = (entry.name for entry in path.parent.glob("*") if entry.is_file())
         absent = f"there is no such file{did_you_mean(path.name, neighbours)}"
         raise DataError(source, [other if path.exists() else absent])
     check_bytes(source, path.stat().st_size)

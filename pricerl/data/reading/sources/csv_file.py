@@ -190,10 +190,10 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
 
 def _categorical_of(column: pa.ChunkedArray) -> pd.Categorical[Any]:
     """Return a column whose parts share a dictionary, with codes as small as these texts allow."""
-    texts = column.chunk(0).dictionary
-    parts = [part.indices.to_numpy() for part in column.chunks]
-    codes = np.concatenate(parts, dtype=np.min_scalar_type(-len(texts)), casting="unsafe")
-    return pd.Categorical.from_codes(codes, pd.Index(texts.to_pandas()))
+    texts = pd.Index(column.chunk(0).dictionary.to_pandas())
+    smallest = np.min_scalar_type(-len(texts))
+    codes = np.concatenate([part.indices.to_numpy() for part in column.chunks], dtype=smallest, casting="unsafe")
+    return pd.Categorical.from_codes(codes, texts)
 
 
 def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:

@@ -104,9 +104,8 @@ def table_of_arrow(source: str, schema: pa.Schema, read: Callable[[int], pa.Chun
     """Return the table of the columns that ``read`` returns by place, but nested ones, which are noted."""
     nested = {at: field.name for at, field in enumerate(schema) if pa.types.is_nested(field.type)}
     kept = {at: field.name for at, field in enumerate(schema) if at not in nested}
-    columns = [_texts_of(read(at), source, name) for at, name in kept.items()]
     notes = [f"Column {name!r} holds nested values and was ignored." for name in nested.values()]
-    return table_of(source, [*kept.values()], columns, notes)
+    return table_of(source, [*kept.values()], [_texts_of(read(at), source, name) for at, name in kept.items()], notes)
 
 
 def _unpacked_bytes(file: Any) -> int:
