@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "experiments": 394,
     "guardrails": 453,
     "market": 446,
-    "market/demand": 911,
+    "market/demand": 912,
     "mcp": 164,
     "operations": 905,
     "operations/log": 573,

@@ -125,7 +125,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     no_season = first.season.none if first.season else NO_SEASON
     everything = gather_covariates(product, first)
     data, posterior = fit_demand_regression(
-        everything.keep(observed), settings, settings.pooled.motions.get(len(observed), ()) if settings.pooled else ()
+        everything.keep(observed), settings, settings.pooled.motions_of(len(observed)) if settings.pooled else ()
     )
     frequent = setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES
     if frequent and _follows_demand(data, posterior, ~product.own_days[data.row]):

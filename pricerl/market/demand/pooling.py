@@ -201,7 +201,7 @@ class Pool:
         sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
         quantiles = ndtri(np.cumsum(density) - 0.5 * density)
         shown = self._common_bias(product), self._season(product, own), self._power(product)
-        return Tabulated(mean, sd, quantiles, self._eta, *shown, {own.rows: [MOTIONS[place] for place in own.motions]})
+        return Tabulated(mean, sd, quantiles, self._eta, *shown, [MOTIONS[place] for place in own.motions], own.rows)
 
     def _power(self, without: str) -> float | None:
         """Return the power that makes what buyers overlook, by all products but one, or None if too few show it."""

@@ -7,8 +7,7 @@ setting. A history that disagrees outweighs this evidence, which never rules an 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +35,8 @@ DAILY_ELASTICITY = -2.2
 estimates (Bijmolt et al. 2005)."""
 USUAL_ELASTICITY_SD = 1.5
 """Sd of the regression's default prior, which corresponds to ``LOG_SD`` at ``USUAL_ELASTICITY``."""
+NEWER_SHARE = 0.05
+"""Largest share of its rows by which a history may be longer or shorter than the one that showed its motions."""
 LOG_SD = 0.6
 """Sd of the log of minus the elasticity at ``USUAL_ELASTICITY``: half of these products lie between -1.2 and -2.7."""
 
@@ -127,8 +128,14 @@ class Tabulated(NamedTuple):
     """Yearly season of the other products, or None if too few show one."""
     power: float | None = None
     """Power as in `RoundPrices` by what other products show, or None if too few show it."""
-    motions: Mapping[int, Sequence[Motion]] = MappingProxyType({})
-    """Likely motions of the product's own demand by the rows of a history, likeliest first; others are searched."""
+    motions: Sequence[Motion] = ()
+    """Likely motions of the product's own demand, likeliest first; empty where they are to be searched."""
+    rows: int = 0
+    """Rows of the history that showed them."""
+
+    def motions_of(self, rows: int) -> Sequence[Motion]:
+        """Return the likely motions of a history of the product with so many rows; none if that is another one."""
+        return self.motions if abs(rows - self.rows) <= NEWER_SHARE * self.rows else ()
 
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""
