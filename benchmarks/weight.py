@@ -84,7 +84,9 @@ PARTS = {
         ("averages", "repricer", "stockpiling"),
     ),
     "rule of a repricer": Part(
-        "market/demand/price_rule.py", {DEMAND + "averaging.find_price_rule": lambda *given: None}, ("repricer",)
+        "market/demand/price_rule.py",
+        {DEMAND + "averaging.find_price_rule": lambda *given: None},
+        ("repricer", "follower"),
     ),
     "unobserved causes": Part("", {DEMAND + "averaging.HIDDEN_SHARE": 0.0}, ("two_competitors",)),
     "outliers": Part(
@@ -93,7 +95,7 @@ PARTS = {
             DEMAND + "averaging.find_inliers": lambda units, *given: np.ones(len(units), dtype=bool),
             DEMAND + "averaging.winsorise": lambda units, sds: units,
         },
-        ("stockouts", "late_stockouts"),
+        ("stockouts", "late_stockouts", "bulk_orders"),
     ),
     "falls at round prices": Part(
         "",
@@ -105,7 +107,7 @@ PARTS = {
     "conversions": Part("market/similar_prices.py", {"pricerl.market.fitting.MIN_CONVERSION_DAYS": 10**6}),
     "advertising": Part("", {DEMAND + "covariates._advertising": lambda *given: []}, ("ads",)),
     "closed days": Part("data/cleaning/zero_sales.py", {DECIDE + "case.Case.zeros": None}, ("closed", "stockouts")),
-    "entangled causes": Part("", {DECIDE + "case.Case.entangled_with": ""}, ("ads", "two_competitors")),
+    "entangled causes": Part("", {DECIDE + "case.Case.entangled_with": ""}, ("ads", "two_competitors", "weekends")),
     "card of evidence": Part("evaluation/card", {DECIDE + "case.Case.card": ()}, ("seasonal", "repricer")),
     "value iteration": Part("planner/dynamic_planner.py", {"pricebench.follow_plan": constant_plan}),
     "aim for the quarter": Part("", {DECIDE + "chain.DECIDERS": without("aim_for_quarter")}, ("reference",)),

@@ -70,7 +70,7 @@ MOST_STATEMENTS = {
     "data/platforms": 420,
     "data/reading": 745,
     "data/reading/sources": 410,
-    "decide": 459,
+    "decide": 457,
     "env": 534,
     "env/stock": 248,
     "evaluation": 463,

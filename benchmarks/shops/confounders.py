@@ -30,6 +30,9 @@ Disturbing = Literal[
     "slight_threshold",
     "endings",
     "slight_endings",
+    "follower",
+    "weekends",
+    "bulk_orders",
 ]
 """Kinds of sellers with a constant elasticity and something that obscures it."""
 
@@ -59,6 +62,19 @@ DEMAND_SWING, DEMAND_MEMORY = 0.3, 0.6
 """Log standard deviation of a repricer's demand around its mean, and its autocorrelation from day to day."""
 SAME_DAY, DAY_AFTER, REPRICING = 0.05, 0.05, 0.06
 """Log rise of a repricer's price per log demand of the day and of the day before, and the sd of its other changes."""
+
+FOLLOWED_WEEK = (-0.2, -0.15, -0.1, 0.0, 0.1, 0.25, 0.1)
+"""Log demand of each day of a follower's week."""
+FOLLOWED_SHOCKS, FOLLOWED_MEMORY = 0.2, 0.75
+"""Log standard deviation of shocks to its demand, and their autocorrelation from day to day."""
+FOLLOWING, FOLLOWER_NOISE = 0.5, 0.06
+"""Log rise of its price per log demand of the day before, and the sd of its other changes."""
+
+WEEKEND_PRICE, WEEKEND_SWING = 0.29, 1.4
+"""Log rise of price and of demand on two days of each week."""
+
+BULK_SHARE, BULK_SIZE = 0.03, 6.0
+"""Share of the days with a bulk order, and how many times the usual units are sold on them."""
 
 DEAL_GAPS, DEAL_DAYS, DEAL_DEPTHS = (14, 35), (4, 8), (0.15, 0.35)
 """Days between two deals, days of a deal, and its log discount."""
@@ -159,6 +175,31 @@ def _repricer(price: FloatArray, generator: np.random.Generator) -> Disturbance:
     return Disturbance(np.round(price * np.exp(change), 2), _normalised(demand), np.ones(days))
 
 
+def _follower(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Let a rule alone set the price, from the day before's demand, which weekdays and lasting shocks move."""
+    days = len(price)
+    demand = np.sqrt(1 - FOLLOWED_MEMORY**2) * generator.normal(0, FOLLOWED_SHOCKS, days)
+    for day in range(1, days):
+        demand[day] += FOLLOWED_MEMORY * demand[day - 1]
+    demand += np.resize(FOLLOWED_WEEK, days)
+    change = FOLLOWING * np.append(0.0, demand[:-1]) + generator.normal(0, FOLLOWER_NOISE, days)
+    change[-1] = 0.0
+    return Disturbance(np.round(price[-1] * np.exp(change), 2), _normalised(demand), np.ones(days))
+
+
+def _weekends(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Let two days of the week alone have another price, and more buyers."""
+    on = np.arange(len(price)) % WEEK >= WEEK - 2
+    moved = np.round(price[-1] * np.exp(WEEKEND_PRICE * (on - 1.0 * on[-1])), 2)
+    return Disturbance(moved, _normalised(WEEKEND_SWING * on), np.ones(len(price)))
+
+
+def _bulk_orders(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Add a few days that sell many times as much."""
+    ordered = generator.random(len(price)) < BULK_SHARE
+    return Disturbance(price, _normalised(np.log(BULK_SIZE) * ordered), np.ones(len(price)))
+
+
 def _stockpiling(price: FloatArray, generator: np.random.Generator) -> Disturbance:
     """Cut the price in deals, none in the last week; buyers store what they buy on top of their needs."""
     days = len(price)
@@ -249,6 +290,9 @@ KINDS: Mapping[str, Callable[[FloatArray, np.random.Generator], Disturbance]] = 
     "promotions": _promotions,
     "competitor": _competitor,
     "repricer": _repricer,
+    "follower": _follower,
+    "weekends": _weekends,
+    "bulk_orders": _bulk_orders,
     "stockpiling": _stockpiling,
     "jump": _jump,
     "two_competitors": _two_competitors,

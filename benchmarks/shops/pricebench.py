@@ -36,10 +36,12 @@ PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 """Truths that hide nothing and whose current price is not the best."""
 REPORTED = ("promotions", "competitor")
 """Kinds of sellers whose files report what moves demand."""
-TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in KINDS if kind not in REPORTED))
+PARTS_ALONE = ("follower", "weekends", "bulk_orders")
+"""Kinds of sellers that single parts of the advice are for (``weight.py``)."""
+TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in KINDS if kind not in (*REPORTED, *PARTS_ALONE)))
 CLEAN = ", clean"
 """End of the name of a truth that is the twin of a kind of seller, without what obscures demand."""
-TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin", *JUMPS_AT_ROUND, *LEFT_DIGITS))
+TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin", *PARTS_ALONE, *JUMPS_AT_ROUND, *LEFT_DIGITS))
 """Kinds of sellers with twins; the others hide nothing."""
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)

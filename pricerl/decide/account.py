@@ -93,8 +93,7 @@ class Quarter:
         """Return the account with its end after a path ``(H,)``, in money."""
         chosen, kept = self._value(path[None], self.product.money([self.account.price])[:, None])
         so_far = gain_so_far(self.account, self.product)
-        left = counted_days(self.days_left) / self.product.history.step_days
-        gain = so_far + (chosen.earned - kept.earned) * left
+        gain = so_far + (chosen.earned - kept.earned) * (counted_days(self.days_left) / self.product.history.step_days)
         return AccountPlan(
             account=self.account,
             target=float(path[-1]),

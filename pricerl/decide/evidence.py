@@ -81,12 +81,13 @@ def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evid
 
     Where none is advised, that is the largest step. What buyers do at a round price is part of every step's worth.
     """
-    (evidence,) = _find_all(case, course, [path])
+    known = _evidence_of(case, course)
+    (evidence,) = _find_all(case, course, known, [path])
     decision = decide(evidence, case.config)
     if not decision.unsure and decision.follow != "step":
         return path, evidence
     parts = _parts_of(case, path)
-    found = _find_all(case, course, parts)
+    found = _find_all(case, course, known, parts)
     advised = [decide(item, case.config).follow in ("path", "step") for item in found]
     worth = np.where(advised, [item.utility for item in found], -np.inf)
     best = int(worth.argmax()) if any(advised) else len(parts) - 1
@@ -111,12 +112,11 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
     return [path._replace(price=price, low=price, high=price, asked=price) for price in found]
 
 
-def _find_all(case: Case, course: Course, paths: Sequence[PricePath]) -> list[Evidence]:
+def _find_all(case: Case, course: Course, known: Callable[..., Evidence], paths: Sequence[PricePath]) -> list[Evidence]:
+    """Return the evidence on paths, given all of it that is the same for every path."""
     prices = torch.stack([path.price for path in paths])
-    compared = torch.stack([case.kept, course.proposed.path.price])  # valued at once, as the record needs them, too
-    values = case.value_all(torch.cat([prices, compared]))[: len(paths)]
-    rows = zip(paths, values, case.quarter.gains(prices), strict=True)
-    known = _evidence_of(case, course)
+    valued = torch.cat([prices, case.kept[None], course.proposed.path.price[None]])  # the record needs these two, too
+    rows = zip(paths, case.value_all(valued), case.quarter.gains(prices), strict=False)
     return [_find_evidence(case, known, *row) for row in rows]
 
 
