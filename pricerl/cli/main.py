@@ -220,11 +220,9 @@ def ended_by_signals() -> AbstractContextManager[None]:
 
 def _end(number: int, frame: Any) -> None:
     """Raise an error that the command line prints; within an import, which may swallow errors, end at once."""
-    while frame is not None:
-        if "importlib._bootstrap" in frame.f_code.co_filename:  # the import system
-            write_lines([f"error: {SIGNALS[number]}"], problems=True)
-            os._exit(128 + number)
-        frame = frame.f_back
+    if any("importlib._bootstrap" in caller.f_code.co_filename for caller, _ in traceback.walk_stack(frame)):
+        write_lines([f"error: {SIGNALS[number]}"], problems=True)
+        os._exit(128 + number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise errors.InterruptedRunError(SIGNALS[number], number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import functools
 import itertools
 import json
 import shlex
@@ -27,6 +28,9 @@ FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 
 Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Arguments of ``add_argument`` by an option's names, separated by spaces."""
+
+Command: TypeAlias = Callable[[Sequence[str]], int]
+"""Function that runs a command on its words, and returns the exit code."""
 
 RUN: Options = {
     "--run_name": {"help": "run, a folder in checkpoints; the only one if absent; also the first word"},
@@ -132,6 +136,19 @@ def parser_of(command: str, purpose: str | None, *options: Options, allow_abbrev
     for names, option in itertools.chain.from_iterable(group.items() for group in options):
         parser.add_argument(*names.split(), **option)
     return parser
+
+
+def takes(command: str, *options: Options) -> Callable[[Callable[[argparse.Namespace], int]], Command]:
+    """Decorate a function of a command's options, which becomes one of its words; its docstring is the purpose."""
+
+    def decorate(run: Callable[[argparse.Namespace], int]) -> Command:
+        @functools.wraps(run)
+        def parse_and_run(words: Sequence[str]) -> int:
+            return run(parser_of(command, run.__doc__, *options).parse_args(words))
+
+        return parse_and_run
+
+    return decorate
 
 
 def files_of(text: str) -> Options:

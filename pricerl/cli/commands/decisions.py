@@ -12,7 +12,7 @@ from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.advice.sentences.next_steps import Place, expectation_words, group_steps, prepared_words
 from pricerl.advice.sentences.verdict import Record
 from pricerl.arrays import grouped
-from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, parser_of, with_first
+from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, parser_of, takes, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.errors import EXIT_OK, UsageError, did_you_mean
@@ -84,39 +84,43 @@ PRICE_TESTS = {
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
     parser = parser_of(orders.OVERRIDE, override.__doc__, RUN, PRODUCT, ORDERED, PRICE, DOUBTS)
-    it = parser.parse_args(with_first(words, "--price"))
-    said = (it.product, it.until, it.by, it.reason, it.price, it.tolerance, it.force)
-    return record(it, lambda shop: [drafts.draft_override(shop, *said)])
+    options = parser.parse_args(with_first(words, "--price"))
+    said = (options.product, options.until, options.by, options.reason, options.price, options.tolerance, options.force)
+    return record(options, lambda shop: [drafts.draft_override(shop, *said)])
 
 
-def pause(words: Sequence[str]) -> int:
+@takes(orders.PAUSE, RUN, PRODUCT, ORDERED)
+def pause(options: argparse.Namespace) -> int:
     """Keep the price until a day instead of following the model."""
-    it = parser_of(orders.PAUSE, pause.__doc__, RUN, PRODUCT, ORDERED).parse_args(words)
-    return record(it, lambda shop: [drafts.draft_pause(shop, it.product, it.until, it.by, it.reason)])
+    return record(
+        options, lambda shop: [drafts.draft_pause(shop, options.product, options.until, options.by, options.reason)]
+    )
 
 
-def resume(words: Sequence[str]) -> int:
+@takes("resume", RUN, PRODUCT, AUTHOR)
+def resume(options: argparse.Namespace) -> int:
     """End the override, pause, price test or clearance of a product early, else take back the approval."""
-    it = parser_of("resume", resume.__doc__, RUN, PRODUCT, AUTHOR).parse_args(words)
-    return record(it, lambda shop: [drafts.draft_resumption(shop, it.product, it.by, it.reason)])
+    return record(options, lambda shop: [drafts.draft_resumption(shop, options.product, options.by, options.reason)])
 
 
-def approve(words: Sequence[str]) -> int:
+@takes("approve", RUN, PRODUCT, AUTHOR, APPROVED)
+def approve(options: argparse.Namespace) -> int:
     """Record the approval of a recommended change, or of a decision that an agent prepared."""
-    it = parser_of("approve", approve.__doc__, RUN, PRODUCT, AUTHOR, APPROVED).parse_args(words)
-    shop = shop_of(it)
-    if is_staged(shop, it.id):
-        write_lines(_prepared_lines(shop, find_open(shop, it.id)))
-        if not (it.yes or confirm("Approve this? [y/N] ")):
+    shop = shop_of(options)
+    if is_staged(shop, options.id):
+        write_lines(_prepared_lines(shop, find_open(shop, options.id)))
+        if not (options.yes or confirm("Approve this? [y/N] ")):
             raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
-    return record(it, lambda shop: draft_approvals(shop, it.product, it.id, it.group, it.by, it.reason))
+    return record(
+        options,
+        lambda shop: draft_approvals(shop, options.product, options.id, options.group, options.by, options.reason),
+    )
 
 
-def reject(words: Sequence[str]) -> int:
+@takes("reject", RUN, AUTHOR, {"id": {"type": int, "help": "entry to reject"}})
+def reject(options: argparse.Namespace) -> int:
     """Reject a decision that an agent prepared."""
-    rejected = {"id": {"type": int, "help": "entry to reject"}}
-    it = parser_of("reject", reject.__doc__, RUN, AUTHOR, rejected).parse_args(words)
-    return record(it, lambda shop: [draft_rejection(shop, it.id, it.by, it.reason)])
+    return record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
 
 
 def price_test(words: Sequence[str]) -> int:
@@ -131,15 +135,15 @@ def price_test(words: Sequence[str]) -> int:
     return int(resolve_name(PRICE_TESTS[action])(with_first(words[1:], "--run_name")))
 
 
-def start(words: Sequence[str]) -> int:
+@takes("price-test start", RUN, PRODUCT, AUTHOR, DOUBTS)
+def start(options: argparse.Namespace) -> int:
     """Start the planned price tests: predict and prices.csv follow their schedules."""
-    it = parser_of("price-test start", start.__doc__, RUN, PRODUCT, AUTHOR, DOUBTS).parse_args(words)
-    plans = read_plans(shop_of(it).folder.path)
-    planned = [order for order in plans if it.product in (None, order["product"])]
+    plans = read_plans(shop_of(options).folder.path)
+    planned = [order for order in plans if options.product in (None, order["product"])]
     if not planned:
-        choose_product([order["product"] for order in plans], it.product, "the plan")
-    said = (it.by, it.reason, it.tolerance, it.force)
-    return record(it, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
+        choose_product([order["product"] for order in plans], options.product, "the plan")
+    said = (options.by, options.reason, options.tolerance, options.force)
+    return record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
 
 
 def record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
@@ -219,10 +223,9 @@ def receipt_lines(shop: Shop) -> list[str]:
     return say_receipt(shop)
 
 
-def history(words: Sequence[str]) -> int:
+@takes("history", RUN, {"--product": {"help": "this product only"}})
+def history(options: argparse.Namespace) -> int:
     """Print all decisions, overrides, pauses and approvals with author and reason."""
-    product = {"--product": {"help": "this product only"}}
-    options = parser_of("history", history.__doc__, RUN, product).parse_args(words)
     shop = shop_of(options)
     found = shop.entries()
     if options.product is not None:
@@ -263,10 +266,11 @@ def prices(words: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def rollback(words: Sequence[str]) -> int:
+@takes(
+    "rollback", RUN, {"--to": {"help": "generation, such as gen-0003; the one before the current if absent"}}, AUTHOR
+)
+def rollback(options: argparse.Namespace) -> int:
     """Use an earlier generation of weights and advice again."""
-    to = {"--to": {"help": "generation, such as gen-0003; the one before the current if absent"}}
-    options = parser_of("rollback", rollback.__doc__, RUN, to, AUTHOR).parse_args(words)
     shop = shop_of(options)
     with shop.folder.locked():
         before = shop.folder.current

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 
 from pricerl.cli.commands.decisions import shop_of
-from pricerl.cli.usage import RUN, parser_of
+from pricerl.cli.usage import RUN, Options, takes
 from pricerl.data.platforms.listings import read_listings
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_OK
@@ -15,11 +15,12 @@ from pricerl.operations.reconcile import Listed, compare, draft_seen
 from pricerl.operations.shop import Shop
 from pricerl.terminal import shown, write_lines
 
+LISTED: Options = {"export": {"help": "the platform's own export of products or listings: name or SKU, and price"}}
 
-def reconcile(words: Sequence[str]) -> int:
+
+@takes("reconcile", LISTED, RUN)
+def reconcile(options: argparse.Namespace) -> int:
     """Compare a platform's EXPORT of its products with the shop; prices that somebody else changed are held back."""
-    listed = {"export": {"help": "the platform's own export of products or listings: name or SKU, and price"}}
-    options = parser_of("reconcile", reconcile.__doc__, listed, RUN).parse_args(words)
     shop = shop_of(options)
     prices = read_listings(options.export, shop.newest)
     _, after = shop.record(lambda now: draft_seen(now, compare(now, prices)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
 from pricerl.advice.block import block_lines
@@ -11,7 +11,7 @@ from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import INDEX, formatter_of, page_of
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
-from pricerl.cli.usage import PRODUCT, RUN, Options, parser_of
+from pricerl.cli.usage import PRODUCT, RUN, Options, takes
 from pricerl.data.naming import choose_product
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.operations.watching.alerts import send_page
@@ -25,9 +25,9 @@ OPTIONS: Options = {
 }
 
 
-def report(words: Sequence[str]) -> int:
+@takes("report", RUN, PRODUCT, OPTIONS)
+def report(options: argparse.Namespace) -> int:
     """Make the page of a product from the last advice, or send the advice; nothing is computed again."""
-    options = parser_of("report", report.__doc__, RUN, PRODUCT, OPTIONS).parse_args(words)
     shop = None if options.out else shop_of(options)
     folder = Path(options.out) if shop is None else shop.folder.path
     document = read_advice(folder)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
-from pricerl.cli.usage import RUN, Options, parser_of
+from pricerl.cli.usage import RUN, Options, parser_of, takes
 from pricerl.errors import EXIT_OK, DataError, UsageError, refuse
 from pricerl.formatting import plural
 from pricerl.guardrails.relations import read_relations
@@ -61,9 +61,10 @@ def _folder(options: argparse.Namespace) -> RunFolder:
     return found[0] if len(found) == 1 and not exists(own.path / LOG_FILE) else own
 
 
-def show(words: Sequence[str]) -> int:
+@takes("shop", RUN)
+def show(options: argparse.Namespace) -> int:
     """Print what a shop has: products with their days, advice and orders."""
-    shop = shop_of(parser_of("shop", show.__doc__, RUN).parse_args(words))
+    shop = shop_of(options)
     head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
     prices = {name: f"{it['current_price']:.{shop.outbox.decimals}f}" for name, it in shop.newest.items()}
     rows = [
@@ -76,10 +77,9 @@ def show(words: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def back_up(words: Sequence[str]) -> int:
+@takes("backup", {"file": {"type": Path, "help": "file to write"}}, RUN)
+def back_up(options: argparse.Namespace) -> int:
     """Write a copy of a shop's database to a FILE, also while other commands use it."""
-    file = {"file": {"type": Path, "help": "file to write"}}
-    options = parser_of("backup", back_up.__doc__, file, RUN).parse_args(words)
     shop = shop_of(options)
     refuse({f"{options.file} exists; name a new file": options.file.exists()})
     backup(shop.log_path, options.file)

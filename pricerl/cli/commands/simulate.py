@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
-from pricerl.cli.usage import config_of, parser_of, settings_of
+from pricerl.cli.usage import Options, config_of, settings_of, takes
 from pricerl.data.days import DAY
 from pricerl.errors import EXIT_OK
 from pricerl.simulation.seller import SellerConfig, write_seller
 from pricerl.terminal import write_lines
 
+WRITTEN: Options = {"--out": {"required": True, "help": "CSV to write; the truth goes to FILE.truth.json"}}
 
-def simulate(words: Sequence[str]) -> int:
+
+@takes("simulate", WRITTEN, settings_of(SellerConfig))
+def simulate(options: argparse.Namespace) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
-    written = {"--out": {"required": True, "help": "CSV to write; the truth goes to FILE.truth.json"}}
-    options = parser_of("simulate", simulate.__doc__, written, settings_of(SellerConfig)).parse_args(words)
     out = Path(options.out)
     seller = config_of(options, SellerConfig)
     write_seller(seller, out)

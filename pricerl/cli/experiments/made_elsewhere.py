@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
 from pricerl.cli.commands.decisions import record
-from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, parser_of
+from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, takes
 from pricerl.operations.log.visitor_tests import draft_visitor_tests
 
+FILE: Options = {"file": {"type": Path, "help": "CSV or workbook: price, visitors, orders; perhaps product, date"}}
 
-def add_test(words: Sequence[str]) -> int:
+
+@takes("add-test", RUN, PRODUCT, AUTHOR, FILE)
+def add_test(options: argparse.Namespace) -> int:
     """Count a test of prices made elsewhere: a FILE with a row per price, or price and day: visitors and orders."""
-    file = {"file": {"type": Path, "help": "CSV or workbook: price, visitors, orders; perhaps product, date"}}
-    options = parser_of("add-test", add_test.__doc__, RUN, PRODUCT, AUTHOR, file).parse_args(words)
-    said = (options.file, options.product, options.by, options.reason)
-    return record(options, lambda shop: draft_visitor_tests(shop, *said))
+    return record(
+        options, lambda shop: draft_visitor_tests(shop, options.file, options.product, options.by, options.reason)
+    )

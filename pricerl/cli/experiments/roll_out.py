@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 
 from pricerl.cli.commands.decisions import receipt_lines, record, shop_of
-from pricerl.cli.usage import AUTHOR, RUN, Options, parser_of
+from pricerl.cli.usage import AUTHOR, RUN, Options, takes
 from pricerl.errors import EXIT_OK
 from pricerl.experiments.roll_out import WEEKS
 from pricerl.formatting import plural
@@ -23,9 +23,9 @@ OPTIONS: Options = {
 }
 
 
-def begin_or_read(words: Sequence[str]) -> int:
+@takes("roll-out", RUN, OPTIONS, AUTHOR)
+def begin_or_read(options: argparse.Namespace) -> int:
     """Begin to follow the advice product by product in a random order, which measures what it earns; later, say so."""
-    options = parser_of("roll-out", begin_or_read.__doc__, RUN, OPTIONS, AUTHOR).parse_args(words)
     shop = shop_of(options)
     entry, end = orders.last_roll_out(shop.log.entries)
     if options.stop:
