@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import functools
+import gc
 import itertools
 import json
 import shlex
