@@ -7,7 +7,7 @@ decision to choose what it may claim. The price in force is what the shop asked 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -147,11 +147,8 @@ def _is_promoted(log_price: FloatArray, window: int) -> bool:
     Prices drawn at random return now and then as well, but from above as often as from below.
     """
     at, fall, back = _find_moves(log_price, window, Segments([len(log_price)]))
-    if count_true(fall) < FEWEST_FALLS:
-        return False
-    counts = np.array([count_true(fall), max(count_true(~fall), 1)])
-    fallen, risen = np.array([count_true(back & fall), count_true(back & ~fall)]) / counts
-    if fallen < max(RETURNING_SHARE, risen + EXCESS):
+    counts, (fallen, risen), returns = (found[..., 0] for found in _count_moves(fall, back, np.zeros_like(at), 1))
+    if not returns:
         return False
     regular, mirrored = (float(_is_near(log, regular_prices(log, window)).mean()) for log in (log_price, -log_price))
     if regular < REGULAR_SHARE or regular - mirrored >= LOPSIDED:
@@ -172,6 +169,23 @@ def _find_moves(log_price: FloatArray, window: int, products: Segments) -> tuple
     after = np.minimum(at[:, None] + np.arange(1, window + 1), last[:, None])
     returns = np.asarray(_is_near(log_price[after], log_price[at, None]).any(axis=1))
     return at.astype(np.int64), np.asarray(move[at] < 0), returns
+
+
+def _count_moves(
+    fall: BoolArray, back: BoolArray, owners: IntArray, products: int
+) -> tuple[IntArray, FloatArray, BoolArray]:
+    """Return numbers, at least 1, and returning shares of falls and rises ``(2, P)``, and where falls return ``(P,)``.
+
+    That is if there are several, most return, and rises return less often. The moves are of the ``owners (M,)``.
+    """
+    number, returning = (
+        np.array([np.bincount(owners[part], minlength=products) for part in (fall & kept, ~fall & kept)])
+        for kept in (np.ones_like(fall), back)
+    )
+    counts = np.maximum(number, 1)
+    shares = returning / counts
+    returns = (number[0] >= FEWEST_FALLS) & (shares[0] >= np.maximum(RETURNING_SHARE, shares[1] + EXCESS))
+    return counts, shares, np.asarray(returns)
 
 
 def _is_near(log_price: FloatArray, level: FloatArray) -> BoolArray:
@@ -232,17 +246,12 @@ def can_differ(recorded: FloatArray, step_days: int, promotion: BoolArray, days:
     price = recorded[known]
     at, fall, back = _find_moves(np.log(price), deal_windows(step_days)[1], rows)
     owners = rows.owners
-    falls, rises, fallen, risen = (
-        np.bincount(owners[at[flags]], minlength=len(rows)) for flags in (fall, ~fall, back & fall, back & ~fall)
-    )
-    most = np.maximum(RETURNING_SHARE, risen / np.maximum(rises, 1) + EXCESS)
-    returns = (falls >= FEWEST_FALLS) & (fallen / np.maximum(falls, 1) >= most)
+    *_, returns = _count_moves(fall, back, owners[at], len(rows))
     changed = np.append(False, (np.diff(price) != 0) & (np.diff(owners) == 0))
     recent = known > rows.spread(known[rows.edges[1:] - 1]) - LOOK_BACK_DAYS / step_days
     for inside in (np.ones_like(recent), recent):
-        number = rows.count(inside)
         changes = rows.count(changed & inside & np.append(False, inside[:-1]))
-        returns |= (number >= FEWEST_PRICES) & (changes > CHANGING_SHARE * (number - 1))
+        returns |= _changes_mostly(rows.count(inside), changes)
     return np.asarray(returns | days.any(promotion))
 
 
@@ -274,7 +283,11 @@ def _least_repeats(rows: int) -> float:
 
 
 def _keeps_changing(price: FloatArray) -> bool:
-    return len(price) >= FEWEST_PRICES and count_true(np.diff(price) != 0) > CHANGING_SHARE * (len(price) - 1)
+    return bool(_changes_mostly(len(price), count_true(np.diff(price) != 0)))
+
+
+def _changes_mostly(rows: Any, changes: Any) -> Any:
+    return (rows >= FEWEST_PRICES) & (changes > CHANGING_SHARE * (rows - 1))
 
 
 def _centre(coins: FloatArray, weight: FloatArray) -> float:
