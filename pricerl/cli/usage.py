@@ -67,12 +67,15 @@ def function_of(name: str) -> Callable[..., int]:
 
     What is imported stays: looking through it for garbage would take a twentieth of a command's time.
     """
-    known = len(sys.modules)
+    known, collects = len(sys.modules), gc.isenabled()
     gc.disable()
-    found: Callable[..., int] = resolve_name(name)
-    if len(sys.modules) > known:
-        gc.freeze()
-    gc.enable()
+    try:
+        found: Callable[..., int] = resolve_name(name)
+        if len(sys.modules) > known:
+            gc.freeze()
+    finally:
+        if collects:
+            gc.enable()
     return found
 
 

@@ -116,7 +116,7 @@ def _find_all(case: Case, course: Course, known: Callable[..., Evidence], paths:
     """Return the evidence on paths, given all of it that is the same for every path."""
     prices = torch.stack([path.price for path in paths])
     valued = torch.cat([prices, case.kept[None], course.proposed.path.price[None]])  # the record needs these two, too
-    rows = zip(paths, case.value_all(valued), case.quarter.gains(prices), strict=False)
+    rows = zip(paths, case.value_all(valued)[: len(paths)], case.quarter.gains(prices), strict=True)
     return [_find_evidence(case, known, *row) for row in rows]
 
 

@@ -89,8 +89,11 @@ def _start_dask(distributed: Any, place: str, workers: int) -> dict[str, Any]:
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings: dict[str, Any] = {
-        **{"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"},
-        **{"security": True, "dashboard_address": None},
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "host": "127.0.0.1",
+        "security": True,
+        "dashboard_address": None,
     }
     if place:
         security = distributed.Security()

@@ -201,8 +201,10 @@ def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
     few = stock["stock_out"] <= 0.99
     mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
     lost, without = stock["lost"]
+    amounts = {"coming": coming, "mean": mean, "most": most, "lost": lost, "without": without}
     given = {
-        **{**stock, "coming": coming, "mean": mean, "most": most, "lost": lost, "without": without},
+        **stock,
+        **amounts,
         "units": plural(round(stock["on_hand"]), "unit"),
         "profit": f.estimate(stock["profit"]),
         "chance": f.percent(stock["stock_out"], 0) if few else translate("more than 99 %"),
@@ -285,11 +287,11 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
     if gains is None:
         return [f"Nothing is forecast at {f.price(price)}."]
     exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
-    between = price not in product["details"]["curves"]["price"]
+    known = price in product["details"]["curves"]["price"]
     return [
         f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:",
         *(f"  {name:<7} {outcome_words(name, gain, f, '+')}" for name, gain in gains.items()),
-        *[f"  interpolated from the last advice; for exact figures: {exact}"] * between,
+        *([] if known else [f"  interpolated from the last advice; for exact figures: {exact}"]),
     ]
 
 
@@ -339,8 +341,5 @@ def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
     elif staged["asks"] == "costs" and (before := product.get("cost_means")):
         dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
         given |= {"effect": f.money(-dearer, plus="+"), "before": before["unit_cost"]}
-        words = (
-            "{effect}{per_day} in the forecasts.",
-            "A unit costs {unit_cost:price} instead of {before:price}{since}.",
-        )
+        words = OTHER_COSTS
     return [f.say(template, given) for template in words]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 
 from pricerl.advice.exports import PRICES
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.advice.sentences.next_steps import Place, expectation_words, group_steps, prepared_words
 from pricerl.advice.sentences.verdict import Record
 from pricerl.arrays import grouped
-from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, parser_of, takes, with_first
+from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, function_of, parser_of, takes, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.errors import EXIT_OK, UsageError, did_you_mean
@@ -132,7 +131,7 @@ def price_test(words: Sequence[str]) -> int:
     if action not in PRICE_TESTS:
         close = did_you_mean(action, PRICE_TESTS)
         raise UsageError(f"price-test: the first word must be plan, start or read, found {action!r}{close}")
-    return int(resolve_name(PRICE_TESTS[action])(with_first(words[1:], "--run_name")))
+    return function_of(PRICE_TESTS[action])(with_first(words[1:], "--run_name"))
 
 
 @takes("price-test start", RUN, PRODUCT, AUTHOR, DOUBTS)
