@@ -105,7 +105,7 @@ def are_current(database: Database, folder: Path, entries: Sequence[Entry], outb
     path = folder / PRICES
     return (
         of == _hash(database, entries)
-        and all((folder / name).is_file() for name in names)
+        and _are_there(folder, names)
         and path.is_file()
         and path.read_bytes() == outbox.render().encode()
         and not unwritten(database, entries)
@@ -120,7 +120,7 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     write_costs(database, folder, entries)
     of, tables, names = _exported(database, folder)
     publication = read_publication(database)
-    is_whole = all((folder / name).is_file() for name in names)
+    is_whole = _are_there(folder, names)
     if publication is None or (of == _hash(database, entries) and is_whole):
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
@@ -167,6 +167,10 @@ def _optional_files(folder: Path) -> set[Path]:
     """Return the files in a folder that an advice may have or not, by their names; others are the user's own."""
     pages = (path for path in (folder / FOLDER).glob("*.html") if PAGE.fullmatch(path.name))
     return {*pages, folder / PROBLEMS, folder / REORDERS, folder / WORKBOOK}
+
+
+def _are_there(folder: Path, names: Iterable[str]) -> bool:
+    return all((folder / name).is_file() for name in names)
 
 
 def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
@@ -24,7 +24,7 @@ from pricerl.decide.standing import ApprovedChange, Order, active_of
 from pricerl.formatting import PLAIN, PLAIN_DIGITS, csv_text, safe_text, translate
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
-from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, Log
 from pricerl.operations.log.orders import (
     ADVICE,
     CLEAR,
@@ -122,21 +122,12 @@ class Outbox(NamedTuple):
     def table(self) -> list[tuple[str, ...]]:
         """Return the header and one line of texts per price."""
         last = self.head.hash[:FEWEST_DIGITS]
-        prices = [
-            ["" if price is None else f"{price:.{self.decimals}f}" for price in (row.price, row.lowest_30d)]
-            for row in self.rows
-        ]
-        lines = [
-            (safe_text(row.product), row.date, price, self.currency, row.last_day, last, lowest)
-            for row, (price, lowest) in zip(self.rows, prices, strict=True)
-        ]
+        lay_out = f"{{:.{self.decimals}f}}".format
+        lines = (
+            (safe_text(name), first, lay_out(price), self.currency, end, last, "" if low is None else lay_out(low))
+            for name, first, price, end, _, low, *_ in self.rows
+        )
         return [COLUMNS, *lines]
-
-
-def newest_advice(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the newest advice on each product, the oldest of them first."""
-    newest = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE}
-    return sorted(newest.values(), key=itemgetter("id"))
 
 
 def open_day(advice: Entry, today: date) -> str:
@@ -163,32 +154,30 @@ def advising_generation(advice: Entry) -> str:
     return PurePath(advice.get("checkpoint") or "").parent.name
 
 
-def fill_outbox(
-    entries: Sequence[Entry], head: Head, generation: str, today: date, before: Outbox | None = None
-) -> Outbox:
-    """Return the prices that are charged from today on, given a log's entries, oldest first, and its head.
+def fill_outbox(log: Log, generation: str, today: date, before: Outbox | None = None) -> Outbox:
+    """Return the prices that are charged from today on, given a log.
 
     The ``generation`` is the one in force; advice of another one is not charged any more. What an earlier log had
     ``before`` holds for the products without further entries, unless the state of the shop has changed.
     """
-    newest = newest_advice(entries)
-    own = by_product(entries)
-    typed = [entry for entry in entries if entry["kind"] == LIMITS]
+    newest = [*log.newest.values()]
+    typed = [entry for entry in log.entries if entry["kind"] == LIMITS]
     terms: Entry = newest[-1]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
-    shared = [entry for entry in own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
-    state = State(today, generation, shop_publishing(entries), typed, terms["currency"], shared)
+    shared = [entry for entry in log.own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
+    state = State(today, generation, shop_publishing(log.entries), typed, terms["currency"], shared)
     known = before.found if before is not None and before.state == state else {}
     found: dict[str, tuple[int, Row | str]] = {}
-    for advice in newest:
-        name, last = advice["product"], own[advice["product"]][-1]["id"]
+    for name, advice in log.newest.items():
+        own = log.own[name]
+        last = own[-1]["id"]
         earlier = known.get(name, (0, ""))
         same = earlier[0] == last
-        found[name] = earlier if same else (last, _find_row(advice, [*own[name], *shared], state))
+        found[name] = earlier if same else (last, _find_row(advice, [*own, *shared], state))
     rows = [row for _, row in found.values() if isinstance(row, Row)]
     left_out = [(product, why) for product, (_, why) in found.items() if isinstance(why, str) and why]
     kept, broken = _keep_relations(rows, newest)
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
-    return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals, state, found)
+    return Outbox(tuple(kept), (*left_out, *broken), log.head, terms["currency"], decimals, state, found)
 
 
 def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | str:
@@ -370,8 +359,10 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
 
     Lines go out whole or not at all; a person's order stays, and the products related to it wait.
     """
-    current = {advice["product"]: float(advice["current_price"]) for advice in newest}
     relations = read_relations([item for advice in newest for item in advice["terms"]["relations"]])
+    if not relations:
+        return [*rows], []
+    current = {advice["product"]: float(advice["current_price"]) for advice in newest}
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}
     left_out: dict[str, str] = {}

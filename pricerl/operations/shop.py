@@ -30,7 +30,6 @@ from pricerl.operations.log.decision_log import (
     Entry,
     Log,
     append,
-    by_product,
     find_head,
     load,
     read_log,
@@ -45,7 +44,6 @@ from pricerl.operations.outbox import (
     fill_outbox,
     first_change,
     last_day_of,
-    newest_advice,
     open_day,
     orders_on,
     shop_publishing,
@@ -77,7 +75,7 @@ class Shop:
     before: Outbox | None = None
     """Outbox of the log before its last entries, if that is known."""
     found: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Result of `_decided_on` for each product, with its last entries; later states of the shop share it."""
+    """Values of `_decided` as they were found last, which later states of the shop share."""
 
     @classmethod
     def open(cls, folder: RunFolder, today: str | None = None, known: Shop | None = None) -> Shop:
@@ -118,10 +116,10 @@ class Shop:
         """Return all entries of the log up to this state, advice that later advice replaced included."""
         return read_log(self.log_path).entries[: self.log.head.entries]
 
-    @cached_property
-    def newest(self) -> dict[str, Entry]:
+    @property
+    def newest(self) -> Mapping[str, Entry]:
         """Newest advice by product, the oldest first."""
-        return {entry["product"]: entry for entry in newest_advice(self.log.entries)}
+        return self.log.newest
 
     @cached_property
     def products(self) -> list[str]:
@@ -135,7 +133,7 @@ class Shop:
     @cached_property
     def sources(self) -> list[str]:
         """Files that the newest advice with files was made from, of any generation; none for a simulated seller."""
-        return list_sources(next((entry["path"] for entry in reversed(self.newest.values()) if entry["path"]), None))
+        return list_sources(next((entry["path"] for entry in reversed([*self.newest.values()]) if entry["path"]), None))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -184,7 +182,7 @@ class Shop:
     @cached_property
     def outbox(self) -> Outbox:
         """Prices that are charged next."""
-        return fill_outbox(self.log.entries, self.log.head, self.generation, self.today, self.before)
+        return fill_outbox(self.log, self.generation, self.today, self.before)
 
     def import_files(self, form: ImportForm, export: Path | None = None) -> dict[str, str]:
         """Return today's prices in a platform's form, and those until now, by names of files; later ones wait."""
@@ -254,13 +252,9 @@ class Shop:
             raise DataError(str(self.log_path), ["has no advice yet; run fit or predict first"])
         return self.newest[choose_product(list(self.newest), product, "this run")]
 
-    @cached_property
-    def _own(self) -> Mapping[str | None, Sequence[Entry]]:
-        return by_product(self.log.entries)
-
     def orders_on(self, product: str) -> list[Order]:
         """Return all orders on a product, oldest first; none without advice on it."""
-        own = [*self._own.get(product, ()), *self._own.get(None, ())]
+        own = [*self.log.own.get(product, ()), *self.log.own.get(None, ())]
         advice = self.newest.get(product)
         return orders_on(advice, own, open_day(advice, self.today), self.outbox.state.typed) if advice else []
 
@@ -271,12 +265,12 @@ class Shop:
     @cached_property
     def decisions(self) -> dict[str, dict[str, Any]]:
         """Orders of today, approved change, whether a price is ``foreign``, of products with any, as in a record."""
-        return {name: made for name in self.newest if (made := self._decided_on(name)[1])}
+        return {name: made for name, (*_, made, _) in self._decided.items() if made}
 
     @cached_property
     def states(self) -> defaultdict[str, tuple[str, str]]:
         """Whether a product is ordered, approved, waiting or kept, and the order or approval in words, by its name."""
-        return defaultdict(lambda: ("kept", ""), {name: self._decided_on(name)[2] for name in self.newest})
+        return defaultdict(lambda: ("kept", ""), {name: state for name, (*_, state) in self._decided.items()})
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return an advice as it is read today, with the decisions that people have made since."""
@@ -284,19 +278,26 @@ class Shop:
         products = [{**item, **made} if made else item for item, made in decided]
         return {**document, "today": self.today.isoformat(), "products": products}
 
-    def _decided_on(self, product: str) -> tuple[Any, dict[str, Any], tuple[str, str]]:
-        """Return what decisions on a product depend on, these, and its state."""
-        advice, own, shared = self.newest[product], self._own[product], self._own.get(None, ())
-        state = self.today, *(entry["hash"] for entry in (*own[-1:], *shared[-1:]))
-        if (known := self.found.get(product)) is not None and known[0] == state:
-            return known
+    @cached_property
+    def _decided(self) -> dict[str, tuple[Any, ...]]:
+        """Entries of each product, the day, its decisions and its state, found anew if entries have followed."""
+        made = {}
+        for name in self.newest:
+            own, shared = self.log.own[name], self.log.own.get(None, ())
+            known = self.found.get(name)
+            if known is None or known[0] is not own or known[1] is not shared or known[2] != self.today:
+                known = self.found[name] = own, shared, self.today, *self._decided_on(name, own, shared)
+            made[name] = known
+        return made
+
+    def _decided_on(self, product: str, own: Sequence[Entry], shared: Sequence[Entry]) -> tuple[Any, ...]:
+        advice = self.newest[product]
         made: dict[str, Any] = {}
         if any(entry["kind"] in DECISIONS for entry in (*own, *shared)):
             approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
             made = {"orders": to_plain(self.orders_on(product)), "approved": to_plain(approved)}
             made["foreign"] = open_edit(advice, own) is not None
-        self.found[product] = found = state, made, self._state_of(product, made)
-        return found
+        return made, self._state_of(product, made)
 
     def _state_of(self, product: str, decided: Mapping[str, Any]) -> tuple[str, str]:
         advice = self.newest[product]
@@ -306,7 +307,7 @@ class Shop:
             price = scheduled_price(order.schedule, self.today.isoformat(), order.price) or advice["current_price"]
             kind = order.kind.replace("_", " ")
             return "ordered", f"{kind} at {price:.{self.outbox.decimals}f} until {order.until}"
-        if decided and (given := approval_of(advice, self._own[product])):
+        if decided and (given := approval_of(advice, self.log.own[product])):
             return "approved", f"{given['kind']}: entry {given['id']}"
         return ("waiting" if first_change(advice) else "kept"), ""
 

@@ -162,8 +162,8 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in work.listed}
     (_, _, tasks), _ = work.orders(links, f, document["today"])
     ends = [end for task in tasks for end in task.ends or ()]
-    kept = [item["keep"][item["measure"]] for item in found if item["keep"][item["measure"]]]
-    now = [sum(values) for values in zip(*kept, strict=True)]
+    kept = (item["keep"][item["measure"]] for item in found)
+    now = [sum(values) for values in zip(*filter(None, kept), strict=True)]
     values = {
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": shop.states, "waiting": waiting},
@@ -202,7 +202,7 @@ def show_product(request: Request, place: Place, shop: Opened, product: str, ano
     record = place.product_of(document, product)
     name = record["product"]
     entry = shop.newest.get(name)
-    decided = [item for item in shop.log.entries if item.get("product") == name and item["kind"] != ADVICE]
+    decided = [item for item in shop.log.own.get(name, ()) if item["kind"] != ADVICE]
     values = {
         **_about(shop, document),
         **{"here": "product", "another": another, "product": record},

@@ -51,7 +51,7 @@ Limits = dict[str, int | float | None]
 FirstLimits = Annotated[Limits | None, Body(description="Limits of a shop to be made, by their settings.")]
 
 
-def meant_by(
+async def meant_by(
     date_order: Literal["day", "month"] | None = None, current_price: Literal["regular", "last"] | None = None
 ) -> dict[str, Any]:
     """Return what a person answered about files, by the settings of ``data.reading``."""
@@ -93,7 +93,7 @@ SAID: dict[str, Any] = {
 def of_request(path: str) -> Any:
     """Return a dependency on what application and `guard.Guard` keep for a request, by its path of attributes."""
 
-    def find(request: Request) -> Any:
+    async def find(request: Request) -> Any:  # on the loop: a thread would cost more than it does
         return attrgetter(path)(request)
 
     return Depends(find)

@@ -209,11 +209,12 @@ class Workplace:
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
         """Return a product of an advice by its name, or by `address_of` it; another is an ``HTTPException`` 404."""
-        products: dict[str, dict[str, Any]] = {item["product"]: item for item in document["products"]}
+        products: list[dict[str, Any]] = document["products"]
         for name in (address, unquote(address)):
-            if name in products:
-                return products[name]
-        hint = did_you_mean(address, products)
+            for item in products:
+                if item["product"] == name:
+                    return item
+        hint = did_you_mean(address, [item["product"] for item in products])
         raise HTTPException(404, f"the advice has no product {clean(address, 100)!r}{hint}")
 
     def columns(self) -> dict[str, str]:

@@ -192,11 +192,14 @@ def shops_of_server() -> list[str]:
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Database]:
     """Open a shop to read one state of it; one that does not exist yet is empty."""
-    with _connected(path) as database, contextlib.closing(sqlite3.connect(":memory:")) as nothing:
+    with _connected(path) as database:
         database.run("BEGIN ISOLATION LEVEL REPEATABLE READ" if _address() else "BEGIN")
-        if not database.check_version(path):
-            database = Database(nothing, False)
-            database.migrate(path)
+        if database.check_version(path):
+            yield database
+            return
+    with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
+        database = Database(nothing, False)
+        database.migrate(path)
         yield database
 
 

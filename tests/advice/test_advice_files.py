@@ -27,7 +27,7 @@ from pricerl.advice.stored import StoredAdvice
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN, Formatter, unit_digits
 from pricerl.operations.exports import Publication, write_files
-from pricerl.operations.log.decision_log import Head, verify
+from pricerl.operations.log.decision_log import NOTHING, verify
 from pricerl.operations.outbox import COLUMNS as PRICE_COLUMNS
 from pricerl.operations.outbox import fill_outbox
 from pricerl.shop.database import FILE, writing
@@ -260,7 +260,7 @@ def test_excel_is_a_word_on_the_command_line_and_needs_its_package(
 
 
 def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outbox = fill_outbox([], Head(), "", date(2026, 1, 1))
+    outbox = fill_outbox(NOTHING, "", date(2026, 1, 1))
     for model, names in (("1", ("001-mug.html", "002-bowl.html")), ("2", ("001-mug.html", "002-plate.html"))):
         pages = [(f"report/{name}", f"page of {model}") for name in names]
         monkeypatch.setattr("pricerl.operations.exports.render_files", lambda *_, pages=pages: iter(pages))

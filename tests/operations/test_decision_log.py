@@ -9,8 +9,9 @@ import operator
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.decision_log import (
     BEFORE_THE_FIRST,
     LOG_FILE,
+    NOTHING,
     Head,
     Log,
     append,
@@ -132,6 +134,25 @@ def test_of_a_known_log_only_what_follows_is_read_unless_another_log_has_taken_i
     edit(log, "UPDATE fact SET value = (SELECT hash FROM entry ORDER BY id DESC) WHERE name = 'hash'")
     with reading(log) as database:
         assert load(database, log, known=known) == read_log(log) and read_log(log).entries[0]["reason"] == "forged"
+
+
+@pytest.mark.parametrize("cuts", [(1,), (3, 4), range(1, 7)], ids=str)
+def test_what_follows_from_a_log_is_the_same_however_it_grew_and_untouched_products_are_the_same_objects(
+    cuts: Sequence[int],
+) -> None:
+    kinds = [("advice", "Mug"), ("advice", "Cup"), ("pause", "Mug"), ("publishing", None), ("advice", "Mug")]
+    entries = [{"id": at, "kind": kind, "product": name} for at, (kind, name) in enumerate([*kinds, *kinds[:2]], 1)]
+    whole, grown = NOTHING.extended(entries, Head(7)), NOTHING
+    for first, last in pairwise((0, *cuts, 7)):
+        before, grown = grown, grown.extended(entries[first:last], Head(last))
+        touched = {entry["product"] for entry in entries[first:last]}
+        assert all(grown.own[name] is own for name, own in before.own.items() if name not in touched)
+    assert grown == whole and [*grown.newest] == [*whole.newest] == ["Mug", "Cup"]
+    assert {name: [entry["id"] for entry in own] for name, own in grown.own.items()} == {
+        "Mug": [1, 3, 5, 6],
+        "Cup": [2, 7],
+        None: [4],
+    }
 
 
 def test_a_forged_entry_with_a_fitting_hash_of_its_own_breaks_the_chain(log: Path) -> None:

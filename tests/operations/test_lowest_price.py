@@ -18,7 +18,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import DataError
 from pricerl.formatting import PLAIN
-from pricerl.operations.log.decision_log import Head
+from pricerl.operations.log.decision_log import NOTHING, Head
 from pricerl.operations.outbox import Outbox, fill_outbox
 
 START = date(2026, 1, 1)
@@ -86,7 +86,7 @@ def outbox_of(history: ProductHistory, ahead: int, price: float) -> Outbox:
     advice: dict[str, Any] = {"id": 1, "kind": "advice", "product": "mug", "days": days, "current_price": now}
     advice |= {"history_end": str(last), "known": {}, "tried": (1.0, 99.0), "settings": {}, "checkpoint": ""}
     advice |= {"seen": 0, "limits": limits, "terms": terms, "lowest_prices": history.lowest_prices}
-    return fill_outbox([advice], Head(1, "ab" * 32), "", last + timedelta(days=1))
+    return fill_outbox(NOTHING.extended([advice], Head(1, "ab" * 32)), "", last + timedelta(days=1))
 
 
 @pytest.mark.parametrize(("runs", "ahead", "price", "lowest"), CASES.values(), ids=CASES)

@@ -10,7 +10,7 @@ import test_outbox
 
 from pricerl.errors import DataError, NotAllowedError, UsageError
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
-from pricerl.operations.log.decision_log import Log
+from pricerl.operations.log.decision_log import NOTHING, Head
 from pricerl.operations.log.drafts import draft_limits, entry_cells
 from pricerl.operations.log.orders import doubt_price, judged_orders, orders_of
 from pricerl.operations.shop import Shop
@@ -118,7 +118,8 @@ def advice(product: str, price: float, seen: int = 0, **own: Any) -> dict[str, A
 
 
 def shop(*entries: dict[str, Any]) -> Shop:
-    return Shop(RunFolder(Path("absent")), Log([{**e, "id": at} for at, e in enumerate(entries, 1)], b""), "")
+    log = NOTHING.extended([{**entry, "id": at} for at, entry in enumerate(entries, 1)], Head())
+    return Shop(RunFolder(Path("absent")), log, "")
 
 
 def draft(state: Shop, limits: dict[str, Any], **more: Any) -> dict[str, Any]:

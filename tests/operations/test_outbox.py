@@ -13,7 +13,7 @@ import pytest
 from pricerl.data.platforms.import_forms import ImportForm, own_forms
 from pricerl.errors import DataError
 from pricerl.formatting import safe_text
-from pricerl.operations.log.decision_log import Head, Log
+from pricerl.operations.log.decision_log import NOTHING, Head
 from pricerl.operations.outbox import COLUMNS, Outbox, Row, fill_outbox
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
@@ -44,10 +44,10 @@ def order(kind: str, **changes: Any) -> dict[str, Any]:
 
 def outbox(*entries: dict[str, Any], today: date = FIRST, generation: str = "gen-0001") -> Outbox:
     numbered = [{**entry, "id": number} for number, entry in enumerate(entries, 1)]
-    found = fill_outbox(numbered, HEAD, generation, today)
+    found = fill_outbox(NOTHING.extended(numbered, HEAD), generation, today)
     grown = None
     for count in range(1, len(numbered) + 1):
-        grown = fill_outbox(numbered[:count], HEAD, generation, today, grown)
+        grown = fill_outbox(NOTHING.extended(numbered[:count], HEAD), generation, today, grown)
     assert grown == found, "the outbox that grows with the log is the one of the whole log"
     return found
 
@@ -296,10 +296,8 @@ def test_a_name_that_a_spreadsheet_would_compute_is_escaped(start: str) -> None:
 def test_the_price_of_a_last_row_is_confirmed_for_one_advice_alone(
     tmp_path: Path, answer: str, kept: dict[str, str]
 ) -> None:
-    shop = Shop.open(RunFolder(tmp_path))
-    vars(shop)["newest"] = {
-        "Mug": {"id": 1, "settings": {"data": {"reading": {"current_price": answer, "strict": True}}}}
-    }
+    newest = {"Mug": {"id": 1, "settings": {"data": {"reading": {"current_price": answer, "strict": True}}}}}
+    shop = Shop(RunFolder(tmp_path), NOTHING._replace(newest=newest), "")
     assert shop.settings == {"data": {"reading": {**kept, "strict": True}}}
 
 
@@ -335,7 +333,7 @@ def shop(*products: str, today: date = FIRST) -> Shop:
     """A shop whose newest advice raises the first product from 10.00 to 10.50 on the second day, the others at once."""
     entries = [advice(STEPS if at == 0 else STEPS[1:], product=name) for at, name in enumerate(products)]
     numbered = [{**entry, "id": number, "hash": HEAD.hash} for number, entry in enumerate(entries, 1)]
-    return Shop(RunFolder(Path("none")), Log(numbered, HEAD), "gen-0001", today)
+    return Shop(RunFolder(Path("none")), NOTHING.extended(numbered, HEAD), "gen-0001", today)
 
 
 def rows(form: ImportForm, text: str) -> list[list[str]]:
@@ -409,7 +407,7 @@ def test_the_documents_list_every_form() -> None:
 def test_an_order_is_undone_to_the_price_of_the_file() -> None:
     ordered = shop("mug")
     entry = {**order("override", price=9.6), "id": 2, "hash": HEAD.hash}
-    ordered = Shop(ordered.folder, Log([*ordered.log.entries, entry], HEAD), "gen-0001", FIRST)
+    ordered = Shop(ordered.folder, ordered.log.extended([entry], HEAD), "gen-0001", FIRST)
     files = ordered.import_files(own_forms()["woocommerce"])
     assert files["woocommerce.csv"] == "SKU,Regular price\r\nmug,9.60\r\n"
     assert files["woocommerce.undo.csv"] == "SKU,Regular price\r\nmug,10.00\r\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.operations.log.decision_log import Head
+from pricerl.operations.log.decision_log import NOTHING, Head
 from pricerl.operations.outbox import Outbox, fill_outbox
 
 FIRST = date(2026, 1, 1)
@@ -35,7 +35,7 @@ def shop(prices: Mapping[str, tuple[float, float]] = SHOP) -> dict[str, Entry]:
 
 def outbox(entries: Mapping[str, Entry]) -> Outbox:
     numbered = [{**entry, "id": number} for number, entry in enumerate(entries.values(), 1)]
-    return fill_outbox(numbered, Head(9, "ab" * 32), "", FIRST)
+    return fill_outbox(NOTHING.extended(numbered, Head(9, "ab" * 32)), "", FIRST)
 
 
 def set_price(entry: Entry, price: float) -> None:

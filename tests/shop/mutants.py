@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(OUTBOX, "if name not in leaving}", "if name != next(iter(leaving))}"),
     Mutant(OUTBOX, "if not row.ordered}", "}"),
     Mutant(OUTBOX, "row is not None and row.date <= day else", "row is not None else"),
-    Mutant(OUTBOX, "(safe_text(row.product), row.date", "(row.product, row.date"),
+    Mutant(OUTBOX, "(safe_text(name), first", "(name, first"),
     Mutant(ORDERS, 'if entry["until"] < first_day else', 'if entry["until"] <= first_day else'),
     Mutant(ORDERS, 'else "ended" if entry["id"] in ended else', "else"),
     Mutant(ORDERS, 'entry["id"] for entry in given}', 'entry["id"] for entry in reversed(given)}'),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from pricerl.formatting import Formatter
@@ -35,16 +36,17 @@ class Frame(NamedTuple):
 
     def x(self, value: float) -> float:
         """Return the horizontal position of a value."""
-        return round(LEFT + _share(value, self.x_low, self.x_high) * (WIDTH - LEFT - RIGHT), 1)
+        return self.places([value], [self.y_low])[0][0]
 
     def y(self, value: float) -> float:
-        """Return the vertical position of a value from the top down; values outside are moved to the edge."""
-        return round(HEIGHT - BOTTOM - _share(value, self.y_low, self.y_high) * (HEIGHT - TOP - BOTTOM), 1)
+        """Return the vertical position of a value from the top down."""
+        return self.places([self.x_low], [value])[0][1]
 
-
-def _share(value: float, low: float, high: float) -> float:
-    """Return where a value lies between two others, 0 to 1."""
-    return min(max((value - low) / (high - low), 0.0), 1.0)
+    def places(self, x: Points, y: Points) -> list[tuple[float, float]]:
+        """Return the positions of points, from left and from the top down; those outside are moved to the edge."""
+        across = np.interp(x, (self.x_low, self.x_high), (LEFT, WIDTH - RIGHT))
+        down = np.interp(y, (self.y_low, self.y_high), (HEIGHT - BOTTOM, TOP))
+        return [*zip(across.round(1).tolist(), down.round(1).tolist(), strict=True)]
 
 
 def frame_of(x: Points, y: Points) -> Frame:
@@ -121,13 +123,13 @@ def band(frame: Frame, x: Points, low: Points, high: Points) -> str:
 
 
 def _points(frame: Frame, x: Points, y: Points) -> str:
-    return " ".join(f"{frame.x(a)},{frame.y(b)}" for a, b in zip(x, y, strict=True))
+    return " ".join(f"{a},{b}" for a, b in frame.places(x, y))
 
 
 def dots(frame: Frame, x: Points, y: Points) -> str:
     """Draw one dot per distinct position, as a zero-length line with round ends (a tenth of a circle's bytes)."""
-    places = dict.fromkeys((frame.x(a), frame.y(b)) for a, b in zip(x, y, strict=True))
-    return f'<path class="dots" d="{"".join(f"M{a:g} {b:g}h0" for a, b in places)}"/>' if places else ""
+    path = "".join(f"M{a:g} {b:g}h0" for a, b in dict.fromkeys(frame.places(x, y)))
+    return f'<path class="dots" d="{path}"/>' if path else ""
 
 
 def upright(frame: Frame, at: float, style: str) -> str:

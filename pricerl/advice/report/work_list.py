@@ -25,6 +25,9 @@ KINDS = {"exception": "need a person first", "change": "changes advised", "keep"
 """Kinds of tasks in the order of work, and their words after a number."""
 
 
+RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
+
+
 class Task(NamedTuple):
     """A product's row of the work list."""
 
@@ -103,7 +106,7 @@ class WorkList:
         self.lacking += found.lacks_evidence
         place = self._count
         self._count += 1
-        rank = [*KINDS].index(found.kind), -found.stake, found.grade, place
+        rank = RANKS[found.kind], -found.stake, found.grade, place
         if place < self.most or rank < self._ranked[-1][0]:
             insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
             del self._ranked[self.most :]

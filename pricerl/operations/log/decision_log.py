@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,10 +46,23 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Log(NamedTuple):
-    """Entries of a decision log, oldest first, and its head."""
+    """Entries of a decision log, oldest first, its head, and what follows from the entries."""
 
     entries: Sequence[Entry] = ()
     head: Head = Head()
+    own: Mapping[str | None, Sequence[Entry]] = MappingProxyType({})
+    """Entries of each product; under None those about none."""
+    newest: Mapping[str, Entry] = MappingProxyType({})
+    """Newest advice by product, the oldest first."""
+
+    def extended(self, added: Sequence[Entry], head: Head) -> Log:
+        """Return the log with further entries; what they do not concern is the same objects."""
+        own = {name: [*self.own.get(name, ()), *more] for name, more in by_product(added).items()}
+        newest = self.newest
+        if fresh := [entry for entry in added if entry["kind"] == "advice"]:
+            advised = {entry["product"]: entry for entry in (*newest.values(), *fresh)}
+            newest = {name: advised[name] for name in sorted(advised, key=lambda name: advised[name]["id"])}
+        return Log([*self.entries, *added], head, {**self.own, **own}, newest)
 
     def find(self, digits: str) -> int | None:
         """Return the number of the entry whose hash begins with some digits, 0 before the first, None without one."""
@@ -94,9 +108,9 @@ def load(database: Database, path: Path, standing: bool = False, known: Log = NO
     head = find_head(database)
     if known.entries and not _follow(added, known.head, head):
         return load(database, path, standing)
-    entries = [*known.entries, *added]
+    log = known.extended(added, head)
     (kept,) = database.run("SELECT count(*), max(id) FROM entry")
-    last = entries[-1]["hash"] if entries else BEFORE_THE_FIRST
+    last = log.entries[-1]["hash"] if log.entries else BEFORE_THE_FIRST
     if kept != (head.entries, head.entries or None) or last != head.hash:
         raise DataError(
             str(path),
@@ -105,7 +119,7 @@ def load(database: Database, path: Path, standing: bool = False, known: Log = NO
                 f"{head.entries} were kept; {REMEDY}"
             ],
         )
-    return Log(entries, head)
+    return log
 
 
 def _follow(added: Sequence[Entry], before: Head, after: Head) -> bool:
@@ -167,7 +181,7 @@ def append(database: Database, log: Log, drafts: Iterable[Entry]) -> tuple[list[
         previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
         entries.append({**entry, "hash": previous})
         parse_entry(canonical(entries[-1]))
-    after = Log([*log.entries, *entries], Head(log.head.entries + len(entries), previous))
+    after = log.extended(entries, Head(log.head.entries + len(entries), previous))
     insert(database, entries, after.head)
     return entries, after
 
