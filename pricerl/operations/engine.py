@@ -62,7 +62,8 @@ class Engine:
         found: dict[range, list[Any]] = {}
         groups = [[range(len(items))[row : row + size] for row in range(0, len(items), size)]]
         if self._name == "local" and min(self._workers, len(groups[0])) < 2:
-            found.update(_work(rows, function, items) for rows in groups.pop())  # starting a process would take longer
+            # here, as starting a process would take longer
+            found.update(_work(rows, function, items[rows.start : rows.stop]) for rows in groups.pop())
         was_lost = False
         while groups:
             group = groups.pop()

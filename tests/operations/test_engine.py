@@ -122,6 +122,13 @@ def test_a_call_that_fails_is_data() -> None:
     assert (first, last) == (1, 2) and isinstance(failed, TypeError)
 
 
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_one_core_computes_each_call_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "usable_cores", lambda: 1)
+    asked: list[int] = []
+    assert Engine(1, "highest").map(asked.append, range(5), size=size) == [None] * 5 and asked == [*range(5)]
+
+
 @pytest.mark.slow
 def test_a_process_that_returns_nothing_in_time_is_lost(workers: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     workers.map(abs, range(2))
@@ -216,7 +223,7 @@ def test_an_engine_whose_library_is_absent_names_the_extra(monkeypatch: pytest.M
 @pytest.mark.parametrize("cores", [1, 2])
 def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: cores)
-    assert set(Engine(1, "highest").map(process, range(3 - cores))) == {os.getpid()}
+    assert Engine(1, "highest").map(process, range(3 - cores)) == [os.getpid()] * (3 - cores)
 
 
 @pytest.mark.parametrize("end", ["del workers", "os.kill(os.getpid(), 9)"])
