@@ -87,11 +87,11 @@ MOST_STATEMENTS = {
     "planner": 240,
     "runs": 248,
     "sac": 421,
-    "serve": 498,
+    "serve": 499,
     "shop": 365,
     "simulation": 128,
     "tasks": 501,
-    "training": 533,
+    "training": 535,
     "training/callbacks": 239,
 }
 """Budget of statements in the functions of each folder, without its subfolders: what it holds, and raising one needs a

@@ -33,7 +33,7 @@ LONG = {"--excel": "--report.excel=true", "--verbose": "--verbose=true", "--stri
 def load_words(
     command: str, words: Sequence[str], options: argparse.Namespace | None = None, whole: bool = True
 ) -> Run:
-    """Load the run that a command's words and its own options name, and show the stages on a terminal.
+    """Load the run that a command's words and its own options name.
 
     Only a ``whole`` catalogue has the products about which nothing is new.
     """
@@ -41,8 +41,6 @@ def load_words(
     if given.pop("print_config", False):
         write_lines(as_yaml(load_run(given, packages).settings).splitlines())
         raise SystemExit
-    bar = given.get("trainer", {}).get("enable_progress_bar")
-    show_stages(bar is not False and sys.stderr.isatty())
     return load_run(given, packages, whole)
 
 
@@ -51,13 +49,15 @@ def given_settings(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the settings that words and options name, nested, and the packages that the words allow.
 
-    A wrong one is a ``UsageError``.
+    A wrong one is a ``UsageError``. Stages are shown from here on, on a terminal or as the words ask for.
     """
     parser = advice_parser(PricingData)
     typed, packages = long_words([*words, *option_words({"today": getattr(options, "today", None)})])
     with explained(parser, hint=f" (see {command} --help)"):
         given: dict[str, Any] = parser.parse_args(typed, defaults=False).as_dict()
     given.pop("config", None)
+    bar = given.get("trainer", {}).get("enable_progress_bar")
+    show_stages(sys.stderr.isatty() if bar is None else bar)
     check_given(parser, given)
     return given if options is None else add_own(given, options), packages
 

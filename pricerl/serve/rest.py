@@ -35,6 +35,9 @@ from pricerl.writing import explained, locked
 
 router = APIRouter(prefix="/api")
 
+STEPS = {"trainer.enable_progress_bar": True}
+"""Setting by which a command prints the steps that a page ticks."""
+
 Row = dict[str, float | str | None]
 Names = Annotated[list[str], Query(alias="name")]
 Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files of the folder by name.")]
@@ -180,7 +183,7 @@ def advise(
         raise UsageError(f"{shop} is a shop: type its limits on its page, or put them to /api/shops/{shop}/limits")
     drafts.check_typed(limits or {})
     given = [f"--data.guardrails.{setting}={json.dumps(value)}" for setting, value in (limits or {}).items()]
-    words = option_words({"data.path": files, "run_name": shop, "today": place.today})
+    words = option_words({**STEPS, "data.path": files, "run_name": shop, "today": place.today})
     return {"job": jobs.start([["advise", *words, *given, *typed, *waits_of(role)]], f"/shops/{shop}").id}
 
 
@@ -196,7 +199,8 @@ def take_week(
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
     name = shop.folder.path.name
     _, typed = place.typed_words(files := place.find(files), name, meant)
-    options = option_words({"run_name": name, "data.path": files, "today": place.today, "accept": accept})
+    given = {"run_name": name, "data.path": files, "today": place.today, "accept": accept}
+    options = option_words({**STEPS, **given})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
     advise = ["predict", *options, *typed, *waits_of(role)]

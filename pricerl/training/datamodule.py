@@ -240,7 +240,10 @@ class ReplayDataModule(LightningDataModule, ABC):
             return f"it was saved by {state['world_size']} processes and goes on with {trainer.world_size}"
         if self._rank:
             state = read_saved(rank_file(Path(str(trainer.ckpt_path)).parent, self._rank, trainer.global_step))
-        exact = collector.load_state_dict(state["collector"])
+        try:
+            exact = collector.load_state_dict(state["collector"])
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{trainer.ckpt_path} holds the state of another training: {error}") from error
         restore_random_state(state["random"])
         return "" if exact else "the environment's state cannot be saved, so its episodes start anew"
 

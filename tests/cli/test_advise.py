@@ -51,6 +51,14 @@ def test_advise_names_run_and_product_after_the_file_and_prints_one_block(tmp_pa
     assert "recorded: entry 2 of " in again.out and "90 % intervals contained" in again.out
 
 
+def test_a_first_advice_prints_its_steps_where_they_are_asked_for(tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines())
+    for asked, said in (("true", ["reading", "deciding", "writing"]), ("false", [])):
+        words = ("--run_name", asked, "--data.market.num_draws", "16", "--trainer.enable_progress_bar", asked)
+        result = run(tmp_path, "advise", "sales.csv", *words)
+        assert result.code in (0, 4) and [line.split()[0] for line in result.err.splitlines()] == said
+
+
 def test_init_writes_the_commented_guardrails_once(tmp_path: Path) -> None:
     says(tmp_path, "init", "pricerl advise FILE --config guardrails.yaml", code=0)
     written = tmp_path / "guardrails.yaml"
@@ -110,7 +118,7 @@ def test_an_ads_report_is_joined_by_every_command(tmp_path: Path, monkeypatch: p
         says(tmp_path, f"fit --data.path={files} {QUICK} --resume=auto", "nothing left to do")
     both = "--data.path sales.csv --data.path+ ads.csv"
     says(tmp_path, f"predict {both} --verbose", "recorded: no entry")
-    says(tmp_path, f"what-if 10.20 {both}", "would earn more in", code=0)
+    says(tmp_path, f"what-if 10.20 {both}", "better: unknown without costs", code=0)
     (tmp_path / "ads.csv").rename(tmp_path / "moved.csv")
     monkeypatch.chdir(tmp_path)
     (advice,) = pricerl.load(folder / "best.ckpt").advise(["sales.csv", "moved.csv"])

@@ -171,7 +171,7 @@ def test_prices_in_another_unit_end_the_account_and_earlier_orders(shop: Path) -
     ok(shop, "override", "10.60", "--until", "2025-04-30", "--reason", "x", "--today", "2025-04-08")
     write_lines(shop / "taxed.csv", later(104, factor=2.0))
     taxed = ("predict", "--data.path", "taxed.csv", "--today", "2025-04-15", *QUIET)
-    assert "take the new values with --accept changed" in refused(shop, *taxed)
+    assert "take it all the same with --accept changed" in refused(shop, *taxed)
     out = ok(shop, *taxed, "--accept", "changed").out
     found = product(shop)
     assert found["account"] is None and found["orders"][0]["status"] == "refused" and prices(shop) == []

@@ -155,7 +155,7 @@ def test_a_retraining_is_a_fit_with_the_kept_settings_and_the_new_days(shop: Pat
     (advice,) = Shop.open(folder).newest.values()
     assert advice["history_end"] == seller_lines(150)[-1].split(",")[0]
     assert (advice["terms"]["approval"], advice["terms"]["guardrails"]) == ("manual", {"floor": 1.25})
-    made, before = (Checkpoint.read(folder.find(name).path / BEST) for name in ("gen-0002", "gen-0001"))
+    made, before = (Checkpoint.read(folder.path / name / BEST) for name in ("gen-0002", "gen-0001"))
     assert made.about["limits"] == before.about["limits"]
     says(shop, "rollback seller", code=0)
     assert folder.current.name == "gen-0001"

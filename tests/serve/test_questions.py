@@ -53,6 +53,7 @@ def test_an_open_order_of_day_and_month_is_a_question_with_a_button_per_reading(
     sent = client.post("/api/advise?date_order=month", json={"files": ["open.csv"], "shop": "Mugs"})
     assert sent.status_code == 200, sent.text
     assert started[-1][0] == "advise" and "--data.reading.date_order=month" in started[-1]
+    assert "--trainer.enable_progress_bar=true" in started[-1], "the page ticks the steps that it prints"
     assert client.post("/api/advise?date_order=year", json={"files": ["open.csv"]}).status_code == 422
 
 

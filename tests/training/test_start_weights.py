@@ -112,6 +112,13 @@ def test_one_command_trains_on_simulated_sellers_and_another_exports_the_weights
     assert start_from(tmp_path / "out" / "policy.safetensors", module.agent, module.network, layout) == ""
 
 
+@pytest.mark.slow
+def test_one_command_trains_the_policy_for_categories(tmp_path: Path) -> None:
+    short = ["--trainer.max_steps=2", "--model.algorithm.warmup_steps=64", "--trainer.enable_progress_bar=false"]
+    result = run(tmp_path, "fit", "--config", "category", *short)
+    assert result.code == 0 and (tmp_path / "checkpoints" / "category" / "best.ckpt").exists(), result.err
+
+
 def test_the_network_for_categories_that_ships_earns_far_more_than_the_first_prices_at_any_size() -> None:
     assert SHIPPED_CATEGORY.stat().st_size <= 200_000 and SHIPPED_CATEGORY.with_suffix(".md").exists()
     act = category_policy()
