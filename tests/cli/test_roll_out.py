@@ -15,6 +15,7 @@ from saying import refuses, says
 
 from pricerl.experiments.roll_out import draw_plan
 from pricerl.operations import roll_out
+from pricerl.operations.log.decision_log import NOTHING
 from pricerl.operations.log.orders import ROLL_OUT
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
@@ -135,7 +136,7 @@ def test_a_control_goes_back_to_its_earlier_price_within_the_limits_of_a_change(
         moved = {**advice, "current_price": price}
         moved["limits"] = {**advice["limits"], "lowest": price * 0.95, "highest": price * 1.05}
         entries = [moved if entry is advice else entry for entry in before.log.entries]
-        log = before.log._replace(entries=entries)
+        log = NOTHING.extended(entries, before.log.head)
         (row,) = (row for row in Shop(before.folder, log, before.generation, day).outbox.rows if row.product == name)
         assert row.price == pytest.approx([plan["products"][name]["price"], price * 0.95][most])
 
