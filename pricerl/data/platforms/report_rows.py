@@ -34,7 +34,7 @@ def choose_rows(cells: pd.Series, choose: Callable[[str], object]) -> BoolArray:
 def _count(cells: pd.Series) -> Counter[str]:
     """Return the number of rows by text, without spaces around it."""
     numbers = cells.value_counts(sort=False)
-    summed = numbers[numbers > 0].groupby(lambda text: str(text).strip(), sort=False).sum()
+    summed = numbers[numbers > 0].groupby(lambda text: str(text).strip(), observed=True, sort=False).sum()
     return Counter({str(text): int(number) for text, number in summed.items()})
 
 
