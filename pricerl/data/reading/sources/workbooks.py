@@ -59,7 +59,8 @@ def answer() -> None:
         cells = sum((sheet.end[0] + 1) * (sheet.end[1] + 1) for sheet in sheets.values() if sheet.end)
         found = f"it spans {cells:,} cells, of which at most {MAX_SINGLE_CELLS:,} are read"
         if cells <= MAX_SINGLE_CELLS:
-            rows = {name: enumerate(sheet.iter_rows(), 1) for name, sheet in sheets.items()}
+            # calamine before 0.9 panics at the rows of a sheet without cells
+            rows = {name: enumerate(sheet.iter_rows() if sheet.end else (), 1) for name, sheet in sheets.items()}
             found = {name: [row for row in rows[name] if any(cell != "" for cell in row[1])] for name in sheets}
     except (CalamineError, ValueError, OSError) as error:
         found = str(error)
