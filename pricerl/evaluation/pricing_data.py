@@ -33,6 +33,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cross_effects import CrossEffect, find_cross_effects
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
+from pricerl.market.demand.priors import Tabulated
 from pricerl.market.fitting import Spread, find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
@@ -160,12 +161,11 @@ class PricingData:
         count = len(self.preprocessor.names)
         part = "" if len(prepared.names) == count else f" of {len(prepared.names):,} of {count:,} products"
         with stage(f"fitting the market{part}"):
-            priors = [None if self.pool is None else self.pool.prior(name) for name in prepared.names]
             settings = self.market_config, self.cost, self.seed
             market = fit_market(
                 prepared,
                 *settings,
-                priors=priors,
+                priors=self.priors(prepared.names),
                 stocks=self.stocks,
                 spread=self.spread,
                 cross=self.cross(prepared.names),
@@ -196,6 +196,10 @@ class PricingData:
     def pool(self) -> Pool | None:
         """Evidence on the elasticities of the catalogue, which training found."""
         return find_pool(self.preprocessor.products, self.market_config, self.evidence, self.spread)
+
+    def priors(self, names: Sequence[str]) -> list[Tabulated | None]:
+        """Return the pooled priors of some products, None where there is none."""
+        return [None if self.pool is None else self.pool.prior(name) for name in names]
 
     def cross(self, names: Collection[str]) -> dict[str, CrossEffect]:
         """Return the effects of some products on the rest of their categories, where a category shows one."""

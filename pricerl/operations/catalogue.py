@@ -38,6 +38,7 @@ from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
 from pricerl.market.cross_effects import CrossEffect
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
+from pricerl.market.demand.priors import Tabulated
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations import shop
@@ -126,8 +127,10 @@ class Chunk(NamedTuple):
 
     advisor: Advisor
     preprocessor: DataPreprocessor
+    priors: Sequence[Tabulated | None]
+    """Pooled prior of each product."""
     pool: Pool | None
-    """Evidence on the elasticities of the whole catalogue, if there is a pooled prior."""
+    """Evidence on the elasticities of the whole catalogue, if a product is backtested and there is any."""
     cross: Mapping[str, CrossEffect] = MappingProxyType({})
     """Effects of products on the rest of their categories."""
     entries: Sequence[Entry] = ()
@@ -148,11 +151,10 @@ class Chunk(NamedTuple):
         settings = advisor.demand, advisor.cost, advisor.seed
         if backtests is None:
             backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool)
-        priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
         market = fit_market(
             self.preprocessor,
             *settings,
-            priors=priors,
+            priors=self.priors,
             stocks=advisor.stocks,
             cross=self.cross,
             tests=find_visitor_tests(self.entries),
@@ -197,7 +199,7 @@ class Chunk(NamedTuple):
     def split(self) -> list[Chunk]:
         """Return a chunk per product."""
         rows = range(len(self.preprocessor.names))
-        return [self._replace(preprocessor=self.preprocessor.select([row])) for row in rows]
+        return [self._replace(preprocessor=self.preprocessor.select([row]), priors=[self.priors[row]]) for row in rows]
 
 
 def split(
@@ -218,7 +220,9 @@ def split(
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
         related = {name: cross[name] for name in prepared.names if name in cross}
-        yield Chunk(advisor, prepared, data.pool, related, known, tested=tested, origin=origin)
+        pool = None if tested.isdisjoint(prepared.names) else data.pool
+        priors = data.priors(prepared.names)
+        yield Chunk(advisor, prepared, priors, pool, related, known, tested=tested, origin=origin)
 
 
 def keep_together(rows: Sequence[int], groups: Sequence[str]) -> Iterator[list[int]]:

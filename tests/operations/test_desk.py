@@ -51,7 +51,9 @@ ORIGIN = {"seen": 0, "terms": {"relations": []}}
 
 def _chunks(advisor, prepared, *groups):
     tested = backtest.tested_products(prepared.names)
-    return [Chunk(advisor, prepared.select(rows), None, tested=tested, origin=ORIGIN) for rows in groups]
+    return [
+        Chunk(advisor, prepared.select(rows), [None] * len(rows), None, tested=tested, origin=ORIGIN) for rows in groups
+    ]
 
 
 @pytest.fixture(scope="module")

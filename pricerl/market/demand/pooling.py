@@ -181,10 +181,14 @@ class Pool:
     """Evidence on products that came later, which counts for themselves only."""
     _levels: dict[str, _Level] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Densities that were asked for so far, by group; the catalogue's under an empty name."""
+    _known_seasons: dict[str, tuple[_Shown, FloatArray]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Seasons likewise."""
 
     def prior(self, product: str) -> Tabulated | None:
         """Return the prior that the other products imply, or None if fewer than ``FEWEST_POOLED`` have evidence."""
-        if sum(item.known for item in self.evidence.values()) < FEWEST_POOLED:
+        if self._known < FEWEST_POOLED:
             return None
         own = self.evidence.get(product) or self.own.get(product, NO_EVIDENCE)
         general = self._general
@@ -205,14 +209,18 @@ class Pool:
 
     def _power(self, without: str) -> float | None:
         """Return the power that makes what buyers overlook, by all products but one, or None if too few show it."""
-        names = [name for name, item in self.evidence.items() if item.endings and name != without]
-        if len(names) < FEWEST_POOLED:
+        fit = self._powers.without(without)
+        if len(fit) < FEWEST_POOLED:
             return None
-        found = np.array([self.evidence[name].endings[0] for name in sorted(names)[:: -(-len(names) // MOST_POOLED)]])
+        return float(1 / (softmax(fit.sum(0)) @ (1 / (1 + np.array(POWERS)))) - 1)
+
+    @cached_property
+    def _powers(self) -> _Shown:
+        """Log likelihood of each of `POWERS`, by the products whose prices show endings, ``(N, 6)``."""
+        shown = self._gather("endings", "")
         share = MOST_OVERLOOKED * np.power(np.linspace(0, 1, 33)[:, None], POWERS)  # by uniform number and power
-        error = (found[:, 0, None, None] + self.settings.prior_elasticity * share) / found[:, 1, None, None]
-        fit = np.log(np.exp(-0.5 * error**2).mean(1) + 1e-12).sum(0)
-        return float(1 / (softmax(fit) @ (1 / (1 + np.array(POWERS)))) - 1)
+        apart = (shown.found[..., :1] + self.settings.prior_elasticity * share) / shown.found[..., 1:]
+        return shown._replace(found=np.log(np.exp(-0.5 * apart**2).mean(1) + 1e-12))
 
     def _season(self, product: str, own: Evidence) -> SeasonPrior | None:
         """Return the yearly season of the other products, of the group if enough show one.
@@ -220,23 +228,22 @@ class Pool:
         Coefficients are normal around a common mean. Their sd, by harmonic, is averaged by evidence. There is none if
         too few products show one, or if the product's own season disagrees.
         """
-        shown = {name: item for name, item in self.evidence.items() if item.season}
-        alike = {name: item for name, item in shown.items() if own.group and item.group == own.group}
-        shown = alike if len(alike) >= FEWEST_POOLED else shown
-        names = [name for name in sorted(shown) if name != product]
-        if len(shown) < FEWEST_POOLED:
+        shown, sums = self._seasons(own.group)
+        if len(shown.rows) < FEWEST_POOLED:
+            shown, sums = self._seasons("")
+        if len(shown.rows) < FEWEST_POOLED:
             return None
-        found = np.array([shown[name].season for name in names[:: -(-len(names) // MOST_POOLED)]])
-        estimate, variance = found[..., 0], np.square(found[..., 1])
+        if product in shown.rows:
+            sums = sums - _sum_seasons(shown.found[[shown.rows[product]]])
+        precision, weighted, squared, logs = sums
         general = PRIORS[SEASON][1] ** 2
-        precision = 1 / (variance + np.square(SEASON_SPREADS)[:, None, None])
-        total = 1 / general + precision.sum(1)
-        centre = (precision * estimate).sum(1) / total
-        fit = np.log(precision).sum(1) - (precision * estimate**2).sum(1) + centre**2 * total - np.log(total)
+        total = 1 / general + precision
+        centre = weighted / total
+        fit = logs - squared + centre**2 * total - np.log(total)
         weight = np.repeat(softmax(fit.reshape(len(fit), -1, 2).sum(2) / 2, axis=0), 2, axis=1)
         mean = (weight * centre).sum(0)
         spread = (weight * (centre**2 + 1 / total + np.square(SEASON_SPREADS)[:, None])).sum(0) - mean**2
-        odds = _log_odds_of_season(found, mean, spread)
+        odds = _log_odds_of_season(shown.without(product), mean, spread)
         if odds.sum() < SEASON_PROOF:
             return None
         if own.season:
@@ -246,6 +253,21 @@ class Pool:
                 return None
         none = (FORERUNNERS * NO_SEASON + expit(logit(NO_SEASON) - odds).sum()) / (FORERUNNERS + len(odds))
         return SeasonPrior(tuple(mean.tolist()), tuple(np.sqrt(spread).tolist()), float(none))
+
+    def _seasons(self, group: str) -> tuple[_Shown, FloatArray]:
+        """Return the seasons of a group, or of the catalogue, and their sums."""
+        if group not in self._known_seasons:
+            shown = self._gather("season", group)
+            self._known_seasons[group] = shown, _sum_seasons(shown.found)
+        return self._known_seasons[group]
+
+    def _gather(self, kind: str, group: str) -> _Shown:
+        """Return the ``season`` or ``endings`` of at most `MOST_POOLED` products of a group, or of the catalogue."""
+        shown = {name: getattr(item, kind) for name, item in self.evidence.items() if group in ("", item.group)}
+        names = sorted(name for name, found in shown.items() if found)
+        names = names[:: -(-len(names) // MOST_POOLED) or 1]
+        found = [shown[name] for name in names] or np.empty((0, 1, 2))
+        return _Shown({name: row for row, name in enumerate(names)}, np.array(found))
 
     def _common_bias(self, without: str) -> CommonBias:
         """Return what all products but one show of the common part of the bias."""
@@ -258,6 +280,10 @@ class Pool:
     def with_history(self, product: ProductHistory) -> Pool:
         """Return the pool with the evidence of another history of a product, such as its first days."""
         return Pool({**self.evidence, product.product: find_evidence(product, self.settings)}, self.settings)
+
+    @cached_property
+    def _known(self) -> int:
+        return sum(item.known for item in self.evidence.values())
 
     @cached_property
     def _common(self) -> tuple[float, float, int]:
@@ -305,6 +331,19 @@ class Pool:
         return self._levels[group]
 
 
+class _Shown(NamedTuple):
+    """Coefficients that products show."""
+
+    rows: Mapping[str, int]
+    """Row by product."""
+    found: FloatArray
+    """``(N, C, 2)`` estimates and standard errors, or what follows from them."""
+
+    def without(self, product: str) -> FloatArray:
+        """Return what the other products show."""
+        return np.delete(self.found, [self.rows[product]] if product in self.rows else [], axis=0)
+
+
 class _Level(NamedTuple):
     """Density of the elasticities of a catalogue or of one of its groups."""
 
@@ -323,6 +362,17 @@ class _Level(NamedTuple):
             total = np.maximum(total - _sum_posteriors(likelihood[None], self.density), 0.0)
         density = self.forerunners * start + total
         return np.asarray(density / density.sum())
+
+
+def _sum_seasons(found: FloatArray) -> FloatArray:
+    """Return sums over products ``(4, S, C)``, by `SEASON_SPREADS` and coefficient, given ``found (N, C, 2)``.
+
+    They are those of the precision, of it times estimate and squared estimate, and of its logarithm.
+    """
+    estimate, variance = found[..., 0], np.square(found[..., 1])
+    precision = 1 / (variance + np.square(SEASON_SPREADS)[:, None, None])
+    parts = (precision, precision * estimate, precision * estimate**2, np.log(precision))
+    return np.stack([part.sum(1) for part in parts])
 
 
 def _log_odds_of_season(found: FloatArray, mean: FloatArray, spread: FloatArray | float) -> FloatArray:
