@@ -367,7 +367,7 @@ class _Level(NamedTuple):
 def _sum_seasons(found: FloatArray) -> FloatArray:
     """Return sums over products ``(4, S, C)``, by `SEASON_SPREADS` and coefficient, given ``found (N, C, 2)``.
 
-    They are those of the precision, of it times estimate and squared estimate, and of its logarithm.
+    The parts are precision, precision times estimate, precision times squared estimate, and log precision.
     """
     estimate, variance = found[..., 0], np.square(found[..., 1])
     precision = 1 / (variance + np.square(SEASON_SPREADS)[:, None, None])
