@@ -48,6 +48,12 @@ class Interval(NamedTuple):
     """95 % limit."""
 
 
+Floats = Annotated[FloatArray, tuple[float, ...]]
+"""Numbers ``(N,)``; the second type is how a record shows an array."""
+Intervals = Annotated[FloatArray, tuple[Interval, ...]]
+"""Means with their 90 % limits, ``(N, 3)``."""
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a value is a finite number; booleans are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
@@ -96,13 +102,20 @@ def interval_of(draws: ArrayLike) -> Interval:
 
 
 def to_plain(value: Any) -> Any:
-    """Convert dataclasses, structs and named tuples to dictionaries, and tuples to lists, at any depth."""
+    """Convert dataclasses, structs and named tuples to dictionaries, arrays and tuples to lists, at any depth.
+
+    Days of an array become text in ISO format, and NaN becomes None.
+    """
     if isinstance(value, tuple) and hasattr(value, "_asdict") and not isinstance(value, Interval):
         value = value._asdict()
     elif isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     elif is_dataclass(value):
         value = vars(value)
+    if isinstance(value, np.ndarray):
+        found = value.astype(str if value.dtype.kind == "M" else object)
+        found[value != value] = None
+        return found.tolist()
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

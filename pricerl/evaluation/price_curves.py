@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pricerl.arrays import FloatArray, Interval, Share, intervals_of
+from pricerl.arrays import DateArray, FloatArray, Floats, Intervals, Share, intervals_of
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import value_paths
 from pricerl.guardrails.price_grid import from_steps, in_steps
@@ -21,21 +21,21 @@ MOST_DAYS = 365
 """Most own days that are kept: more would make the page large."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PriceCurves:
     """Units and profit per day by the price charged over the forecast horizon, ``(G,)`` each, with 90 % limits."""
 
-    price: tuple[float, ...]
+    price: Floats
     """Money, ascending."""
-    units: tuple[Interval, ...]
+    units: Intervals
     """Units."""
-    profit: tuple[Interval, ...] | None
+    profit: Intervals | None
     """None where costs are unknown."""
-    sales: tuple[Interval, ...] | None = None
+    sales: Intervals | None = None
     """Money; None in an older advice."""
-    gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
+    gain: Mapping[str, Intervals | None] = field(default_factory=dict)
     """Units, sales and profit minus the same of keeping the current price, paired over the posterior draws."""
-    better: tuple[Share, ...] | None = None
+    better: Annotated[FloatArray, tuple[Share, ...]] | None = None
     """Share of the posterior draws in which the price earns more of the measure than the current one, or None if costs
     count and are unknown."""
 
@@ -43,25 +43,25 @@ class PriceCurves:
         """Return the edge of the tried prices beyond which the measure's mean still rises; empty if it peaks inside."""
         if (earned := getattr(self, measure)) is None:
             return ""
-        best = self.price[int(np.argmax([mean for mean, *_ in earned]))]
+        best = self.price[earned[:, 0].argmax()]
         return "above" if best >= tried_high else "below" if best <= tried_low else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OwnDays:
     """The seller's latest recorded days, oldest first."""
 
-    date: tuple[str, ...]
+    date: Annotated[DateArray, tuple[str, ...]]
     """ISO format."""
-    price: tuple[float, ...]
+    price: Floats
     """Money."""
-    units: tuple[float, ...]
+    units: Floats
     """Units sold."""
-    profit: tuple[float | None, ...]
+    profit: Annotated[FloatArray, tuple[float | None, ...]]
     """Profit as reported in the file; None on days without."""
     total: int
     """Number of recorded days in the whole history."""
-    level: tuple[float, ...] = ()
+    level: Floats
     """Demand of each day over the demand ahead at the same price: by season, weekday, level and covariates."""
 
 
@@ -88,16 +88,15 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
     measured = ("units", "sales", *(["profit"] if keep.costs_known else []))
     own = [[getattr(value, name) for value in values] for name in measured]
     over = [[value.counted(name) - keep.counted(name) for value in values] for name in measured]
-    found = short(intervals_of(np.array([*own, *over]).T).T)
-    shown = [tuple(map(Interval._make, ends)) for ends in found]
+    shown = [*short(intervals_of(np.array([*own, *over]).T).T)]
     curves, gains = (dict(zip(measured, part, strict=False)) for part in (shown, shown[len(measured) :]))
     return PriceCurves(
-        price=tuple(round(float(price), DIGITS) for price in prices),
+        price=np.round(prices, DIGITS),
         units=curves["units"],
         profit=curves.get("profit"),
         sales=curves["sales"],
         gain={name: gains.get(name) for name in ("units", "sales", "profit")},
-        better=tuple(value.beats(keep) for value in values) if keep.costs_known or keep.measure == "sales" else None,
+        better=np.array([item.beats(keep) for item in values]) if keep.costs_known or keep.measure == "sales" else None,
     )
 
 
@@ -108,25 +107,21 @@ def list_own_days(product: Product, curves: PriceCurves) -> OwnDays:
     latest = recorded[-MOST_DAYS:]
     level = np.empty(0)
     if product.fitted.past is not None:
-        today = np.exp(log_units_at(product.fitted, np.array(curves.price))).mean(0)
-        ahead = np.array([mean for mean, *_ in curves.units]) / today
+        ahead = curves.units[:, 0] / np.exp(log_units_at(product.fitted, curves.price)).mean(0)
         level = (product.fitted.past / np.interp(history.price, curves.price, ahead))[latest]
     return OwnDays(
-        date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
-        price=tuple(short(history.price[latest])),
-        units=tuple(short(history.units[latest])),
-        profit=tuple(
-            value if known else None
-            for value, known in zip(short(history.profit[latest]), history.profit_known[latest], strict=True)
-        ),
+        date=history.dates[latest].astype("datetime64[D]"),
+        price=short(history.price[latest]),
+        units=short(history.units[latest]),
+        profit=np.where(history.profit_known[latest], short(history.profit[latest]), np.nan),
         total=len(recorded),
-        level=tuple(float(f"{value:.3g}") for value in level),
+        level=np.array([float(f"{value:.3g}") for value in level]),
     )
 
 
-def short(values: ArrayLike) -> Any:
+def short(values: ArrayLike) -> FloatArray:
     """Round numbers of any shape to 6 significant digits, and not beyond cents, as every face shows a figure."""
     found = np.asarray(values, dtype=np.float64)
     size = np.floor(np.log10(np.maximum(np.abs(found), 1e-9)))
     scale = 10.0 ** np.where(size < 4, 5 - size, 2)
-    return (np.round(found * scale) / scale).tolist()
+    return np.asarray(np.round(found * scale) / scale)

@@ -20,7 +20,7 @@ from pricerl.errors import UsageError, did_you_mean, import_extra, signals_handl
 
 WORKERS = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
 """Environment of workers: they import nothing from the working folder, and leave warnings to this process."""
-IDLE_SECONDS = 30
+IDLE_SECONDS = 5
 """Time after which a process without a call ends and frees its memory; starting one takes two seconds."""
 CONNECT_SECONDS = 10.0
 """Time in which a cluster must answer."""

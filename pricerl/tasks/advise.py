@@ -29,6 +29,7 @@ from pricerl.operations.shop import Shop
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
+from pricerl.runtime import return_freed_memory
 from pricerl.shop.database import Database, ask, reading
 from pricerl.tasks.load import files_read
 from pricerl.terminal import print_notes
@@ -93,6 +94,7 @@ def deliver(run: Run) -> Delivered:
     rows = [row for row, name in enumerate(names) if name in concerned]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
     data.release()
+    return_freed_memory()
     advised = make_advice(run, entries, rows, origin)
     publication = describe_publication(run, origin, shop.log.head)
     fresh = list(_stored(run, advised, entries))

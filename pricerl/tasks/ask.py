@@ -76,7 +76,8 @@ def compare_prices(product: Product, price: float, horizon: int, current: Mappin
         price=price,
         days=steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days,
         measures={
-            name: Effect(*(Interval(*short(interval_of(getattr(side, name)))) for side in sides)) for name in known
+            name: Effect(*(Interval(*short(interval_of(getattr(side, name))).tolist()) for side in sides))
+            for name in known
         },
         probability_better=asked.over(kept).probability_better,
         objections=tuple(item.why for item in object_along([price], product, prices)),

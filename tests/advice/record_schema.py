@@ -39,7 +39,8 @@ class Schemas:
         """Return the schema of a type."""
         origin, parts = get_origin(kind), get_args(kind)
         if origin is typing.Annotated:
-            return self.of(parts[0]) | bounds_of(parts[1])
+            is_bound = isinstance(parts[1], msgspec.Meta)  # or else the type as which an array is written
+            return self.of(parts[0]) | bounds_of(parts[1]) if is_bound else self.of(parts[1])
         if origin in (typing.Union, types.UnionType):
             return {"anyOf": [self.of(part) for part in parts]}
         if origin is Literal:

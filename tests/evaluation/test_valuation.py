@@ -13,7 +13,6 @@ from shops.sellers import ShopConfig
 
 from pricerl.advice.describe import gather_details
 from pricerl.advice.result import Details
-from pricerl.arrays import Interval
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.price_path import approach_path
@@ -280,7 +279,7 @@ def test_the_curves_are_the_markets_own_and_the_details_hold_own_days_and_bounds
     curves = draw_curves(known, prices, 7)
     units = 20 * (prices / 10) ** -2
     np.testing.assert_allclose([row[0] for row in curves.units], units, rtol=1e-3)
-    assert curves.profit is not None and curves.price == (9.0, 10.0, 12.0)
+    assert curves.profit is not None and curves.price.tolist() == [9.0, 10.0, 12.0]
     np.testing.assert_allclose([row[0] for row in curves.profit], (prices - 6) * units, rtol=2e-3)
     details = _gather(known, 10.0)
     assert details.own_days.total == len(details.own_days.price) == 60
@@ -338,7 +337,6 @@ def test_a_curve_is_worth_at_the_current_price_what_keeping_it_is_and_difference
 
 @pytest.mark.parametrize(("profit", "side"), [((1, 2, 3), "above"), ((3, 2, 1), "below"), ((1, 3, 1), ""), (None, "")])
 def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[int, ...] | None, side: str) -> None:
-    intervals = None if profit is None else tuple(Interval(float(value), 0.0, 9.0) for value in profit)
-    flat = (Interval(1.0, 1.0, 1.0),) * 3
-    curves = PriceCurves((9.0, 10.0, 11.0), flat, intervals, flat)
+    intervals = None if profit is None else np.array([[float(value), 0.0, 9.0] for value in profit])
+    curves = PriceCurves(np.array([9.0, 10.0, 11.0]), np.ones((3, 3)), intervals, np.ones((3, 3)))
     assert curves.beyond("profit", 9.5, 10.5) == side
