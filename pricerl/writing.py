@@ -87,7 +87,8 @@ def locked(path: Path, patience: float = 30.0) -> Iterator[None]:
 
     Another holder who does not end within ``patience`` seconds is a ``BlockingIOError``.
     """
-    connection = sqlite3.connect(path, patience, isolation_level=None, check_same_thread=False)  # a server's threads
+    # a server's threads share it
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield

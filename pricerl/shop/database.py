@@ -264,14 +264,16 @@ def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
         return sqlite3.connect(":memory:", isolation_level=None)
     frozen = "" if writes or os.access(path.parent, os.W_OK) else "&immutable=1"
     mode = "rwc" if writes else "ro" if frozen else "rw"
-    found = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{frozen}", PATIENCE, isolation_level=None, uri=True)
+    address = f"{path.absolute().as_uri()}?mode={mode}{frozen}"
+    found = sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
     end = time.monotonic() + PATIENCE
     while writes:
         try:
             found.executescript("".join(f"PRAGMA {pragma};" for pragma in PRAGMAS))
             break
-        except sqlite3.OperationalError as error:  # SQLite itself does not wait for another one that makes the file
+        except sqlite3.DatabaseError as error:  # SQLite itself does not wait for another one that makes the file
             if "locked" not in str(error) or time.monotonic() >= end:
+                found.close()
                 raise
             time.sleep(0.01)
     return found

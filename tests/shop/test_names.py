@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ HEADER = "Report Date,Product,Product Price,Total Sales"
 def days(name: str, first: int, last: int, price: float = 10.0, seed: int = 1, level: float = 9.0) -> list[str]:
     """Rows of a product, from one day of the year on until before another; a longer span has those of a shorter one."""
     units = np.random.default_rng(seed).poisson(level, 400)
-    dates = [f"{np.datetime64('2025-01-01') + day}" for day in range(first, last)]
+    dates = [f"{date(2025, 1, 1) + timedelta(day)}" for day in range(first, last)]
     return [f"{day},{name},{price},{price * units[at]:.2f}" for at, day in enumerate(dates, first)]
 
 
