@@ -88,7 +88,7 @@ MOST_STATEMENTS = {
     "runs": 248,
     "sac": 421,
     "serve": 499,
-    "shop": 365,
+    "shop": 367,
     "simulation": 128,
     "tasks": 502,
     "training": 535,

@@ -102,7 +102,8 @@ class FileKeepers(World):
         """Let another shop of the same folder write a cost, unless this one is writing."""
         name = f"other {chance.randrange(3)}"
         path = self.root / "costs.csv"
-        with contextlib.closing(connect(self.root / ".costs.lock", timeout=0.0)) as lock, contextlib.suppress(sqlite3.Error):
+        locked = contextlib.closing(connect(self.root / ".costs.lock", timeout=0.0))
+        with locked as lock, contextlib.suppress(sqlite3.Error):
             lock.execute("BEGIN IMMEDIATE")
             known = path.read_text(encoding="utf-8") if path.exists() else "product,unit_cost,from\n"
             if f"\n{name}," not in known:

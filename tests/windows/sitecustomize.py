@@ -3,6 +3,7 @@
 Python imports this file when it starts if its folder is on the import path.
 """
 
+import asyncio  # noqa: F401 - its part for Unix needs what is taken below
 import builtins
 import io
 import locale
