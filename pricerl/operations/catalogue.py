@@ -252,7 +252,7 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
             break
         bound |= found
         again = [
-            chunk._replace(bound=bound, backtests=part.backtests)
+            chunk._replace(bound=bound, backtests=part.backtests, pool=None)
             for chunk, part in done.values()
             if isinstance(part, Advised) and not found.keys().isdisjoint(chunk.preprocessor.names)
         ]

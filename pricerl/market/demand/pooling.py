@@ -14,7 +14,7 @@ sqrt(1 - rho) u_i)`` with its prior mean ``m`` and sd ``s``, and standard normal
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import fsum
@@ -264,8 +264,7 @@ class Pool:
     def _gather(self, kind: str, group: str) -> _Shown:
         """Return the ``season`` or ``endings`` of at most `MOST_POOLED` products of a group, or of the catalogue."""
         shown = {name: getattr(item, kind) for name, item in self.evidence.items() if group in ("", item.group)}
-        names = sorted(name for name, found in shown.items() if found)
-        names = names[:: -(-len(names) // MOST_POOLED) or 1]
+        names = _thin(name for name, found in shown.items() if found)
         found = [shown[name] for name in names] or np.empty((0, 1, 2))
         return _Shown({name: row for row, name in enumerate(names)}, np.array(found))
 
@@ -315,8 +314,7 @@ class Pool:
         if group not in self._levels:
             start = self._level("").density if group else self._general
             forerunners = GROUP_FORERUNNERS if group else FORERUNNERS
-            known = sorted(name for name, item in self.evidence.items() if item.known and group in ("", item.group))
-            known = known[:: -(-len(known) // MOST_POOLED) or 1]
+            known = _thin(name for name, item in self.evidence.items() if item.known and group in ("", item.group))
             precision, weighted, _ = self._common
             corrected = [
                 item._replace(elasticity=item.elasticity + item.slope * weighted / precision)
@@ -362,6 +360,12 @@ class _Level(NamedTuple):
             total = np.maximum(total - _sum_posteriors(likelihood[None], self.density), 0.0)
         density = self.forerunners * start + total
         return np.asarray(density / density.sum())
+
+
+def _thin(names: Iterable[str]) -> list[str]:
+    """Return at most `MOST_POOLED` of some names, evenly spaced in their order."""
+    ordered = sorted(names)
+    return ordered[:: -(-len(ordered) // MOST_POOLED) or 1]
 
 
 def _sum_seasons(found: FloatArray) -> FloatArray:
