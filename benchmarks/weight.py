@@ -108,7 +108,11 @@ PARTS = {
     "advertising": Part("", {DEMAND + "covariates._advertising": lambda *given: []}, ("ads",)),
     "closed days": Part("data/cleaning/zero_sales.py", {DECIDE + "case.Case.zeros": None}, ("closed", "stockouts")),
     "entangled causes": Part("", {DECIDE + "case.Case.entangled_with": ""}, ("ads", "two_competitors", "weekends")),
-    "card of evidence": Part("evaluation/card", {DECIDE + "case.Case.card": ()}, ("seasonal", "repricer")),
+    "card of evidence": Part(
+        "evaluation/card",
+        {DECIDE + "case.Case.card": ()},
+        ("seasonal", "repricer", "stockouts", "late_stockouts", "two_competitors", "ads", "weekends", "stockpiling"),
+    ),
     "value iteration": Part("planner/dynamic_planner.py", {"pricebench.follow_plan": constant_plan}),
     "aim for the quarter": Part("", {DECIDE + "chain.DECIDERS": without("aim_for_quarter")}, ("reference",)),
     "losses weigh more": Part(

@@ -37,7 +37,7 @@ from pricerl.env.product import Product
 from pricerl.errors import refuse
 from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
-from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share
+from pricerl.evaluation.card.prior_share import PriorPart
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.price_curves import draw_curves, list_own_days, spread_shown
 from pricerl.evaluation.pricing_rules import compare_baselines
@@ -174,10 +174,9 @@ def _describe(
 
 def _prior_part(case: Case) -> PriorPart | None:
     """Return the prior's part in the estimate, if a prior is stated."""
-    fitted = case.product.fitted
-    share = find_prior_share(case.fit, case.product.history, fitted)
+    share, prior = case.prior_share, case.product.fitted.prior
     alone = any(line.question == PRIOR_QUESTION and line.verdict == "FAIL" for line in case.card)
-    return None if share is None or fitted.prior is None else PriorPart(share, alone, fitted.prior.pooled)
+    return None if share is None or prior is None else PriorPart(share, alone, prior.pooled)
 
 
 def _judge_data(case: Case, f: Formatter) -> dict[str, Any]:

@@ -8,11 +8,9 @@ from datetime import date, timedelta
 from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
-import numpy as np
-from scipy.special import ndtri
 from torch import Tensor
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import Share
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.account import Quarter, days_left
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
@@ -20,10 +18,11 @@ from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
+from pricerl.evaluation.card.prior_share import find_prior_share
 from pricerl.evaluation.stock.product import StockedProduct
 from pricerl.evaluation.valuation import PathValue, value_once, value_paths
-from pricerl.evaluation.working_fit import WorkingFit, find_entangled, fit_demand
 from pricerl.guardrails.price_grid import same_price
+from pricerl.market.working_fit import WorkingFit, find_entangled, fit_demand
 
 
 class PolicyOverPlan(NamedTuple):
@@ -114,12 +113,18 @@ class Case:
     @cached_property
     def fit(self) -> WorkingFit:
         """Demand regression of the history."""
-        return fit_demand(self.product.history, self.product.fitted.motions)
+        return fit_demand(self.product.history, self.product.fitted.fit)
+
+    @cached_property
+    def prior_share(self) -> Share | None:
+        """Share of the precision of the elasticity that is the prior's, if one is stated."""
+        return find_prior_share(self.fit, self.product.history, self.product.fitted)
 
     @cached_property
     def card(self) -> tuple[CardLine, ...]:
         """Card of evidence: what a sceptic would ask of the history."""
-        return draw_card(self.fit, self.product.history, self.product.fitted, self.standing.measured is not None)
+        product, tested = self.product, self.standing.measured is not None
+        return draw_card(self.fit, self.prior_share, product.history, product.fitted, tested)
 
     def settle(self, prices: Sequence[float]) -> tuple[float, ...]:
         """Return prices, in money, with the current one in place of those that differ from it by rounding alone."""
@@ -134,16 +139,8 @@ class Case:
     @cached_property
     def value_all(self) -> Callable[[Tensor], list[PathValue]]:
         """Function that values paths ``(N, H)``, in money, in the same posterior draws; it must not hold this case."""
-        once = partial(value_once, self.valued, partial(value_paths, self.product, tilt=self.tilt))
+        once = partial(value_once, self.valued, partial(value_paths, self.product))
         return once if self.stocked is None else self.stocked.value
-
-    @property
-    def tilt(self) -> FloatArray | None:
-        """Addition of failed placebos to the elasticity in every posterior draw, ``(K,)``, or None if none fails."""
-        if not (spread := max((line.spread for line in self.card), default=0.0)):
-            return None
-        count = self.product.market.num_draws
-        return np.random.default_rng(0).permutation(spread * ndtri((np.arange(count) + 0.5) / count))
 
 
 @dataclass(frozen=True)

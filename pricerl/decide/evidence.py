@@ -149,7 +149,7 @@ def _evidence_of(case: Case, course: Course) -> Callable[..., Evidence]:
     product = case.product
     history = product.history
     market = product.counted
-    failed = [line for line in case.card if line.verdict == "FAIL" and (not line.spread or case.stocked)]
+    failed = [line for line in case.card if line.verdict == "FAIL"]
     doubt = history.price_doubt if history.asks else None
     trusted = shows_response(history, market)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")

@@ -130,13 +130,10 @@ def expect_path(product: Product, price: Tensor) -> Response:
 
 
 @torch.no_grad()
-def value_paths(
-    product: Product, prices: Tensor, horizon: int | None = None, tilt: FloatArray | None = None
-) -> list[PathValue]:
+def value_paths(product: Product, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
     """Value paths in money ``(N, H)`` per day after the history in the same draws; ``(N, 1)`` last for the horizon.
 
     Demand is computed once per distinct price; days in a row at one price are summed before they are multiplied by it.
-    A ``tilt (K,)`` is added to the elasticities.
     """
     paths = prices.expand(-1, horizon or prices.shape[1]).cpu().numpy()
     days = paths.shape[1]
@@ -161,10 +158,6 @@ def value_paths(
         """Average the sums of a quantity over the days at each price ``(K, R)`` over the days of each path."""
         return np.ascontiguousarray(np.add.reduceat(sums, first_runs, axis=1).T / days)
 
-    if tilt is not None:
-        tilted = np.exp(np.outer(tilt, np.log(distinct[at] / product.current_price)))
-        units = _numpy(level)[:, at] * demands  # on average as many as without the tilt
-        demands *= tilted * (units.sum(0) / (units * tilted).sum(0))
     units = average(_numpy(level)[:, at] * demands)
     sales = average(_numpy(level * price * rows.share_paid)[:, at] * demands)
     constants = rows.share_kept, rows.unit_cost, rows.fixed_cost, rows.opportunity

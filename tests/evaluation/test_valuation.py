@@ -112,17 +112,6 @@ def test_paths_are_worth_the_mean_of_their_days_and_the_same_in_any_batch(rememb
         assert (alone.earned == value.earned).all()
 
 
-def test_a_tilt_widens_demand_at_other_prices_alone(fitted):
-    product = _product(fitted(SellerConfig(days=100, units=30.0), DemandConfig()))
-    prices = product.current_price * torch.tensor([[1.0], [1.1]])
-    keep, dearer = value_paths(product, prices)
-    same, wider = value_paths(product, prices, tilt=np.tile([-1.5, 1.5], product.market.num_draws // 2))
-    assert same.units == pytest.approx(keep.units)
-    ratio = wider.units / dearer.units
-    assert ratio[1::2] / ratio[::2] == pytest.approx(1.1**3.0)
-    assert wider.units.mean() == pytest.approx(dearer.units.mean())
-
-
 def test_unknown_costs_hide_profit_and_what_is_made_of_it(known_demand):
     market = known_demand(price=10.0)
     product = replace(market.products[0], cost=replace(market.products[0].cost, known=False))

@@ -12,25 +12,26 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
+from pricerl.arrays import Share
 from pricerl.data.cleaning.quality import Quality
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import Kind
 from pricerl.evaluation.card.placebos import Placebos, find_placebos
-from pricerl.evaluation.card.prior_share import find_prior_share, shows_response
-from pricerl.evaluation.working_fit import WorkingFit
+from pricerl.evaluation.card.prior_share import shows_response
 from pricerl.formatting import sentence
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket
+from pricerl.market.working_fit import WorkingFit
 
 CHANCES = (0.05, 0.005)
-"""Probabilities of a chance result below which a line is REVIEW and FAIL (version 1.0, benchmarks/evidence.py)."""
+"""Probabilities of a chance result below which a line is REVIEW and FAIL (version 1.0, benchmarks/evidence.py). Placebo
+prices are REVIEW at worst: that their FAIL widened the elasticity was worth nothing (benchmarks/weight.py, 2026)."""
 LARGEST_SHARES = (0.5, 0.9)
 """Shares of the prior above which that line is REVIEW and FAIL: above the latter the history adds almost nothing."""
 PUBLISHED_MEAN = -2.62
 """Mean and sd of published elasticities. Elasticities to regular prices lie between -2 and -0.3 (docs/method.md)."""
 PUBLISHED_SD = 2.0
 PRIOR_QUESTION = "prior share"
-WIDENED = "The elasticity is uncertain by {spread:.1f} more."
 TEST = "run a price test (pricerl price-test plan)"
 COLUMN = (
     f"Add what else moves your sales as a column (Promotion, Competitor Price, Ad Conversion Percentage), or {TEST}"
@@ -64,22 +65,22 @@ class CardLine(NamedTuple):
     question: str
     """Name of the question."""
     verdict: Quality
-    """FAIL lowers the grade by a step, unless it has a spread; if the prior share fails, nothing can be estimated."""
+    """FAIL lowers the grade by a step; if the prior share fails, nothing can be estimated."""
     finding: str
     """Finding, as a sentence."""
     remedy: str
     """Next step, as a sentence; empty for PASS."""
-    spread: float = 0.0
-    """Sd that a placebo that fails adds to the elasticity."""
 
 
 Finding = tuple[int, str, str]
 """0, 1 or 2 for PASS, REVIEW or FAIL; finding; remedy."""
 
 
-def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, tested: bool) -> tuple[CardLine, ...]:
+def draw_card(
+    fit: WorkingFit, prior_share: Share | None, history: ProductHistory, fitted: ProductMarket, tested: bool
+) -> tuple[CardLine, ...]:
     """Return the card of one product from its demand regression and its market; ``tested`` by a price test or not."""
-    share = _judge_share(find_prior_share(fit, history, fitted), fitted.prior)
+    share = _judge_share(prior_share, fitted.prior)
     placebos = None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)
     level, words, remedy = EXPERIMENT if tested or shows_response(history, fitted) else NO_EXPERIMENT
     found = {
@@ -91,17 +92,10 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
     }
     if rule := describe_rule(fitted.follows):
         found["next price"] = 1, f"{rule}, so that the price that came next explains sales before it", BE_CERTAIN
-    spreads = {}
-    if placebos is not None:
-        spreads = {"next price": placebos.lead_spread, "shifted prices": placebos.shifted_spread}
-    return tuple(_write_line(name, *finding, spreads.get(name, 0.0)) for name, finding in found.items())
-
-
-def _write_line(question: str, level: int, words: str, remedy: str, spread: float) -> CardLine:
-    """Return a line of the card; only a FAIL has a spread."""
-    if VERDICTS[level] != "FAIL" or not spread:
-        return CardLine(question, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
-    return CardLine(question, "FAIL", sentence(f"{words}. {WIDENED.format(spread=spread)}"), sentence(remedy), spread)
+    return tuple(
+        CardLine(name, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
+        for name, (level, words, remedy) in found.items()
+    )
 
 
 def describe_rule(follows: float) -> str:
@@ -124,11 +118,13 @@ def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
             2 * ndtr(-abs(found.lead)),
             "the price that came next does not explain sales before it",
             "the price that came next explains sales before it, as if demand had moved the price",
+            worst=1,
         ),
         "shifted prices": _judge(
             ndtr(-found.shifted),
             "prices shifted to other days explain nothing",
             "prices shifted to other days explain sales as well: something else lasts as long as a price",
+            worst=1,
         ),
         "replayed sales": _judge(
             min(ndtr(-found.capped), ndtr(found.busy)),
@@ -147,8 +143,8 @@ def _judge_place(fit: WorkingFit, fitted: ProductMarket) -> Finding:
     if not np.ptp(fit.days.log_price):
         return UNTESTED_EITHER
     mean, sd = fitted.bias if fitted.follows and fitted.bias is not None else (0.0, 0.0)
-    elasticity = fit.elasticity - mean
-    error = float(np.hypot(fit.error, sd))
+    slope, slope_error = fit.slope
+    elasticity, error = slope - mean, float(np.hypot(slope_error, sd))
     place = (elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, error))
     words = f"your history alone gives an elasticity of {elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
     level, _, remedy = _judge(ndtr(-elasticity / error), words, words, f"Check prices and units, or {TEST}")
@@ -165,7 +161,7 @@ def _judge_share(share: float | None, prior: StatedPrior | None) -> Finding:
     return level, words if level < 2 else f"your history does not show how buyers react: {words}", VARY
 
 
-def _judge(chance: float, expected: str, unusual: str, remedy: str = COLUMN) -> Finding:
-    """Judge by the probability of a chance result."""
-    level = sum(chance < limit for limit in CHANCES)
+def _judge(chance: float, expected: str, unusual: str, remedy: str = COLUMN, worst: int = 2) -> Finding:
+    """Judge by the probability of a chance result, at worst as given."""
+    level = min(sum(chance < limit for limit in CHANCES), worst)
     return level, unusual if level else expected, remedy

@@ -17,7 +17,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK
 from pricerl.data.price_setting import CHANGE
 from pricerl.env.noise import cell_of, tabulate_units
-from pricerl.evaluation.working_fit import ENTANGLED, WorkingFit, left_over, span
+from pricerl.market.working_fit import ENTANGLED, WorkingFit, left_over, span
 
 REPLAYS = 128
 """Simulated histories: enough for the mean and sd of a feature."""
@@ -40,11 +40,6 @@ class Placebos(NamedTuple):
     """Curvature of log sales in their expectation, apart from that in price: negative if busy days sell too little."""
     capped: float
     """Sum of too little spread, too small a largest day, and too little on busy days."""
-    lead_spread: float
-    """Sd of the elasticity that the first slope shows beyond chance: what moves sales with the next price may move them
-    with the real one."""
-    shifted_spread: float
-    """The same of the shifted prices."""
 
 
 def find_placebos(fit: WorkingFit) -> Placebos | None:
@@ -70,23 +65,19 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
         return None
     noise = noise / np.sqrt(spread)
 
-    def slopes(columns: FloatArray) -> tuple[FloatArray, float]:
+    def slopes(columns: FloatArray) -> FloatArray:
         rest = left_over(fit.whiten(columns), basis)
-        length = np.maximum(np.linalg.norm(rest, axis=0), 1e-9)
-        found = (rest / length).T @ noise
-        beyond = (np.square(found[:, 0]) - np.square(found[:, 1:]).mean(1)) / length**2
-        return found, float(np.sqrt(max(beyond.mean() * spread[0], 0.0)))
+        return np.asarray((rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-9)).T @ noise)
 
     changes = np.flatnonzero(np.abs(np.diff(x)) > CHANGE)
     following = np.append(x[changes + 1], x[-1])[np.searchsorted(changes, np.arange(days))]
     shifts = np.arange(FEWEST_SHIFTED, days - FEWEST_SHIFTED, -(-days // MOST_SHIFTS))
-    lead, lead_spread = slopes(following[:, None])
-    shifted, shifted_spread = slopes(x[(np.arange(days)[:, None] - shifts) % days])
+    shifted = slopes(x[(np.arange(days)[:, None] - shifts) % days])
     expected = np.log(fit.mean) - fit.shock
-    busy = _score(slopes(np.square(expected - expected.mean())[:, None])[0][0])
+    busy = _score(slopes(np.square(expected - expected.mean())[:, None])[0])
     capped = -(busy + _score(spread) + _score(noise.max(0))) / np.sqrt(3)
     unlike = _score(np.log(np.square(shifted).mean(0)))
-    return Placebos(_score(lead[0]), unlike, busy, float(capped), lead_spread, shifted_spread)
+    return Placebos(_score(slopes(following[:, None])[0]), unlike, busy, float(capped))
 
 
 @lru_cache(maxsize=8)

@@ -8,8 +8,8 @@ import numpy as np
 
 from pricerl.arrays import Share
 from pricerl.data.history import ProductHistory
-from pricerl.evaluation.working_fit import WorkingFit
 from pricerl.market.market import ProductMarket, elasticity_at
+from pricerl.market.working_fit import WorkingFit
 
 ENOUGH_PRECISION = 1.0
 """Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
@@ -43,7 +43,7 @@ def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMa
     sd = np.sqrt(np.average(np.square(grid - centre), weights=density))
     steepness = -float(elasticity_at(fitted, history.current_price).mean())
     own = 1 / (sd * max(steepness, float(np.exp(centre)))) ** 2
-    error = np.hypot(fit.error, 0.0 if fitted.bias is None else fitted.bias[1])
+    error = np.hypot(fit.slope[1], 0.0 if fitted.bias is None else fitted.bias[1])
     known = max(error**-2.0, own_precision(history, fitted))
     return float(own / (own + known))
 

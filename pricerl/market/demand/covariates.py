@@ -165,16 +165,16 @@ class RegressionData:
         """Return the columns of the design that hold the covariates of some names."""
         return PRICE_TERMS + np.flatnonzero([name in names for name in self.names])
 
-    def without(self, left_out: str) -> RegressionData:
-        """Return the data without the covariates of a name."""
-        kept = [column for column, name in enumerate(self.names) if name != left_out]
+    def without(self, *left_out: str) -> RegressionData:
+        """Return the data without the covariates of some names."""
+        kept = [column for column, name in enumerate(self.names) if name not in left_out]
         return replace(
             self,
             covariates=self.covariates[:, kept],
             ahead=self.ahead[kept],
             prior=Prior(self.prior.mean[kept], self.prior.sd[kept]),
             names=tuple(self.names[column] for column in kept),
-            optional=tuple(name for name in self.optional if name != left_out),
+            optional=tuple(name for name in self.optional if name not in left_out),
         )
 
     @cached_property

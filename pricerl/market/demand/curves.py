@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -17,7 +16,8 @@ from pricerl.guardrails.round_prices import NO_UNIT
 from pricerl.market.demand.covariates import DealResponse
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.level import FUTURE_ROWS, NO_SHOCK, Motion, Shock
+from pricerl.market.level import FUTURE_ROWS, NO_SHOCK, Shock
+from pricerl.market.working_fit import WorkingFit
 
 SeasonSource = Literal["product", "catalogue"]
 """Histories from which a yearly season is known: the product's own, or the other products' alone."""
@@ -90,8 +90,8 @@ class DemandPosterior:
     """Prior mean and sd of the bias of the elasticity by what moved the prices; None for no bias."""
     prior: StatedPrior | None = None
     """Prior of the elasticity; None where the model states none."""
-    motions: Sequence[Motion] = ()
-    """Likely motions of demand, likeliest first; empty where they are to be searched."""
+    fit: WorkingFit | None = None
+    """Likeliest regression of the history; None where the model has none."""
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:

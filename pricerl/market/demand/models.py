@@ -36,6 +36,7 @@ from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, 
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import LOOSE_SD, RegressionPosterior
 from pricerl.market.level import Shock
+from pricerl.market.working_fit import WorkingFit
 
 LIFT_PRIOR = 10.0
 """Units as expected that count next to the units of the days in a lift by outliers."""
@@ -99,7 +100,7 @@ def fit_mixture(
         past=past * np.exp(posterior.level) / (lift * np.exp(posterior.future.mean)) * at_regular / at_price,
         ahead=replace(ahead, deals=likeliest.draw_deals(settings.num_draws, np.log(deal_lift / lift), deal_sd, rng)),
         prior=prior,
-        motions=posterior.motions,
+        fit=WorkingFit.of(data if product.promotion is not None else data.without("promotion"), posterior),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,12 +10,21 @@ from scipy.linalg import solve_triangular
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.market.demand.averaging import fit_demand_regression, price_prior
+from pricerl.market.demand.averaging import fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import REFERENCE, RegressionData, gather_covariates
-from pricerl.market.demand.regression import LOOSE_SD
+from pricerl.market.demand.covariates import (
+    BIAS,
+    DEAL_DEPTH_NAME,
+    OVERLOOKED,
+    REFERENCE,
+    RegressionData,
+    gather_covariates,
+)
+from pricerl.market.demand.regression import RegressionPosterior
 from pricerl.market.level import Motion, covariance_of_levels
 
+OWN_PRICES = (REFERENCE, BIAS, DEAL_DEPTH_NAME, "stock_at_home", OVERLOOKED)
+"""Covariates that are made of the seller's own prices, so that they are no cause of the price."""
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
 0.75 of a price that changes twice per month, and 0.9 of one that changes every two months."""
@@ -27,14 +35,12 @@ MOST_TURNS = 60
 """Most turns of that line, evenly spaced."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorkingFit:
     """Demand regression at its mode, as a weighted least-squares fit of its working response."""
 
     days: RegressionData
-    """``D`` days without outliers."""
-    weight: FloatArray
-    """``(D,)`` Fisher information of a day on its log mean."""
+    """``D`` days without outliers, with the observed causes alone as covariates."""
     mean: FloatArray
     """``(D,)`` fitted units."""
     size: float
@@ -43,25 +49,49 @@ class WorkingFit:
     """``(D,)`` log level of each day by shocks that last for days."""
     level: FloatArray
     """``(D,)`` log level of each day by shocks and slow changes."""
-    levels: FloatArray
-    """``(D, D)`` prior covariance of these levels."""
-    elasticity: float
-    """Elasticity without a prior of its own."""
-    error: float
-    """Its standard error; infinite if the price never varied."""
+    motion: Motion
+    """Likeliest motion of these levels."""
+
+    @classmethod
+    def of(cls, days: RegressionData, posterior: RegressionPosterior) -> WorkingFit:
+        """Return the fit of a regression to its days."""
+        return cls(
+            days=days.without(*OWN_PRICES),
+            mean=np.exp(posterior.log_mean),
+            size=posterior.size,
+            shock=posterior.shock[days.row],
+            level=posterior.level[days.row],
+            motion=posterior.motions[0],
+        )
+
+    @property
+    def weight(self) -> FloatArray:
+        """``(D,)`` Fisher information of a day on its log mean."""
+        return np.asarray(self.mean / (1 + self.mean / self.size))
+
+    @cached_property
+    def levels(self) -> FloatArray:
+        """``(D, D)`` prior covariance of the levels."""
+        return covariance_of_levels(self.motion, self.days.row, self.days.rows)
 
     @property
     def causes(self) -> tuple[list[str], FloatArray]:
-        """Names of the observed causes, and their columns with a constant as the last, ``(D, C + 1)``.
-
-        Reference prices are made of the seller's own prices, so they are no cause of the price.
-        """
-        kept = [column for column, name in enumerate(self.days.names) if name != REFERENCE]
+        """Names of the observed causes, and their columns with a constant as the last, ``(D, C + 1)``."""
         oldest = max(float(self.days.age.max()), SEASON_DAYS)
         places = np.linspace(0.0, oldest, min(int(np.ceil(oldest / SEASON_DAYS)), MOST_TURNS) + 1)
         season = np.stack([np.interp(self.days.age, places, alone) for alone in np.eye(len(places))], axis=1)
-        columns = np.column_stack([self.days.covariates[:, kept], season, np.ones(len(self.mean))])
-        return [*(self.days.names[column] for column in kept), *[SEASON] * len(places)], columns
+        columns = np.column_stack([self.days.covariates, season, np.ones(len(self.mean))])
+        return [*self.days.names, *[SEASON] * len(places)], columns
+
+    @cached_property
+    def slope(self) -> tuple[float, float]:
+        """Elasticity to the price as charged, without a prior, and its standard error; infinite at a single price."""
+        response = np.log(self.mean) + self.days.units / self.mean - 1
+        columns = [self.days.covariates, np.ones(len(self.mean)), self.days.log_price, response]
+        *causes, price, sold = self.whiten(np.column_stack(columns)).T
+        own = left_over(price, span(np.stack(causes, 1)))
+        information = float(own @ own) if np.ptp(self.days.log_price) else 0.0
+        return (float(own @ sold) / information, information**-0.5) if information else (0.0, float("inf"))
 
     def whiten(self, columns: FloatArray) -> FloatArray:
         """Return columns ``(D,)`` or ``(D, N)`` so combined that errors of the working response are independent."""
@@ -72,25 +102,10 @@ class WorkingFit:
         return np.asarray(np.linalg.cholesky(self.levels + np.diag(1 / self.weight)))
 
 
-def fit_demand(history: ProductHistory, motions: Sequence[Motion] = ()) -> WorkingFit:
-    """Fit the demand regression to the observed days of a history; the likely ``motions`` are searched if absent."""
-    settings = DemandSettings()
-    days, posterior = fit_demand_regression(gather_covariates(history).keep(history.observed), settings, motions)
-    mean = np.exp(posterior.log_mean)
-    alone = posterior.without_prior([1], price_prior(days, settings))
-    information = max(1 / alone.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-12)
-    weight = mean / (1 + mean / posterior.size)
-    return WorkingFit(
-        days=days,
-        weight=weight,
-        mean=mean,
-        size=posterior.size,
-        elasticity=float(alone.mode[1]),
-        error=float(information**-0.5),
-        shock=posterior.shock[days.row],
-        level=posterior.level[days.row],
-        levels=covariance_of_levels(posterior.motions[0], days.row, days.rows),
-    )
+def fit_demand(history: ProductHistory, known: WorkingFit | None = None) -> WorkingFit:
+    """Return the regression that a product's market knows, or else fit one to the observed days of its history."""
+    observed = history.observed
+    return known or WorkingFit.of(*fit_demand_regression(gather_covariates(history).keep(observed), DemandSettings()))
 
 
 def find_price_shares(fit: WorkingFit) -> dict[str, float]:
