@@ -13,7 +13,7 @@ from pricerl.advice.what_if import answer_lines
 from pricerl.cli.answer import print_answer, score_lines
 from pricerl.cli.commands.decisions import record, shop_of
 from pricerl.cli.loading import given_settings, load_words, long_words, untrained_settings
-from pricerl.cli.usage import AUTHOR, PRODUCT, Options, file_parser, with_files, with_first
+from pricerl.cli.usage import AUTHOR, PRODUCT, Options, takes_file, with_files
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING
 from pricerl.operations.log.decision_log import read_log
@@ -72,35 +72,34 @@ def advise_with_policy(words: Sequence[str]) -> int:
     return print_advice(load_words("predict", words, whole=False))
 
 
-def validate(words: Sequence[str]) -> int:
+def validate(words: Sequence[str]) -> None:
     """Print the scores of a trained policy on the held-out days, next to the rules."""
-    return _score("validate", words)
+    _score("validate", words)
 
 
-def test(words: Sequence[str]) -> int:
+def test(words: Sequence[str]) -> None:
     """Print the scores of a trained policy on the held-out days, as ``validate`` does."""
-    return _score("test", words)
+    _score("test", words)
 
 
-def ask_market(options: Namespace, rest: Sequence[str]) -> int:
+def ask_market(options: Namespace, rest: Sequence[str]) -> None:
     """Answer ``what-if`` by the market, from the options of it and of predict."""
     check_question(price := options.price, options.unit_cost)
     questions = load_questions(*given_settings("what-if", rest, options))
     name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")
     write_lines(answer_lines(questions.ask(name, price, options.unit_cost), questions.run.formatter))
-    return EXIT_OK
 
 
-def clear(words: Sequence[str]) -> int:
+@takes_file("clear", PRODUCT, CLEARED)
+def clear(options: Namespace, rest: list[str]) -> None:
     """Clear the stock of PRODUCT by a day along a path of weekly prices; all options of predict apply as well."""
-    parser = file_parser("clear", clear.__doc__, PRODUCT, CLEARED)
-    options, rest = parser.parse_known_args(with_first(words, "--product"))
     said = (options.product, options.by, options.author, options.reason)
     entry = draft_clearance(shop_of(options), *said)
     run = load_run(*given_settings("clear", rest, options))
     found = find_clearance(run.pricing, entry["product"], entry["until"])
     write_lines(found.lines(run.formatter))
-    return record(options, lambda shop: [draft_clearance(shop, *said)]) if found.is_needed else EXIT_OK
+    if found.is_needed:
+        record(options, lambda shop: [draft_clearance(shop, *said)])
 
 
 def run_lightning(
@@ -113,18 +112,17 @@ def run_lightning(
     return run_command(command, given, packages, kept)
 
 
-def _score(command: str, words: Sequence[str]) -> int:
+def _score(command: str, words: Sequence[str]) -> None:
     """Print the scores of a run, and of a seller's products."""
     with run_lightning(command, *long_words(words)) as run:
         write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if not run.advises or not run.is_global_zero:
-        return EXIT_OK
+        return
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     number = len(run.pricing.preprocessor.products)
     for item in make_advice(run, read_log(shop.log_path).entries, range(min(number, MOST_SCORED))).advice:
         write_lines(["", *score_lines(item.to_dict(), run.formatter)])
     write_lines(["", f"… and {number - MOST_SCORED} more products"] if number > MOST_SCORED else [])
-    return EXIT_OK
 
 
 def print_advice(run: Run) -> int:

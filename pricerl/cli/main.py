@@ -118,7 +118,8 @@ SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 
 RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "export", "history"}
 RUN_FIRST |= {"prices", "pause", "resume", "roll-out", "rollback", "shop"}
-"""Commands whose first word may be the run, as ``--run_name``."""
+FIRST = dict.fromkeys(RUN_FIRST, "--run_name") | {"what-if": "--price", "override": "--price", "clear": "--product"}
+"""Option whose value may be the first word of a command."""
 
 SETTINGS_HELP = {"advise", "fit", "validate", "test", "predict"}
 """Commands whose help lists all settings of a run."""
@@ -190,14 +191,14 @@ def _run(words: list[str]) -> int:
     if name in SETTINGS_HELP and (topics := settings_help.topics_in(rest)):
         write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK
-    if name in RUN_FIRST:
-        rest = usage.with_first(rest, "--run_name")
-    elif name in NUMBER_FIRST and rest and rest[0][:1].isalpha():
+    if name in NUMBER_FIRST and rest and rest[0][:1].isalpha():
         run, *rest = usage.with_first(rest, "--run_name")
         rest.append(run)
+    if name in FIRST:
+        rest = usage.with_first(rest, FIRST[name])
     if name in EXTRAS:
         errors.import_extra(EXTRAS[name], f'{name} needs the extra: pip install -e ".[{name}]"')
-    return usage.function_of(COMMANDS[name])(rest)
+    return usage.function_of(COMMANDS[name])(rest) or errors.EXIT_OK
 
 
 def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 
 from pricerl.advice.files import AdviceFiles
 from pricerl.advice.what_if import answer_lines, read_off
 from pricerl.cli.answer import print_answer
-from pricerl.cli.usage import PRODUCT, Options, file_parser, function_of, with_first
+from pricerl.cli.usage import PRODUCT, Options, file_parser, function_of, takes_file
 from pricerl.data.naming import choose_product, list_sources
-from pricerl.errors import EXIT_OK
 from pricerl.formatting import plural
 from pricerl.operations.exports import read_publication, read_record, read_work_list
 from pricerl.operations.shop import Shop
@@ -26,11 +26,11 @@ ASKED: Options = {
 """Options of ``what-if``."""
 
 
-def predict(words: Sequence[str]) -> int:
+def predict(words: Sequence[str]) -> int | None:
     """Advise with a trained policy; settings on the command line override its checkpoint's."""
     bar = {"--trainer.enable_progress_bar": {"help": "changes no advice"}}
     options, others = file_parser("predict", predict.__doc__, bar).parse_known_args(words)
-    if others or (found := _find(options.run_name, options.path, options.today, options.ckpt_path)) is None:
+    if others or (found := _find(options)) is None:
         return function_of("pricerl.cli.advise:advise_with_policy")(words)  # imports torch
     standing, shop = found
     publication, after = renew_standing(shop)
@@ -40,26 +40,21 @@ def predict(words: Sequence[str]) -> int:
     return standing.code
 
 
-def what_if(words: Sequence[str]) -> int:
+@takes_file("what-if", ASKED, PRODUCT)
+def what_if(options: Namespace, rest: list[str]) -> None:
     """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = file_parser("what-if", what_if.__doc__, ASKED, PRODUCT)
-    options, rest = parser.parse_known_args(with_first(words, "--price"))
-    if not rest and options.unit_cost is None:
-        found = _find(options.run_name, options.path, options.today, options.ckpt_path)
-        if found is not None and _read_off(found[1], options.product, options.price):
-            return EXIT_OK
-    return function_of("pricerl.cli.advise:ask_market")(options, rest)
+    found = None if rest or options.unit_cost is not None else _find(options)
+    if found is None or not _read_off(found[1], options.product, options.price):
+        function_of("pricerl.cli.advise:ask_market")(options, rest)
 
 
-def _find(
-    run_name: str | None, path: list[str] | None, today: str | None, checkpoint: str | None
-) -> tuple[Standing, Shop] | None:
+def _find(options: Namespace) -> tuple[Standing, Shop] | None:
     """Return the newest advice of the run that options name if it stands."""
-    own = RUNS / name_run(path, USUAL_PRESET) if path else None
-    if checkpoint is not None or not any(RUNS.glob(f"*/{BEST}")):
+    own = RUNS / name_run(options.path, USUAL_PRESET) if options.path else None
+    if options.ckpt_path is not None or not any(RUNS.glob(f"*/{BEST}")):
         return None
-    folder = find_run(run_name or (own.name if own and (own / BEST).exists() else None), BEST)
-    return find_standing(folder, list_sources(path), today)
+    folder = find_run(options.run_name or (own.name if own and (own / BEST).exists() else None), BEST)
+    return find_standing(folder, list_sources(options.path), options.today)
 
 
 def _read_off(shop: Shop, product: str | None, price: float) -> bool:

@@ -29,8 +29,8 @@ FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Arguments of ``add_argument`` by an option's names, separated by spaces."""
 
-Command: TypeAlias = Callable[[Sequence[str]], int]
-"""Function that runs a command on its words, and returns the exit code."""
+Command: TypeAlias = Callable[[Sequence[str]], int | None]
+"""Function that runs a command on its words, and returns the exit code; None is success."""
 
 RUN: Options = {
     "--run_name": {"help": "run, a folder in checkpoints; the only one if absent; also the first word"},
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
-def function_of(name: str) -> Callable[..., int]:
+def function_of(name: str) -> Callable[..., int | None]:
     """Import a function by the names of its module and of it, such as ``pricerl.cli.advise:ask_market``.
 
     What is imported stays: looking through it for garbage would take a twentieth of a command's time.
@@ -70,7 +70,7 @@ def function_of(name: str) -> Callable[..., int]:
     known, collects = len(sys.modules), gc.isenabled()
     gc.disable()
     try:
-        found: Callable[..., int] = resolve_name(name)
+        found: Callable[..., int | None] = resolve_name(name)
         if len(sys.modules) > known:
             gc.freeze()
     finally:
@@ -141,13 +141,28 @@ def parser_of(command: str, purpose: str | None, *options: Options, allow_abbrev
     return parser
 
 
-def takes(command: str, *options: Options) -> Callable[[Callable[[argparse.Namespace], int]], Command]:
+def takes(command: str, *options: Options) -> Callable[[Callable[[argparse.Namespace], int | None]], Command]:
     """Decorate a function of a command's options, which becomes one of its words; its docstring is the purpose."""
 
-    def decorate(run: Callable[[argparse.Namespace], int]) -> Command:
+    def decorate(run: Callable[[argparse.Namespace], int | None]) -> Command:
         @functools.wraps(run)
-        def parse_and_run(words: Sequence[str]) -> int:
+        def parse_and_run(words: Sequence[str]) -> int | None:
             return run(parser_of(command, run.__doc__, *options).parse_args(words))
+
+        return parse_and_run
+
+    return decorate
+
+
+def takes_file(
+    command: str, *options: Options
+) -> Callable[[Callable[[argparse.Namespace, list[str]], int | None]], Command]:
+    """Decorate a function as `takes` does, of the options of `file_parser` and the words that these leave."""
+
+    def decorate(run: Callable[[argparse.Namespace, list[str]], int | None]) -> Command:
+        @functools.wraps(run)
+        def parse_and_run(words: Sequence[str]) -> int | None:
+            return run(*file_parser(command, run.__doc__, *options).parse_known_args(words))
 
         return parse_and_run
 

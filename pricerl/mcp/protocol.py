@@ -19,7 +19,7 @@ from mcp.types import ToolAnnotations
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, PricerlError, import_extra
+from pricerl.errors import PricerlError, import_extra
 from pricerl.mcp.tools import AUTHOR, AgentTools, mark
 from pricerl.serve.workplace import Workplace
 
@@ -43,7 +43,7 @@ QUESTIONS = {
 """Questions that sellers ask, as prompts."""
 
 
-def mcp(words: Sequence[str]) -> int:
+def mcp(words: Sequence[str]) -> None:
     """Offer the shops of a folder to an agent: it reads everything, prepares decisions, and makes none."""
     parser = Parser(prog="pricerl mcp", description=mcp.__doc__)
     Workplace.add_options(parser)
@@ -51,11 +51,11 @@ def mcp(words: Sequence[str]) -> int:
     options, others = parser.parse_known_intermixed_args(words)
     if options.http:
         server = import_extra("pricerl.serve.server", 'mcp --http needs the extra: pip install -e ".[serve]"')
-        return int(server.serve([word for word in words if word != "--http"], add_tools))
+        server.serve([word for word in words if word != "--http"], add_tools)
+        return
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     create_server(Workplace.enter(options)).run("stdio")
-    return EXIT_OK
 
 
 def create_server(workplace: Workplace) -> MCPServer[Any]:

@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, PricerlError, UsageError
+from pricerl.errors import PricerlError, UsageError
 from pricerl.serve import pages, rest
 from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, read_keys
 from pricerl.serve.jobs import Jobs
@@ -35,7 +35,7 @@ from pricerl.terminal import clean, print_notes, write_lines
 from pricerl.writing import explained
 
 
-def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] | None = None) -> int:
+def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] | None = None) -> None:
     """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
     parser = Parser(prog="pricerl serve", description=serve.__doc__)
     Workplace.add_options(parser)
@@ -74,7 +74,6 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     opens = own and not options.no_browser and not add_tools
     with _opened(entered) if opens else nullcontext():
         uvicorn.Server(server).run([listening])
-    return EXIT_OK
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import problem_table
 from pricerl.data.reading.reader import read_history
-from pricerl.errors import EXIT_OK, DataError, list_problems, refuse
+from pricerl.errors import DataError, list_problems, refuse
 from pricerl.formatting import plural
 from pricerl.market.cost import describe_costs
 from pricerl.shop.groups import describe_groups, propose_groups
@@ -33,7 +33,7 @@ OPTIONS: Options = {
 }
 
 
-def check(words: Sequence[str]) -> int:
+def check(words: Sequence[str]) -> None:
     """Print the content of a history file, or every problem in it."""
     options = parser_of("check", check.__doc__, OPTIONS, settings_of(DataConfig, *READING)).parse_intermixed_args(words)
     found = ""
@@ -63,7 +63,6 @@ def check(words: Sequence[str]) -> int:
         write_lines(wrapped(describe_groups(proposed, "advise FILE "), "groups"))
     problems = list_problems([str(problem) for problem in history.problems], files)
     write_lines(["problems of skipped files and products and unknown days:", *problems] if problems else [])
-    return EXIT_OK
 
 
 def _cards(prepared: DataPreprocessor) -> list[list[str]]:

@@ -14,7 +14,7 @@ from pricerl.arrays import grouped
 from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, function_of, parser_of, takes, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
-from pricerl.errors import EXIT_OK, UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.exports import read_publication, read_record
@@ -80,53 +80,50 @@ PRICE_TESTS = {
 """Module and function of each action of ``price-test``, of which only some need torch."""
 
 
-def override(words: Sequence[str]) -> int:
+@takes(orders.OVERRIDE, RUN, PRODUCT, ORDERED, PRICE, DOUBTS)
+def override(options: argparse.Namespace) -> None:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
-    parser = parser_of(orders.OVERRIDE, override.__doc__, RUN, PRODUCT, ORDERED, PRICE, DOUBTS)
-    options = parser.parse_args(with_first(words, "--price"))
     said = (options.product, options.until, options.by, options.reason, options.price, options.tolerance, options.force)
-    return record(options, lambda shop: [drafts.draft_override(shop, *said)])
+    record(options, lambda shop: [drafts.draft_override(shop, *said)])
 
 
 @takes(orders.PAUSE, RUN, PRODUCT, ORDERED)
-def pause(options: argparse.Namespace) -> int:
+def pause(options: argparse.Namespace) -> None:
     """Keep the price until a day instead of following the model."""
-    return record(
-        options, lambda shop: [drafts.draft_pause(shop, options.product, options.until, options.by, options.reason)]
-    )
+    record(options, lambda shop: [drafts.draft_pause(shop, options.product, options.until, options.by, options.reason)])
 
 
 @takes("resume", RUN, PRODUCT, AUTHOR)
-def resume(options: argparse.Namespace) -> int:
+def resume(options: argparse.Namespace) -> None:
     """End the override, pause, price test or clearance of a product early, else take back the approval."""
-    return record(options, lambda shop: [drafts.draft_resumption(shop, options.product, options.by, options.reason)])
+    record(options, lambda shop: [drafts.draft_resumption(shop, options.product, options.by, options.reason)])
 
 
 @takes("approve", RUN, PRODUCT, AUTHOR, APPROVED)
-def approve(options: argparse.Namespace) -> int:
+def approve(options: argparse.Namespace) -> None:
     """Record the approval of a recommended change, or of a decision that an agent prepared."""
     shop = shop_of(options)
     if is_staged(shop, options.id):
         write_lines(_prepared_lines(shop, find_open(shop, options.id)))
         if not (options.yes or confirm("Approve this? [y/N] ")):
             raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
-    return record(
+    record(
         options,
         lambda shop: draft_approvals(shop, options.product, options.id, options.group, options.by, options.reason),
     )
 
 
 @takes("reject", RUN, AUTHOR, {"id": {"type": int, "help": "entry to reject"}})
-def reject(options: argparse.Namespace) -> int:
+def reject(options: argparse.Namespace) -> None:
     """Reject a decision that an agent prepared."""
-    return record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
+    record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
 
 
-def price_test(words: Sequence[str]) -> int:
+def price_test(words: Sequence[str]) -> int | None:
     """Rank products by the value of a test and plan those that pay (plan), follow them (start), or judge (read)."""
     if words and words[0] in ("-h", "--help"):
         write_lines([f"usage: pricerl price-test {'|'.join(PRICE_TESTS)} RUN [options]", str(price_test.__doc__)])
-        return EXIT_OK
+        return None
     action = words[0] if words else "nothing"
     if action not in PRICE_TESTS:
         close = did_you_mean(action, PRICE_TESTS)
@@ -135,29 +132,28 @@ def price_test(words: Sequence[str]) -> int:
 
 
 @takes("price-test start", RUN, PRODUCT, AUTHOR, DOUBTS)
-def start(options: argparse.Namespace) -> int:
+def start(options: argparse.Namespace) -> None:
     """Start the planned price tests: predict and prices.csv follow their schedules."""
     plans = read_plans(shop_of(options).folder.path)
     planned = [order for order in plans if options.product in (None, order["product"])]
     if not planned:
         choose_product([order["product"] for order in plans], options.product, "the plan")
     said = (options.by, options.reason, options.tolerance, options.force)
-    return record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
+    record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
 
 
-def record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
+def record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> None:
     """Append decisions to the log, and print each with its effect, and the outbox after it."""
-    return _print_decided(*shop_of(options).record(draft))
+    _print_decided(*shop_of(options).record(draft))
 
 
-def _print_decided(written: Sequence[Entry], after: Shop) -> int:
+def _print_decided(written: Sequence[Entry], after: Shop) -> None:
     """Print the entries that a shop's log has got, each with its effect, and the outbox after them."""
     for entry in written:
         *_, content = drafts.entry_cells(entry, after)
         write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *_effect_lines(after, entry)])
     follows = FOLLOWS.get(written[-1]["kind"])
     write_lines([*([follows] if follows else []), *outbox_lines(after)])
-    return EXIT_OK
 
 
 def shop_of(options: argparse.Namespace) -> Shop:
@@ -223,7 +219,7 @@ def receipt_lines(shop: Shop) -> list[str]:
 
 
 @takes("history", RUN, {"--product": {"help": "this product only"}})
-def history(options: argparse.Namespace) -> int:
+def history(options: argparse.Namespace) -> None:
     """Print all decisions, overrides, pauses and approvals with author and reason."""
     shop = shop_of(options)
     found = shop.entries()
@@ -234,10 +230,9 @@ def history(options: argparse.Namespace) -> int:
     heads = table([drafts.entry_cells(entry, shop) for entry in shown_entries], numbers=False)
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
-    return EXIT_OK
 
 
-def prices(words: Sequence[str]) -> int:
+def prices(words: Sequence[str]) -> None:
     """Print the prices to charge, and write today's in the import form of a platform, with a file that undoes them."""
     forms = own_forms()
     listed = ", ".join(f"{form.file} and {form.undo}" for form in forms.values())
@@ -262,13 +257,12 @@ def prices(words: Sequence[str]) -> int:
         held = f"{plural(len(box.rows) - later, 'price')} of today{f', without {later} of later days' * bool(later)}"
         write_lines([f"{Path(options.out) / form.file}: {held}; upload: {form.upload}"])
         write_lines([f"{Path(options.out) / form.undo}: the prices until now, which undo them"])
-    return EXIT_OK
 
 
 @takes(
     "rollback", RUN, {"--to": {"help": "generation, such as gen-0003; the one before the current if absent"}}, AUTHOR
 )
-def rollback(options: argparse.Namespace) -> int:
+def rollback(options: argparse.Namespace) -> None:
     """Use an earlier generation of weights and advice again."""
     shop = shop_of(options)
     with shop.folder.locked():
@@ -277,4 +271,4 @@ def rollback(options: argparse.Namespace) -> int:
         about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
         stamp = drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason)
         written, after = shop.record(lambda _: [stamp | about], uses=chosen)
-    return _print_decided(written[-1:], after)
+    _print_decided(written[-1:], after)

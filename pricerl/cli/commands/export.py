@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
 from pathlib import Path
 
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import Options, file_parser
-from pricerl.errors import EXIT_OK, UsageError, import_extra
+from pricerl.cli.usage import Options, takes_file
+from pricerl.errors import import_extra, refuse
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.provenance import current_versions
 from pricerl.runs.checkpoint import Checkpoint
@@ -26,32 +26,34 @@ OPTIONS: Options = {
 }
 
 
-def export(words: Sequence[str]) -> int:
+@takes_file("export", OPTIONS)
+def export(options: Namespace, rest: list[str]) -> None:
     """Write the policy of a RUN with scaler and price rule as one program; all options of predict apply."""
-    options, rest = file_parser("export", export.__doc__, OPTIONS).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
-    if options.format == "weights":
-        return _export_weights(folder, options.out)
-    import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
     options.run_name = folder.path.name
+    out = Path(options.out or folder.path)
+    written = _write_weights(folder, out) if options.format == "weights" else _write_program(out, options, rest)
+    write_lines(map(str, written))
+
+
+def _write_program(out: Path, options: Namespace, rest: list[str]) -> list[Path]:
+    """Write the policy as a program, with the file that describes it."""
+    import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
     run = load_words("export", rest, options)
     assert run.checkpoint is not None
-    if not isinstance(run.module, SavedPolicy):
-        raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
-    about = {"format": 1, "run": folder.path.name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
+    wrong = f"export writes policies of SACModule, found {type(run.module).__name__}; write your own"
+    refuse({wrong: not isinstance(run.module, SavedPolicy)})
+    about = {"format": 1, "run": options.run_name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
     dynamics = run.pricing.build_dynamics(run.pricing.market)
-    path = write_policy(run.module.agent.actor, dynamics, Path(options.out or folder.path), about)
-    write_lines([f"{path}", f"{path.with_suffix('.json')}"])
-    return EXIT_OK
+    path = write_policy(run.module.agent.actor, dynamics, out, about)
+    return [path, path.with_suffix(".json")]
 
 
-def _export_weights(folder: RunFolder, out: str | None) -> int:
+def _write_weights(folder: RunFolder, out: Path) -> list[Path]:
     """Write the weights of a run's best save, from which other trainings may start."""
     checkpoint = Checkpoint.read("best", folder.path)
     saved = SavedPolicy(checkpoint)
-    path = saved.write_weights(Path(out or folder.path), saved.layout or _seller_layout(checkpoint))
-    write_lines([f"{path}"])
-    return EXIT_OK
+    return [saved.write_weights(out, saved.layout or _seller_layout(checkpoint))]
 
 
 def _seller_layout(checkpoint: Checkpoint) -> str:

@@ -12,7 +12,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.reader import read_history
 from pricerl.data.row_table import TABLES
-from pricerl.errors import EXIT_OK, refuse
+from pricerl.errors import refuse
 from pricerl.operations.shop import Shop
 from pricerl.runs.names import find_run, runs_with
 from pricerl.tasks.configs import SHIPPED
@@ -34,7 +34,7 @@ OPTIONS: Options = {
 }
 
 
-def init(words: Sequence[str]) -> int:
+def init(words: Sequence[str]) -> None:
     """Write guardrails.yaml, the limits on prices, and costs.csv, for the costs of the products, into this folder."""
     parser = parser_of("init", init.__doc__, OPTIONS, settings_of(DataConfig, *READING))
     products = _products(parser.parse_intermixed_args(words))
@@ -51,7 +51,6 @@ def init(words: Sequence[str]) -> int:
     for name, text in new.items():
         write_text(Path(name), text)
     write_lines(lines)
-    return EXIT_OK
 
 
 def _products(options: argparse.Namespace) -> dict[str, float | None]:

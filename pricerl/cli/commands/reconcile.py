@@ -8,7 +8,6 @@ from pricerl.cli.commands.decisions import shop_of
 from pricerl.cli.usage import RUN, Options, takes
 from pricerl.data.platforms.listings import read_listings
 from pricerl.data.reading.problems import list_names
-from pricerl.errors import EXIT_OK
 from pricerl.formatting import plural
 from pricerl.operations.log.drafts import price_words
 from pricerl.operations.reconcile import Listed, compare, draft_seen
@@ -19,7 +18,7 @@ LISTED: Options = {"export": {"help": "the platform's own export of products or 
 
 
 @takes("reconcile", LISTED, RUN)
-def reconcile(options: argparse.Namespace) -> int:
+def reconcile(options: argparse.Namespace) -> None:
     """Compare a platform's EXPORT of its products with the shop; prices that somebody else changed are held back."""
     shop = shop_of(options)
     prices = read_listings(options.export, shop.newest)
@@ -28,7 +27,6 @@ def reconcile(options: argparse.Namespace) -> int:
     lacking = list_names(sorted(after.newest.keys() - prices.keys()))
     head = f"{options.export}: {plural(len(prices), 'product')}, {len(differing)} not as decided"
     write_lines([f"{head}{f'; it lacks {lacking}' * bool(lacking)}", *differing])
-    return EXIT_OK
 
 
 def _line(item: Listed, shop: Shop) -> str:

@@ -13,7 +13,7 @@ from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
 from pricerl.cli.usage import PRODUCT, RUN, Options, takes
 from pricerl.data.naming import choose_product
-from pricerl.errors import EXIT_OK, UsageError
+from pricerl.errors import UsageError
 from pricerl.operations.watching.alerts import send_page
 from pricerl.terminal import write_lines
 from pricerl.writing import write_text
@@ -26,7 +26,7 @@ OPTIONS: Options = {
 
 
 @takes("report", RUN, PRODUCT, OPTIONS)
-def report(options: argparse.Namespace) -> int:
+def report(options: argparse.Namespace) -> None:
     """Make the page of a product from the last advice, or send the advice; nothing is computed again."""
     shop = None if options.out else shop_of(options)
     folder = Path(options.out) if shop is None else shop.folder.path
@@ -48,4 +48,3 @@ def report(options: argparse.Namespace) -> int:
         lines = [*block_lines(products, formatter_of(document), place), *(receipt_lines(shop) if shop else ())]
         count = send_page(f"pricerl: {document['run']}", lines, page, options.alert_file)
         write_lines([f"sent to {count} address{'' if count == 1 else 'es'}"])
-    return EXIT_OK

@@ -17,7 +17,7 @@ from pricerl.runs.names import find_run
 from pricerl.tasks.load import stored_settings
 
 
-def retrain(words: Sequence[str]) -> int:
+def retrain(words: Sequence[str]) -> int | None:
     """Train a RUN anew on a fresh file, with the settings that its shop keeps; all options of fit apply."""
     options, _ = file_parser("retrain", retrain.__doc__).parse_known_args(words)
     folder = find_run(options.run_name, BEST)

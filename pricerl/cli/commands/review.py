@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 from pricerl.advice.translation import REVIEW_FILES, read_catalogue
 from pricerl.cli.commands.decisions import receipt_lines
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import file_parser, predict_command
-from pricerl.errors import EXIT_OK, DataError
+from pricerl.cli.usage import predict_command, takes_file
+from pricerl.errors import DataError
 from pricerl.formatting import CATALOGUE
 from pricerl.operations import review as past_advice
 from pricerl.operations.exports import read_record
@@ -27,9 +27,9 @@ MOST_REVIEWED = 60
 """Most rows of a table of ``review`` on the terminal; the page has all."""
 
 
-def review(words: Sequence[str]) -> int:
+@takes_file("review")
+def review(options: Namespace, rest: list[str]) -> None:
     """Compare all past advice of a RUN with what happened, and write review.html; all options of predict apply."""
-    options, rest = file_parser("review", review.__doc__).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     options.run_name = folder.path.name
     run = load_words("review", rest, options)
@@ -54,4 +54,3 @@ def review(words: Sequence[str]) -> int:
     for title, cells in past_advice.review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])
     write_lines(["", f"open {path}"])
-    return EXIT_OK

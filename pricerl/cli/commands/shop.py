@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
 from pricerl.cli.usage import RUN, Options, parser_of, takes
-from pricerl.errors import EXIT_OK, DataError, UsageError, refuse
+from pricerl.errors import DataError, UsageError, refuse
 from pricerl.formatting import plural
 from pricerl.guardrails.relations import read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
@@ -28,7 +28,7 @@ AUDITED: Options = {
 """Options of ``audit``."""
 
 
-def add(words: Sequence[str]) -> int:
+def add(words: Sequence[str]) -> None:
     """Add the days of a FILE to those that a shop has read: any length, in any order, twice the same is nothing."""
     from pricerl.data.config import DataConfig  # imports pandas, as the next ones
     from pricerl.data.reading.reader import read_rows
@@ -49,7 +49,6 @@ def add(words: Sequence[str]) -> int:
     write_lines(
         [f"{shop.log_path}: {plural(count, 'new or changed day')}; {plural(len(known), 'product')}, up to {last}"]
     )
-    return EXIT_OK
 
 
 def _folder(options: argparse.Namespace) -> RunFolder:
@@ -62,7 +61,7 @@ def _folder(options: argparse.Namespace) -> RunFolder:
 
 
 @takes("shop", RUN)
-def show(options: argparse.Namespace) -> int:
+def show(options: argparse.Namespace) -> None:
     """Print what a shop has: products with their days, advice and orders."""
     shop = shop_of(options)
     head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
@@ -74,20 +73,18 @@ def show(options: argparse.Namespace) -> int:
     columns = ("product", "days", "from", "to", "current price", "state")
     listed = table([columns, *rows]) if rows else ()
     write_lines([head, f"publishing: {shop.publishing or 'auto'}", *listed, *receipt_lines(shop)])
-    return EXIT_OK
 
 
 @takes("backup", {"file": {"type": Path, "help": "file to write"}}, RUN)
-def back_up(options: argparse.Namespace) -> int:
+def back_up(options: argparse.Namespace) -> None:
     """Write a copy of a shop's database to a FILE, also while other commands use it."""
     shop = shop_of(options)
     refuse({f"{options.file} exists; name a new file": options.file.exists()})
     backup(shop.log_path, options.file)
     write_lines([f"{options.file}: {shop.log.head.entries} entries, last hash {shop.log.head.hash}"])
-    return EXIT_OK
 
 
-def audit_log(words: Sequence[str]) -> int:
+def audit_log(words: Sequence[str]) -> None:
     """Check that the decision log is unbroken (verify)."""
     options = parser_of("audit", audit_log.__doc__, AUDITED, RUN, allow_abbrev=False).parse_args(words)
     path = shop_of(options).log_path if options.target is None else Path(options.target)
@@ -105,4 +102,3 @@ def audit_log(words: Sequence[str]) -> int:
         place = f"entry {number} of {len(log.entries)}" if number else "the head of an empty log"
         lines.append(f"{anchor} is {place}")
     write_lines(lines)
-    return EXIT_OK

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import Options, config_of, file_parser, predict_command, settings_of
+from pricerl.cli.usage import Options, config_of, predict_command, settings_of, takes_file
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, refuse
 from pricerl.formatting import sentence
 from pricerl.operations.exports import read_record
@@ -44,10 +44,9 @@ OPTIONS: Options = {
 }
 
 
-def watch(words: Sequence[str]) -> int:
+@takes_file("watch", settings_of(WatchSettings), OPTIONS)
+def watch(options: argparse.Namespace, rest: list[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
-    parser = file_parser("watch", watch.__doc__, settings_of(WatchSettings), OPTIONS)
-    options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     channels = alerts.apprise_channels(alerts.read_addresses(options.alert_file))
     if options.test_alert:

@@ -13,8 +13,6 @@ FILE: Options = {"file": {"type": Path, "help": "CSV or workbook: price, visitor
 
 
 @takes("add-test", RUN, PRODUCT, AUTHOR, FILE)
-def add_test(options: argparse.Namespace) -> int:
+def add_test(options: argparse.Namespace) -> None:
     """Count a test of prices made elsewhere: a FILE with a row per price, or price and day: visitors and orders."""
-    return record(
-        options, lambda shop: draft_visitor_tests(shop, options.file, options.product, options.by, options.reason)
-    )
+    record(options, lambda shop: draft_visitor_tests(shop, options.file, options.product, options.by, options.reason))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pricerl.cli.commands.decisions import outbox_lines
 from pricerl.cli.experiments.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import PRODUCT, Options, file_parser
+from pricerl.cli.usage import PRODUCT, Options, takes_file
 from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product
 from pricerl.decide.standing import blocking_of
@@ -70,9 +70,9 @@ class _Found(NamedTuple):
         return self.planned.test.gain if self.planned and self.order else 0.0
 
 
-def plan(words: Sequence[str]) -> int:
+@takes_file("price-test plan", PRODUCT, PLANNED)
+def plan(options: argparse.Namespace, rest: list[str]) -> int:
     """Rank the products by the net value of a price test, and plan the tests that pay within one budget."""
-    options, rest = file_parser("price-test plan", plan.__doc__, PRODUCT, PLANNED).parse_known_args(words)
     first = _check(options)
     run, products = _load(options, rest)
     if first is not None and first < (earliest := max(product.first_day for product in products)):
@@ -168,10 +168,9 @@ def _offer_lines(found: Sequence[_Found], options: argparse.Namespace, run: Run)
         yield f"             --data.guardrails.test_change {OFFERED:g}, or test_change in guardrails.yaml"
 
 
-def read(words: Sequence[str]) -> int:
+@takes_file("price-test read", PRODUCT, {"--by": {"help": "person who reads; your user name if absent"}})
+def read(options: argparse.Namespace, rest: list[str]) -> None:
     """Read the last test of each product in a fresh file: what it shows, and what its rest is worth."""
-    reader = {"--by": {"help": "person who reads; your user name if absent"}}
-    options, rest = file_parser("price-test read", read.__doc__, PRODUCT, reader).parse_known_args(words)
     refuse({"price-test read needs --data.path FILE, your file with the days of the test": not options.path})
     run, products = _load(options, rest)
     shop = Shop.open(RunFolder(run.folder), run.options.today)
@@ -193,7 +192,6 @@ def read(words: Sequence[str]) -> int:
             for entry in written:
                 done = f"entry {entry['id']} of {shop.log_path}; the test has ended, and predict advises with its days"
                 write_lines([f"  recorded   {done}", *outbox_lines(after)])
-    return EXIT_OK
 
 
 def _draft_result(test: Entry, reading: Reading, by: str | None, shop: Shop) -> list[Entry]:

@@ -6,7 +6,6 @@ import argparse
 
 from pricerl.cli.commands.decisions import receipt_lines, record, shop_of
 from pricerl.cli.usage import AUTHOR, RUN, Options, takes
-from pricerl.errors import EXIT_OK
 from pricerl.experiments.roll_out import WEEKS
 from pricerl.formatting import plural
 from pricerl.operations.log import drafts, orders
@@ -24,23 +23,23 @@ OPTIONS: Options = {
 
 
 @takes("roll-out", RUN, OPTIONS, AUTHOR)
-def begin_or_read(options: argparse.Namespace) -> int:
+def begin_or_read(options: argparse.Namespace) -> None:
     """Begin to follow the advice product by product in a random order, which measures what it earns; later, say so."""
     shop = shop_of(options)
     entry, end = orders.last_roll_out(shop.log.entries)
+    write_lines([] if options.stop else receipt_lines(shop))
     if options.stop:
-        return record(options, lambda now: [draft_end(now, options.by, options.reason)])
-    write_lines(receipt_lines(shop))
-    if entry is not None and shop.today.isoformat() < end:
+        record(options, lambda now: [draft_end(now, options.by, options.reason)])
+    elif entry is not None and shop.today.isoformat() < end:
         content = drafts.entry_cells(entry, shop)[-1]
         write_lines([f"{content} (entry {entry['id']} of {shop.log_path}); roll-out --stop ends it"])
-        return EXIT_OK
-    design = (options.weeks, options.keep_control, options.by, options.reason)
-    write_lines(_preview(shop, draft_roll_out(shop, *design)))
-    if options.yes or confirm("Begin? [y/N] "):
-        return record(options, lambda now: [draft_roll_out(now, *design)])
-    write_lines(["nothing has changed: answer y at a terminal, or add --yes"])
-    return EXIT_OK
+    else:
+        design = (options.weeks, options.keep_control, options.by, options.reason)
+        write_lines(_preview(shop, draft_roll_out(shop, *design)))
+        if options.yes or confirm("Begin? [y/N] "):
+            record(options, lambda now: [draft_roll_out(now, *design)])
+        else:
+            write_lines(["nothing has changed: answer y at a terminal, or add --yes"])
 
 
 def _preview(shop: Shop, draft: Entry) -> list[str]:
