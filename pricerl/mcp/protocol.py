@@ -18,10 +18,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 
 from pricerl import __version__
-from pricerl.cli.usage import Parser
+from pricerl.cli.usage import Options, parser_of
 from pricerl.errors import PricerlError, import_extra
 from pricerl.mcp.tools import AUTHOR, AgentTools, mark
-from pricerl.serve.workplace import Workplace
+from pricerl.serve.workplace import SERVED, Workplace
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -45,17 +45,16 @@ QUESTIONS = {
 
 def mcp(words: Sequence[str]) -> None:
     """Offer the shops of a folder to an agent: it reads everything, prepares decisions, and makes none."""
-    parser = Parser(prog="pricerl mcp", description=mcp.__doc__)
-    Workplace.add_options(parser)
-    parser.add_argument("--http", action="store_true", help="listen as serve does, with its options, under /mcp")
+    http: Options = {"--http": {"action": "store_true", "help": "listen as serve does, with its options, under /mcp"}}
+    parser = parser_of("mcp", mcp.__doc__, SERVED, http)
     options, others = parser.parse_known_intermixed_args(words)
     if options.http:
         server = import_extra("pricerl.serve.server", 'mcp --http needs the extra: pip install -e ".[serve]"')
         server.serve([word for word in words if word != "--http"], add_tools)
-        return
-    if others:
+    elif others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
-    create_server(Workplace.enter(options)).run("stdio")
+    else:
+        create_server(Workplace.enter(options)).run("stdio")
 
 
 def create_server(workplace: Workplace) -> MCPServer[Any]:
@@ -69,8 +68,9 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
     for name, words in QUESTIONS.items():
         ask = functools.partial(_ask, words)
         about = words.partition("?")[0] + "?"
-        asked = Prompt(name=name, title=None, description=about, arguments=of_shop, fn=ask, context_kwarg=None)
-        server.add_prompt(asked)
+        server.add_prompt(
+            Prompt(name=name, title=None, description=about, arguments=of_shop, fn=ask, context_kwarg=None)
+        )
     return server
 
 

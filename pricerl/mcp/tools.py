@@ -18,7 +18,7 @@ from pricerl.advice.sentences.next_steps import Place, price_test_words, what_wo
 from pricerl.advice.sentences.verdict import find_decided
 from pricerl.advice.what_if import COSTS_UNKNOWN
 from pricerl.cli.usage import option_words
-from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, UsageError
+from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, refuse
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.log.decision_log import Entry
@@ -239,8 +239,7 @@ class AgentTools:
         given = {"run_name": shop, "product": advised.record["product"], "today": self.workplace.today}
         planning = Job(0, [["price-test", "plan", *option_words(given)]], "")
         planning.run(Jobs(self.workplace.folder).begin)
-        if planning.code != EXIT_OK:
-            raise UsageError(" ".join(planning.lines))
+        refuse({" ".join(planning.lines): planning.code != EXIT_OK})
         (plan,) = read_plans(advised.shop.folder.path)
         known = {name: plan[name] for name in ("schedule_hash", "test_price", "expected_cost", "until")}
         made = self._stage(shop, product, "price_test", known, reason, plan["test_price"])
@@ -272,9 +271,9 @@ class AgentTools:
     def _check_room(self, shop: Shop, name: str, asks: Asked) -> None:
         """Raise `UsageError` if as many prepared decisions wait in the shop as may, not counting the one replaced."""
         others = [item for item in open_decisions(shop) if (item["product"], item["asks"]) != (name, asks)]
-        if len(others) >= (most := self.workplace.most_prepared):
-            wait = f"{len(others)} of at most {most} prepared decisions wait in this shop"
-            raise UsageError(f"{wait}: a person approves or rejects one first, or allows more with --most_prepared")
+        wait = f"{len(others)} of at most {self.workplace.most_prepared} prepared decisions wait in this shop"
+        remedy = "a person approves or rejects one first, or allows more with --most_prepared"
+        refuse({f"{wait}: {remedy}": len(others) >= self.workplace.most_prepared})
 
 
 def about(shop: Shop) -> Answer:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pricerl.advice.translation import choose_language, read_catalogue
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, refuse
 from pricerl.formatting import CATALOGUE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -126,28 +126,24 @@ def _kept_token(role: str) -> str:
 def read_keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
     """Return the tokens of a file, or this user's own one of a role on this computer's own addresses."""
     if file is None:
-        if host not in LOOPBACK:
-            raise UsageError(f"--host {host} is open to other computers: name tokens with --token_file FILE")
+        open_host = f"--host {host} is open to other computers: name tokens with --token_file FILE"
+        refuse({open_host: host not in LOOPBACK})
         return Keys({_kept_token(role): role})
-    if any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name)):
-        raise UsageError(f"--token_file {file} lies in the folder that is served; move it out of {folder}")
+    served = any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name))
+    refuse({f"--token_file {file} lies in the folder that is served; move it out of {folder}": served})
     try:
         lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        mode = file.stat().st_mode
+        shared = file.stat().st_mode & 0o077 and os.name != "nt"
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--token_file {file} cannot be read") from error
-    if mode & 0o077 and os.name != "nt":
-        raise UsageError(f"--token_file {file} is open to other users of this computer; run: chmod 600 {file}")
-    roles: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for number, (*about, token) in enumerate(lines, 1):
-        role, *name = about or ("approver",)
-        if role not in (*ROLES, AGENT) or len(token) < FEWEST_CHARACTERS:
-            form = f"ROLE NAME TOKEN, of {', '.join((*ROLES, AGENT))} and at least {FEWEST_CHARACTERS} characters"
-            raise UsageError(f"--token_file {file}, token {number}: must be {form}")
-        roles[token] = role
-        names[token] = " ".join(name) or role
-    return Keys(roles, names)
+    refuse({f"--token_file {file} is open to other users of this computer; run: chmod 600 {file}": shared})
+    known = [(token, *(about or ("approver",))) for *about, token in lines]
+    form = f"ROLE NAME TOKEN, of {', '.join((*ROLES, AGENT))} and at least {FEWEST_CHARACTERS} characters"
+    for number, (token, named, *_) in enumerate(known, 1):
+        wrong = named not in (*ROLES, AGENT) or len(token) < FEWEST_CHARACTERS
+        refuse({f"--token_file {file}, token {number}: must be {form}": wrong})
+    names = {token: " ".join(name) or role for token, role, *name in known}
+    return Keys({token: role for token, role, *_ in known}, names)
 
 
 class Connection(H11Protocol):
@@ -224,39 +220,50 @@ class Guard:
         """Return why a request is not passed on, or the cookie for the token in an address; nothing if it may pass."""
         headers = request.headers
         path = request.scope["path"]
-        refuse = partial(refusal, path)
         writes = request.method not in SAFE
         host = headers.get("host", "").lower()
-        if self.own and {host, host.rpartition(":")[0]}.isdisjoint((*LOOPBACK, "[::1]")):
-            own, port = request.scope["server"]
-            known = URL("http://h/").replace(hostname=own, port=port)
-            return refuse(400, f"{host!r} is no name of this computer's own server; open {known} instead")
-        if writes and (origin := headers.get("origin")) not in (None, f"http://{host}", f"https://{host}"):
-            return refuse(403, f"a page of another origin sent this: {origin!r}")
-        if writes and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return refuse(403, "a page of another site sent this")
-        if path == "/" and (given := request.query_params.get("token")):  # it leaves the address
+        origin = headers.get("origin")
+        name, port = request.scope["server"]
+        known = URL("http://h/").replace(hostname=name, port=port)
+        foreign = self.own and {host, host.rpartition(":")[0]}.isdisjoint((*LOOPBACK, "[::1]"))
+        outside = origin not in (None, f"http://{host}", f"https://{host}")
+        cross = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        strange = _first_refusal(
+            path,
+            (400, f"{host!r} is no name of this computer's own server; open {known} instead", foreign),
+            (403, f"a page of another origin sent this: {origin!r}", writes and outside),
+            (403, "a page of another site sent this", writes and cross),
+        )
+        if strange is None and path == "/" and (given := request.query_params.get("token")):  # it leaves the address
             entered = Response(headers={"refresh": "0; url=/"})  # no redirect: it would keep the site that led here
             return self.keys.let_in(request, given, entered)
-        if path in OPEN:
-            return None
-        token = self.keys.find(request.cookies.get(cookie_of(request), ""), "session")
-        bearer = headers.get("authorization", "").partition("Bearer ")[2]
-        if bearer and not (token := self.keys.find(bearer)):
-            return refuse(401, "the bearer token is wrong")
-        if not token:
-            return refuse(401, "no session: open the printed address, or send the token as bearer")
-        role = self.keys.roles[token]
+        return strange if strange is not None or path in OPEN else self._check_session(request, path, writes)
+
+    def _check_session(self, request: Request, path: str, writes: bool) -> Response | None:
+        """Note who sent a request, and return why it is not passed on; nothing if it may pass."""
+        bearer = request.headers.get("authorization", "").partition("Bearer ")[2]
+        session = request.cookies.get(cookie_of(request), "")
+        token = self.keys.find(bearer) if bearer else self.keys.find(session, "session")
+        role = self.keys.roles.get(token, "")
         csrf = self.keys.keyed(token, "csrf")
         request.scope["state"].update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
-        if role == AGENT and not f"{path}/".startswith("/mcp/"):
-            return refuse(403, "your token has the role agent; it reaches the tools under /mcp/ alone")
-        if writes and not bearer and not is_same(headers.get("x-csrf-token", ""), csrf):
-            return refuse(403, "the header x-csrf-token is not the one of this session; load the page again")
         needed = "approver" if path.rpartition("/")[2] in DECISIONS else "editor"
-        if writes and role != AGENT and not is_at_least(role, needed):
-            return refuse(403, f"your token has the role {role}; only an {needed} may do this")
-        return None
+        elsewhere = role == AGENT and not f"{path}/".startswith("/mcp/")
+        forged = writes and not bearer and not is_same(request.headers.get("x-csrf-token", ""), csrf)
+        lacks = writes and role != AGENT and not is_at_least(role, needed)
+        return _first_refusal(
+            path,
+            (401, "the bearer token is wrong", bearer and not token),
+            (401, "no session: open the printed address, or send the token as bearer", not token),
+            (403, "your token has the role agent; it reaches the tools under /mcp/ alone", elsewhere),
+            (403, "the header x-csrf-token is not the one of this session; load the page again", forged),
+            (403, f"your token has the role {role}; only an {needed} may do this", lacks),
+        )
+
+
+def _first_refusal(path: str, *faults: tuple[int, str, object]) -> Response | None:
+    """Return the refusal by the first fault that is the case, each with its status and sentence."""
+    return next((refusal(path, status, sentence) for status, sentence, is_so in faults if is_so), None)
 
 
 def is_at_least(role: str, needed: str) -> bool:

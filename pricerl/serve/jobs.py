@@ -59,9 +59,9 @@ class Job:
                     assert process.stdin is not None and process.stdout is not None
                     with process.stdin as given:
                         given.write(json.dumps(words))
-                    for line in process.stdout:  # \r ends a line, too, so that bars of progress are kept
-                        if (text := clean(line.removesuffix("\n"))).strip():
-                            self.lines.append(text)
+                    texts = (clean(line.removesuffix("\n")) for line in process.stdout)
+                    for text in filter(str.strip, texts):  # \r ends a line, too, so that bars of progress are kept
+                        self.lines.append(text)
                 code = process.returncode
                 if code not in ANSWERED:
                     break

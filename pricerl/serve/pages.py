@@ -21,7 +21,7 @@ from pricerl.cli.settings_help import settings_of
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.data.row_table import TABLES
-from pricerl.errors import PricerlError, UsageError
+from pricerl.errors import PricerlError, refuse
 from pricerl.formatting import Formatter, better_by, language, price_digits, sentence
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
 from pricerl.operations.log.decision_log import read_last
@@ -33,7 +33,7 @@ from pricerl.operations.outbox import first_change, waits_for
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
-from pricerl.serve.rest import Meant, Names, Opened, Place
+from pricerl.serve.rest import Known, Meant, Names, Opened, Place
 from pricerl.serve.workplace import Workplace, address_of
 from pricerl.simulation.samples import SAMPLES
 from pricerl.terminal import clean
@@ -268,8 +268,7 @@ def send_prices(shop: Opened, file: str) -> Response:
     files = {PRICES: shop.outbox.render()}
     for form in OWN_FORMS:
         files |= shop.import_files(form)
-    if file not in files:
-        raise UsageError(f"there is no file {clean(file, 100)!r}; known are {', '.join(files)}")
+    refuse({f"there is no file {clean(file, 100)!r}; known are {', '.join(files)}": file not in files})
     headers = {"content-disposition": f'attachment; filename="{file}"'}
     return Response(files[file], media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -281,7 +280,6 @@ def show_login(request: Request) -> Response:
 
 
 @router.post("/login")
-def log_in(request: Request, token: Annotated[str, Body(embed=True)]) -> Response:
+def log_in(request: Request, keys: Known, token: Annotated[str, Body(embed=True)]) -> Response:
     """Let a browser in that knows the token."""
-    entered: Response = request.app.state.keys.let_in(request, token, JSONResponse({}))
-    return entered
+    return keys.let_in(request, token, JSONResponse({}))

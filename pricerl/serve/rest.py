@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
 from inspect import signature
 from io import BytesIO
 from operator import attrgetter
@@ -18,7 +17,7 @@ from pydantic import BaseModel, Field, create_model
 from pricerl.cli.usage import option_words
 from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval as ModeOfPublishing
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, refuse
 from pricerl.operations.log import drafts
 from pricerl.operations.log.approved_costs import LOCK
 from pricerl.operations.log.decision_log import Entry, read_log
@@ -26,7 +25,7 @@ from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
 from pricerl.operations.log.staging import draft_approvals, draft_rejection
 from pricerl.operations.shop import Shop, system_day
 from pricerl.runs.names import check_name
-from pricerl.serve.guard import is_at_least
+from pricerl.serve.guard import Keys, is_at_least
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace, record
 from pricerl.simulation.samples import SAMPLES, write_sample
@@ -106,6 +105,7 @@ Place = Annotated[Workplace, of_request("app.state.workplace")]
 Commands = Annotated[Jobs, of_request("app.state.jobs")]
 Role = Annotated[str, of_request("state.role")]
 Author = Annotated[str, of_request("state.name")]
+Known = Annotated[Keys, of_request("app.state.keys")]
 
 
 def open_shop(place: Place, name: str) -> Shop:
@@ -138,8 +138,7 @@ def upload(place: Place, jobs: Commands, files: Annotated[list[UploadFile], File
 @router.post("/samples", dependencies=[Depends(alone)])
 def make_sample(place: Place, jobs: Commands, name: Annotated[str, Body(embed=True)]) -> list[str]:
     """Store the file of a sample shop, whose last day is yesterday, and return its name."""
-    if name not in SAMPLES:
-        raise UsageError(f"there is no sample shop {clean(name, 100)!r}; known are {', '.join(SAMPLES)}")
+    refuse({f"there is no sample shop {clean(name, 100)!r}; known are {', '.join(SAMPLES)}": name not in SAMPLES})
     jobs.prepare()
     text = write_sample(name, read_day(place.today) if place.today else system_day())
     return [place.store(f"{name}.csv", BytesIO(text.encode()))]
@@ -176,11 +175,10 @@ def advise(
     place: Place, jobs: Commands, role: Role, meant: Meant, files: Files, limits: FirstLimits = None, shop: NewName = ""
 ) -> dict[str, int]:
     """Start ``pricerl advise`` on the shop of some files, with what was typed here, and limits if the shop is new."""
-    if shop in place.shops():
-        raise UsageError(f"{shop} is a shop already; give the new one another name")
+    refuse({f"{shop} is a shop already; give the new one another name": shop in place.shops()})
     shop, typed = place.typed_words(files := place.find(files), shop and check_name(shop), meant)
-    if limits and shop in place.shops():
-        raise UsageError(f"{shop} is a shop: type its limits on its page, or put them to /api/shops/{shop}/limits")
+    elsewhere = f"{shop} is a shop: type its limits on its page, or put them to /api/shops/{shop}/limits"
+    refuse({elsewhere: limits and shop in place.shops()})
     drafts.check_typed(limits or {})
     given = [f"--data.guardrails.{setting}={json.dumps(value)}" for setting, value in (limits or {}).items()]
     words = option_words({**STEPS, "data.path": files, "run_name": shop, "today": place.today})
@@ -255,8 +253,8 @@ def ask(place: Place, shop: Opened, product: str, price: float, unit_cost: float
 def show_outbox(shop: Opened) -> dict[str, Any]:
     """Return the prices that are charged next, and why others are not."""
     box = shop.outbox
-    about = {"notes": box.notes, "currency": box.currency, "summary": box.summary}
-    return {"rows": [row._asdict() for row in box.rows], **about}
+    rows = [row._asdict() for row in box.rows]
+    return {"rows": rows, "notes": box.notes, "currency": box.currency, "summary": box.summary}
 
 
 @router.get("/shops/{name}/history")
@@ -271,19 +269,6 @@ def show_prepared(place: Place, shop: Opened) -> list[Entry]:
     return list(place.prepared(shop))
 
 
-def _record(author: str, shop: Shop, draft: Callable[..., Entry | list[Entry]], body: Decision) -> Entry:
-    """Append drafts to the log of a shop, under its lock, and return the last entry; its author is the token's name."""
-    if author and body.by is not None:
-        raise UsageError(f"by is the name of your token, {author}; leave it out")
-    given = {**body.model_dump(), "by": author or body.by}
-
-    def drafted(now: Shop) -> list[Entry]:
-        made = draft(now, **given)
-        return made if isinstance(made, list) else [made]
-
-    return record(shop, drafted)
-
-
 @router.get("/shops/{name}/limits")
 def show_limits(shop: Opened) -> dict[str, Any]:
     """Return the limits in force, by their settings."""
@@ -291,13 +276,20 @@ def show_limits(shop: Opened) -> dict[str, Any]:
 
 
 def _offer(path: str, draft: Callable[..., Entry | list[Entry]], purpose: str) -> None:
-    """Offer a decision on a shop under a path, with what its draft asks for as the body."""
+    """Offer a decision on a shop under a path, with what its draft asks for as the body; its author is the token's."""
     asked = signature(draft).parameters
     said = create_model(path.title(), __base__=Decision, **{key: SAID[key] for key in SAID if key in asked})
 
     def decide(author: Author, shop: Opened, role: Role, body: Decision) -> Entry:
+        refuse({f"by is the name of your token, {author}; leave it out": author and body.by is not None})
         rights = {"may_widen": is_at_least(role, "approver")} if "may_widen" in asked else {}
-        return _record(author, shop, partial(draft, **rights), body)
+        given = {**body.model_dump(), **rights, "by": author or body.by}
+
+        def drafted(now: Shop) -> list[Entry]:
+            made = draft(now, **given)
+            return made if isinstance(made, list) else [made]
+
+        return record(shop, drafted)
 
     decide.__annotations__["body"] = said
     method = "PUT" if path == "limits" else "POST"

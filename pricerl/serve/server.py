@@ -25,25 +25,27 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from pricerl import __version__
-from pricerl.cli.usage import Parser
+from pricerl.cli.usage import Options, parser_of
 from pricerl.errors import PricerlError, UsageError
 from pricerl.serve import pages, rest
 from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, read_keys
 from pricerl.serve.jobs import Jobs
-from pricerl.serve.workplace import Workplace
+from pricerl.serve.workplace import SERVED, Workplace
 from pricerl.terminal import clean, print_notes, write_lines
 from pricerl.writing import explained
+
+LISTENING: Options = {
+    "--host": {"default": "127.0.0.1", "help": "address to listen on; others than this computer's own"},
+    "--port": {"type": int, "default": 8321, "help": "port; 0 takes a free one"},
+    "--token_file": {"help": "file of lines ROLE NAME TOKEN (viewer, editor, approver, agent)"},
+    "--no-browser": {"action": "store_true", "help": "print the address only"},
+}
+"""Options of ``serve``."""
 
 
 def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] | None = None) -> None:
     """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
-    parser = Parser(prog="pricerl serve", description=serve.__doc__)
-    Workplace.add_options(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than this computer's own")
-    parser.add_argument("--port", type=int, default=8321, help="port; 0 takes a free one")
-    parser.add_argument("--token_file", help="file of lines ROLE NAME TOKEN (viewer, editor, approver, agent)")
-    parser.add_argument("--no-browser", action="store_true", help="print the address only")
-    options = parser.parse_intermixed_args(words)
+    options = parser_of("serve", serve.__doc__, SERVED, LISTENING).parse_intermixed_args(words)
     token_file = options.token_file and Path(options.token_file).absolute()
     workplace = Workplace.enter(options)
     keys = read_keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")

@@ -24,11 +24,11 @@ from pricerl.advice.report.render import formatter_of
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.commands.decisions import receipt_lines
-from pricerl.cli.usage import Parser, option_words
+from pricerl.cli.usage import Options, option_words
 from pricerl.data.days import read_day
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.header import check_renames
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, refuse
 from pricerl.experiments.schedule import PLAN
 from pricerl.formatting import language
 from pricerl.operations.log.approved_costs import read_costs, type_costs
@@ -57,6 +57,18 @@ MOST_PREPARED = 20
 
 KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip"}
 """Endings of the names of a seller's files; their bytes decide how they are read."""
+
+
+SERVED: Options = {
+    "folder": {"nargs": "?", "default": ".", "help": "folder with the seller's files; this one if absent"},
+    "--today": {"help": "day to take as today, such as 2026-01-31; the clock's if absent"},
+    "--most_prepared": {
+        "type": int,
+        "default": MOST_PREPARED,
+        "help": f"most decisions of agents that may wait in a shop; {MOST_PREPARED} if absent",
+    },
+}
+"""Options of a folder that is served."""
 
 
 class Advised(NamedTuple):
@@ -108,20 +120,11 @@ class Workplace:
     most_prepared: int = MOST_PREPARED
     """Most decisions that agents prepared and that wait in one shop."""
 
-    @staticmethod
-    def add_options(parser: Parser) -> None:
-        """Add the options that `enter` reads."""
-        parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
-        parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
-        most = f"most decisions of agents that may wait in a shop; {MOST_PREPARED} if absent"
-        parser.add_argument("--most_prepared", type=int, default=MOST_PREPARED, help=most)
-
     @classmethod
     def enter(cls, options: Namespace) -> Workplace:
-        """Make a folder the current one, as names of runs are relative to it; a wrong one is a ``UsageError``."""
+        """Make a folder of `SERVED` the current one, to which names of runs are relative; or raise a ``UsageError``."""
         folder = Path(options.folder).absolute()
-        if not folder.is_dir():
-            raise UsageError(f"{options.folder} is not a folder; name the one with your files")
+        refuse({f"{options.folder} is not a folder; name the one with your files": not folder.is_dir()})
         if options.today is not None:
             read_day(options.today)
         os.chdir(folder)
@@ -148,15 +151,15 @@ class Workplace:
         A name of another form, and the name of any other file whatever its case, is a ``UsageError``.
         """
         name = name.replace("\\", "/").rpartition("/")[2]
-        if not is_data(name):
-            raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
+        unread = f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx"
+        refuse({unread: not is_data(name)})
         path = self.folder / name
         known = self.folder / UPLOADS
         present = {item.name for item in self.folder.iterdir()}
         uploads = present.intersection(known.read_text(encoding="utf-8").splitlines() if known.is_file() else ())
         same = {item for item in present if item.casefold() == name.casefold()}
-        if not same <= uploads & {name} or (path.exists() and not same):
-            raise UsageError(f"{name} is in the folder, and no upload brought it there; give your file another name")
+        taken = not same <= uploads & {name} or (path.exists() and not same)
+        refuse({f"{name} is in the folder, and no upload brought it there; give your file another name": taken})
         with explained(path), rewriting(path) as file:
             shutil.copyfileobj(content, file)
         write_text(known, "".join(f"{item}\n" for item in sorted({*uploads, name})))
@@ -209,13 +212,12 @@ class Workplace:
     @staticmethod
     def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
         """Return a product of an advice by its name, or by `address_of` it; another is an ``HTTPException`` 404."""
-        products: list[dict[str, Any]] = document["products"]
-        for name in (address, unquote(address)):
-            for item in products:
-                if item["product"] == name:
-                    return item
-        hint = did_you_mean(address, [item["product"] for item in products])
-        raise HTTPException(404, f"the advice has no product {clean(address, 100)!r}{hint}")
+        products: dict[str, dict[str, Any]] = {item["product"]: item for item in document["products"]}
+        found = products.get(address) or products.get(unquote(address))
+        if found is None:
+            hint = did_you_mean(address, products)
+            raise HTTPException(404, f"the advice has no product {clean(address, 100)!r}{hint}")
+        return found
 
     def columns(self) -> dict[str, str]:
         """Return corrected columns of ours by their names in the files."""
