@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pricerl.advice.collection import Advice
 from pricerl.advice.result import ProductAdvice
@@ -56,8 +56,7 @@ class TrainedPolicy:
     @property
     def policy(self) -> Policy:
         """Deterministic policy from observations ``(B, O)`` to actions ``(B, 1)`` in [-1, 1]."""
-        policy: Policy = self.learner.worker_policy
-        return policy
+        return cast("Policy", self.learner.worker_policy)
 
     @property
     def market(self) -> Market:

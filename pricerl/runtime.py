@@ -54,7 +54,8 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     if not 1 <= threads <= cores:
         raise UsageError(f"--threads must be 1 to {cores}, the cores that this process may use; found {threads}")
     torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from their parent
-    keep_freed_memory()
+    # Freeing a block of just under 32 MiB, never written to, makes glibc keep later ones; other C libraries ignore it.
+    torch.empty(31 * 2**20, dtype=torch.uint8)
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
     flags = _cpu_flags()
@@ -64,15 +65,6 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     one_dnn = precision == "highest" and "AuthenticAMD" in flags and _use_onednn()
     library = "oneDNN" if one_dnn else "torch's default"
     return f"{threads} CPU thread{'s' if threads > 1 else ''}, matrix products by {library} in {precision} precision"
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep the memory of freed tensors for the next ones, instead of returning large blocks to the system.
-
-    Freeing one block of just under 32 MiB raises its threshold as far as it goes. The block is never written to, so it
-    costs no memory; other C libraries ignore it.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def return_freed_memory() -> None:

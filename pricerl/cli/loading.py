@@ -84,10 +84,9 @@ def add_own(given: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
 
 def long_words(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """Return a command's words with settings in place of their short forms, and the packages that it may import."""
-    taken, rest = take_options(words, "--allow", "--costs", "--stock")
-    days, _ = take_options(rest, "--today")
-    costs, stock, today = (found[-1] if found else None for found in (taken["costs"], taken["stock"], days["today"]))
-    rest += option_words(read_tables(costs, stock, today))
+    taken, rest = take_options(words, "--allow", "--costs", "--stock", "--today")
+    named = {name: taken[name][-1] if taken[name] else None for name in ("costs", "stock", "today")}
+    rest += option_words({**read_tables(**named), "today": named["today"]})
     return [LONG.get(word, word) for word in rest], allowed_packages(taken["allow"])
 
 

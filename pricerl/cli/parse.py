@@ -112,11 +112,11 @@ class PricingCLI(LightningCLI):
             self.checkpoint, self.shop = find_checkpoint(reduce(combine, map(without_training, sources), {}))
             self.place = f"{self.checkpoint.path}: "
             self.kept = [(self.place, stored_settings(self.checkpoint))]
-        stored = [(place, named_classes([settings])) for place, settings in self.kept]
-        self.classes = dict(USUAL_CLASSES)
-        for place, classes in [*stored, ("", named_classes(sources))]:
-            for group, path in classes.items():
-                self.classes[group] = find_class(path, packages, place or f"--{group}: ", BASES[group])
+        named = [(place, named_classes([settings])) for place, settings in self.kept] + [("", named_classes(sources))]
+        chosen = ((place, *item) for place, classes in named for item in classes.items())
+        self.classes = USUAL_CLASSES | {
+            group: find_class(path, packages, place or f"--{group}: ", BASES[group]) for place, group, path in chosen
+        }
         own_data = self.classes["data"] != USUAL_CLASSES["data"]
         super().__init__(
             OffPolicyModule,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from docstring_parser import parse_from_object
 
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import did_you_mean, refuse
 from pricerl.tasks.options import RUN_OPTIONS, TRAINER_DEFAULTS
 
 GROUPS = {
@@ -85,12 +85,11 @@ def describe(kind: Any) -> dict[str, Setting]:
     parts = (kind.__init__, *filter(is_dataclass, reversed(kind.__mro__)), kind)
     documented = chain.from_iterable(parse_from_object(part).params for part in parts)
     texts = {item.arg_name: " ".join((item.description or "").split()) for item in documented}
-    found = {}
-    for name, argument in inspect.signature(kind).parameters.items():
-        if not is_dataclass(argument.default) and argument.kind is not argument.VAR_KEYWORD:
-            default = None if argument.default is argument.empty else argument.default
-            found[name] = Setting(texts.get(name, ""), default)
-    return found
+    return {
+        name: Setting(texts.get(name, ""), None if item.default is item.empty else item.default)
+        for name, item in inspect.signature(kind).parameters.items()
+        if not is_dataclass(item.default) and item.kind is not item.VAR_KEYWORD
+    }
 
 
 def topics_in(words: Sequence[str]) -> list[str]:
@@ -100,8 +99,8 @@ def topics_in(words: Sequence[str]) -> list[str]:
 
 def help_lines(command: str, topic: str) -> Iterator[str]:
     """Yield the help of a command, or of a group of settings such as ``data.guardrails``, or of ``all``."""
-    if topic and topic not in ("all", *GROUPS):
-        raise UsageError(f"--help={topic}: there is no such group of settings{did_you_mean(topic, GROUPS)}")
+    unknown = topic not in ("", "all", *GROUPS)
+    refuse({f"--help={topic}: there is no such group of settings{did_you_mean(topic, GROUPS)}": unknown})
     if not topic:
         yield from (f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]", "")
         yield from _section("options", {f"--{name}": item.text for name, item in settings_of("").items()})

@@ -132,11 +132,9 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
     covers = {name: [item for item in changed if f"{item}.".startswith(f"{name}.")] for name in names}
     same = f"it is the same as in {checkpoint.path}; leave it out"
     refuse({f"--accept_changes {name}: {same}": not covers[name] for name in names})
-    if refused := ",".join(item for item in changed if not any(item in covered for covered in covers.values())):
-        raise UsageError(
-            f"{refused} differs from the run of {checkpoint.path}; begin anew without --ckpt_path and --resume, or go "
-            f"on all the same with --accept_changes {refused}"
-        )
+    refused = ",".join(item for item in changed if not any(item in covered for covered in covers.values()))
+    anew = f"{refused} differs from the run of {checkpoint.path}; begin anew without --ckpt_path and --resume"
+    refuse({f"{anew}, or go on all the same with --accept_changes {refused}": refused})
     return tuple(changed)
 
 
@@ -210,15 +208,16 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     fitted = run.generation if run.command == "fit" else None
     monitor = f"eval/{run.data.monitor}"
     own_logger = wanted.logger in (None, True)
-    tracking = []
-    if fitted is not None and own_logger and cli.config.wandb:
-        tracking = [RunTracking(run.configs["tracking"], fitted.path, run.checkpoint, run.settings, monitor)]
-    callbacks: list[Any] = [RunMetrics(), *tracking]
-    if wanted.enable_progress_bar is not False:
-        callbacks.append(TrainingBar(wants_details(run)))
-    if fitted is not None and wanted.enable_checkpointing is not False:
-        callbacks.append(RunCheckpoint(monitor, fitted, describe_run(run)))
-    cli.trainer_defaults["callbacks"] = callbacks
+    tracks = fitted is not None and own_logger and cli.config.wandb
+    saves = fitted is not None and wanted.enable_checkpointing is not False
+    about = (run.configs["tracking"], run.home, run.checkpoint, run.settings, monitor)
+    tracking = [RunTracking(*about)] if tracks else []
+    cli.trainer_defaults["callbacks"] = [
+        RunMetrics(),
+        *tracking,
+        *([TrainingBar(wants_details(run))] if wanted.enable_progress_bar is not False else []),
+        *([RunCheckpoint(monitor, fitted, describe_run(run))] if saves else []),
+    ]
     built = cli.config_init.trainer
     changed: dict[str, Any] = {"strategy": choose_strategy(built.strategy, wanted.devices, wanted.num_nodes)}
     if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:

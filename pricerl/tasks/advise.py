@@ -13,7 +13,7 @@ from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.stored import StoredAdvice
 from pricerl.decide.decision import Approval
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.formatting import plural
 from pricerl.operations.catalogue import Advised, advise_chunks, day_of, join_categories, split
 from pricerl.operations.engine import Engine
@@ -112,10 +112,9 @@ def deliver(run: Run) -> Delivered:
     if trained is not None:
         remove_old_generations(run)
     kept = set() if data.concerned is None else after.newest.keys() - {item.product for item in advised.advice}
-    if kept:
-        products = plural(len(after.newest), "product")
-        print_notes([f"nothing is new for {len(kept):,} of {products}: the last advice stands"])
-    print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
+    stands = f"nothing is new for {len(kept):,} of {plural(len(after.newest), 'product')}: the last advice stands"
+    changed = [publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING]
+    print_notes([*([stands] if kept else []), *changed])
     if run.options.out:
         with reading(after.log_path) as database:
             publication.write(folder, read_advice(database), after.outbox)
@@ -169,9 +168,8 @@ def refuse_other_model(run: Run, shop: Shop) -> bool:
     used = shop.generation
     if run.command == "fit" or run.generation is None or used in ("", run.generation.name):
         return False
-    if not run.options.out:
-        instead = f"look at its advice with --out FOLDER, or use it from now on: rollback --to {run.generation.name}"
-        raise UsageError(f"--ckpt_path: is of {run.generation.name}, but the shop uses {used}; {instead}")
+    instead = f"look at its advice with --out FOLDER, or use it from now on: rollback --to {run.generation.name}"
+    refuse({f"--ckpt_path: is of {run.generation.name}, but the shop uses {used}; {instead}": not run.options.out})
     return True
 
 

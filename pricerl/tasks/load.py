@@ -221,9 +221,8 @@ def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[st
     if "path" in (given.get("data") or {}):
         return kept
     accepts = GROUPED in read_accepted(given.get("accept"))
-    if sources := shop.sources if accepts else shop.present_sources():
-        kept = combine(kept, {"data": {"path": sources}})
-    return combine(kept, {"waits": shop.waits})
+    sources = shop.sources if accepts else shop.present_sources()
+    return combine(kept, {"data": {"path": sources} if sources else {}, "waits": shop.waits})
 
 
 def _files(given: Nested) -> list[str]:
@@ -261,9 +260,8 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     # before days are marked, which are found by the product's name
     data.known_products = {*shop.products}
     data.rename = partial(shop.named, accepted=accepted, related=_related(data))
-    if shop.newest:
-        publication = ask(shop.log_path, read_publication)
-        data.known_problems = publication.problems if publication else ()
+    publication = ask(shop.log_path, read_publication) if shop.newest else None
+    data.known_problems = publication.problems if publication else ()
     means = shop.days(()) if data.advises else None
     if means is not None and data.reading.date_order == "auto":
         data.reading = replace(data.reading, date_order=means.means["date_order"])

@@ -255,8 +255,6 @@ def _named(shop: Shop | None, rows: Rows) -> Rows:
 
 def _takes(shop: Shop | None, rows: Rows) -> bool:
     """Return whether rows join the days of a shop; changed values are a reason against it only without a name."""
-    try:
-        joined = shop and shop.join(_named(shop, rows), accepts_changes=not rows.unnamed)
-    except DataError:
-        return False
-    return joined is not None
+    with suppress(DataError):
+        return shop is not None and shop.join(_named(shop, rows), accepts_changes=not rows.unnamed) is not None
+    return False

@@ -14,7 +14,7 @@ from pricerl.arrays import grouped
 from pricerl.cli.usage import AUTHOR, PRODUCT, RUN, Options, function_of, parser_of, takes, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import did_you_mean, refuse
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.exports import read_publication, read_record
@@ -105,8 +105,8 @@ def approve(options: argparse.Namespace) -> None:
     shop = shop_of(options)
     if is_staged(shop, options.id):
         write_lines(_prepared_lines(shop, find_open(shop, options.id)))
-        if not (options.yes or confirm("Approve this? [y/N] ")):
-            raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
+        stays = not (options.yes or confirm("Approve this? [y/N] "))
+        refuse({"nothing has changed: answer y at a terminal, or add --yes": stays})
     record(
         options,
         lambda shop: draft_approvals(shop, options.product, options.id, options.group, options.by, options.reason),
@@ -125,9 +125,8 @@ def price_test(words: Sequence[str]) -> int | None:
         write_lines([f"usage: pricerl price-test {'|'.join(PRICE_TESTS)} RUN [options]", str(price_test.__doc__)])
         return None
     action = words[0] if words else "nothing"
-    if action not in PRICE_TESTS:
-        close = did_you_mean(action, PRICE_TESTS)
-        raise UsageError(f"price-test: the first word must be plan, start or read, found {action!r}{close}")
+    found = f"{action!r}{did_you_mean(action, PRICE_TESTS)}"
+    refuse({f"price-test: the first word must be plan, start or read, found {found}": action not in PRICE_TESTS})
     return function_of(PRICE_TESTS[action])(with_first(words[1:], "--run_name"))
 
 
@@ -152,17 +151,15 @@ def _print_decided(written: Sequence[Entry], after: Shop) -> None:
     for entry in written:
         *_, content = drafts.entry_cells(entry, after)
         write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *_effect_lines(after, entry)])
-    follows = FOLLOWS.get(written[-1]["kind"])
-    write_lines([*([follows] if follows else []), *outbox_lines(after)])
+    write_lines([*filter(None, [FOLLOWS.get(written[-1]["kind"])]), *outbox_lines(after)])
 
 
 def shop_of(options: argparse.Namespace) -> Shop:
     """Return the shop of the run that the options name, or of the only run."""
     named = options.ckpt_path in (None, "last", "best")
     folder = find_run(options.run_name, LOG_FILE).path if named else RunFolder.of(Path(options.ckpt_path)).path
-    if not named and not folder.is_dir():
-        name = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
-        raise UsageError(f"{folder} is not a folder of a run; {name}")
+    remedy = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
+    refuse({f"{folder} is not a folder of a run; {remedy}": not named and not folder.is_dir()})
     return Shop.open(RunFolder(folder), options.today)
 
 
@@ -243,8 +240,8 @@ def prices(words: Sequence[str]) -> None:
         "--out": {"default": ".", "help": "folder to write into; this one if absent"},
     }
     options = parser_of("prices", prices.__doc__, RUN, written).parse_args(words)
-    if bool(options.fill) != (options.form is not None and bool(forms[options.form].fills)):
-        raise UsageError(f"--fill: name your export of products with --as {filled}, and with no other platform")
+    wrong = bool(options.fill) != (options.form is not None and bool(forms[options.form].fills))
+    refuse({f"--fill: name your export of products with --as {filled}, and with no other platform": wrong})
     shop = shop_of(options)
     box = shop.outbox
     shown = [*table(box.table()), box.summary, *box.notes] if box.rows else outbox_lines(shop)
@@ -255,8 +252,12 @@ def prices(words: Sequence[str]) -> None:
             write_text(Path(options.out) / name, text)
         later = sum(row.date > shop.today.isoformat() for row in box.rows)
         held = f"{plural(len(box.rows) - later, 'price')} of today{f', without {later} of later days' * bool(later)}"
-        write_lines([f"{Path(options.out) / form.file}: {held}; upload: {form.upload}"])
-        write_lines([f"{Path(options.out) / form.undo}: the prices until now, which undo them"])
+        write_lines(
+            [
+                f"{Path(options.out) / form.file}: {held}; upload: {form.upload}",
+                f"{Path(options.out) / form.undo}: the prices until now, which undo them",
+            ]
+        )
 
 
 @takes(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pricerl.cli.advise import fit
 from pricerl.cli.usage import file_parser
@@ -25,13 +24,14 @@ def retrain(words: Sequence[str]) -> int | None:
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
     before = Checkpoint.read(folder.current.path / BEST)
-    own: dict[str, Any] = {"run_name": folder.path.name}
-    if (limit := (before.about.get("limits") or {}).get("max_steps")) is not None:
-        own["trainer"] = {"max_steps": limit}
-    if options.path is None and (sources := shop.present_sources()):
-        own["data"] = {"path": sources}
-    if options.path is None:
-        own["waits"] = shop.waits
+    limit = (before.about.get("limits") or {}).get("max_steps")
+    sources = shop.present_sources() if options.path is None else []
+    own = {
+        "run_name": folder.path.name,
+        **({} if limit is None else {"trainer": {"max_steps": limit}}),
+        **({"data": {"path": sources}} if sources else {}),
+        **({"waits": shop.waits} if options.path is None else {}),
+    }
     stored, since = stored_settings(before), without_query(shop.settings)
     costs = with_approved(combine(stored, since), shop.newest, shop.log.entries)
     return fit(words, [(f"{before.path}: ", stored), *(("", settings) for settings in (since, costs, own))])

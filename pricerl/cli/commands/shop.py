@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pricerl.cli.commands.decisions import receipt_lines, shop_of
 from pricerl.cli.usage import RUN, Options, parser_of, takes
-from pricerl.errors import DataError, UsageError, refuse
+from pricerl.errors import DataError, refuse
 from pricerl.formatting import plural
 from pricerl.guardrails.relations import read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
@@ -19,6 +19,12 @@ from pricerl.runs.names import RUNS, USUAL_PRESET, check_name, name_run, runs_wi
 from pricerl.shop.database import REMEDY, backup, exists
 from pricerl.tasks.options import RUN_OPTIONS
 from pricerl.terminal import shown, table, write_lines
+
+ADDED: Options = {
+    "path": {"nargs": "+", "metavar": "FILE", "help": "the seller's file, and ads reports to join to it"},
+    "--accept": {"help": str(RUN_OPTIONS["accept"][0])},
+}
+"""Options of ``add``."""
 
 AUDITED: Options = {
     "action": {"choices": ("verify",)},
@@ -35,9 +41,7 @@ def add(words: Sequence[str]) -> None:
     from pricerl.shop.files import FilesRead, hash_files
     from pricerl.shop.names import read_accepted
 
-    files = {"path": {"nargs": "+", "metavar": "FILE", "help": "the seller's file, and ads reports to join to it"}}
-    accept = {"--accept": {"help": str(RUN_OPTIONS["accept"][0])}}
-    options = parser_of("add", add.__doc__, files, RUN, accept).parse_intermixed_args(words)
+    options = parser_of("add", add.__doc__, ADDED, RUN).parse_intermixed_args(words)
     accepted = read_accepted(options.accept)
     shop = Shop.open(_folder(options), options.today)
     related = [relation.products for relation in read_relations(shop.guardrails.get("relations"))]
@@ -90,8 +94,8 @@ def audit_log(words: Sequence[str]) -> None:
     path = shop_of(options).log_path if options.target is None else Path(options.target)
     path = path / LOG_FILE if path.is_dir() else path
     anchor = (options.anchor or "").strip().rstrip("….").lower()  # reports print the first twelve digits
-    if options.anchor is not None and not re.fullmatch(f"[0-9a-f]{{{FEWEST_DIGITS},64}}", anchor):
-        raise UsageError(f"--anchor: must be at least {FEWEST_DIGITS} digits of a hash, found {options.anchor!r}")
+    wrong = options.anchor is not None and not re.fullmatch(f"[0-9a-f]{{{FEWEST_DIGITS},64}}", anchor)
+    refuse({f"--anchor: must be at least {FEWEST_DIGITS} digits of a hash, found {options.anchor!r}": wrong})
     log = verify(path)
     lines = [f"{path}: unbroken, {len(log.entries)} entries, last hash {log.head.hash}"]
     if anchor:

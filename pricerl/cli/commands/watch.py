@@ -56,27 +56,25 @@ def watch(options: argparse.Namespace, rest: list[str]) -> int:
         write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
         return EXIT_OK
     shop = Shop.open(folder, options.today)
-    today = shop.today
     options.run_name = folder.path.name
-    limits = config_of(options, WatchSettings)
     try:
         run = load_words("watch", rest, options)
         if (read := files_read(run)) is not None:
             shop.add(read)
         entries = read_log(folder.path / LOG_FILE).entries
-        monitor = watch_run(run, entries, limits, today, partial(ask, folder.path / LOG_FILE, read_record))
+        records = partial(ask, folder.path / LOG_FILE, read_record)
+        monitor = watch_run(run, entries, config_of(options, WatchSettings), shop.today, records)
     except DataError as error:
         unusable = Finding("data", "alarm", f"the file cannot be used: {error.problems[0]}")
-        _deliver(folder.path, Monitor.of(folder.path.name, None, today, [unusable], []), channels, options)
+        _deliver(folder.path, Monitor.of(folder.path.name, None, shop.today, [unusable], []), channels, options)
         raise
     sent = _deliver(folder.path, monitor, channels, options)
     if options.format == "json":
         write_json(msgspec.to_builtins(monitor))
-        return EXIT_CODES[monitor.severity]
-    write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, predict_command(options)))
-    if sent:
+    else:
+        about = monitor_lines(monitor, folder.path / MONITOR_FILE, predict_command(options))
         written = f"{len(sent)} written to {folder.path / alerts.ALERT_FILE} (addresses: {len(channels)})"
-        write_lines([f"  alerts: {written}"])
+        write_lines([*about, *([f"  alerts: {written}"] if sent else [])])
     return EXIT_CODES[monitor.severity]
 
 

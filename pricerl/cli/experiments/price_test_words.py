@@ -82,11 +82,9 @@ def reading_lines(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
         blocks = test["schedule"][-1]["block"] // 2
         p_value = "below 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}"
         yield f"  evidence   {found.pairs} of {blocks} pairs; randomisation p-value {p_value}"
-        yield f"  units      {_effect(reading.units, 'units', f)}"
-        if reading.profit is not None:
-            yield f"  profit     {_effect(reading.profit, 'profit', f)}"
-        elif test["question"] == "sales":
-            yield f"  sales      {_effect(found, 'sales', f)}"
+        sales = found if reading.profit is None and test["question"] == "sales" else None
+        effects = {"units": reading.units, "profit": reading.profit, "sales": sales}
+        yield from (f"  {name:<10} {_effect(item, name, f)}" for name, item in effects.items() if item is not None)
     if reading.lost:
         yield f"  lost       {plural(len(reading.lost), f.period)} not as scheduled, not counted:"
     for day in reading.lost[:MOST_LISTED]:

@@ -69,6 +69,10 @@ class _Found(NamedTuple):
         """Net value of the test if it can be started."""
         return self.planned.test.gain if self.planned and self.order else 0.0
 
+    def rank(self) -> tuple[bool, float]:
+        """Return the place among the tests of other products: first those that can be started, by net value."""
+        return bool(self.order), self.planned.test.gain if self.planned else -math.inf
+
 
 @takes_file("price-test plan", PRODUCT, PLANNED)
 def plan(options: argparse.Namespace, rest: list[str]) -> int:
@@ -129,15 +133,14 @@ def _search(options: argparse.Namespace, run: Run, products: list[Product], firs
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     free = [product for product in products if len(products) == 1 or not blocking_of(shop.orders_on(product.name))]
     refuse({"every product of the file has a test or another order in force; end one with resume first": not free})
-    found = list[_Found]()
-    for product in free:
-        budget = Budget(options.max_days, options.max_cost)
-        about = (options.question, budget, options.test_seed, first, run.configs["decision"])
-        planned, schedule = plan_schedule(product, *about)
-        order = make_order(planned, schedule, product, options.test_seed) if planned and schedule else {}
-        found.append(_Found(product, planned, order))
-    found.sort(key=lambda item: (bool(item.order), item.planned.test.gain if item.planned else -math.inf), reverse=True)
-    return found
+    budget, seed = Budget(options.max_days, options.max_cost), options.test_seed
+    about = (options.question, budget, seed, first, run.configs["decision"])
+    plans = [(product, *plan_schedule(product, *about)) for product in free]
+    found = [
+        _Found(product, planned, make_order(planned, schedule, product, seed) if planned and schedule else {})
+        for product, planned, schedule in plans
+    ]
+    return sorted(found, key=_Found.rank, reverse=True)
 
 
 def _write(run: Run, chosen: Sequence[_Found]) -> list[str]:
