@@ -47,9 +47,9 @@ def print_answer(
     if verbose:
         for _, product in work.listed[:MOST_SUMMARIES]:
             write_lines(["", *_evidence(product, formatter)])
-        if len(work) > MOST_SUMMARIES:
-            write_lines([f"… and {len(work) - MOST_SUMMARIES} more products in {files.table}"])
-        write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
+        more = [f"… and {len(work) - MOST_SUMMARIES} more products in {files.table}"]
+        written = f"files: {files.table}, {files.document}, {files.report}"
+        write_lines([*(more if len(work) > MOST_SUMMARIES else []), written, recorded])
     if shop.outbox.rows or shop.outbox.left_out:
         for at, line in enumerate(outbox_lines(shop)):
             write_lines(wrapped(line, "" if at else "Prices"))

@@ -72,8 +72,7 @@ def settings_of(group: str) -> dict[str, Setting]:
         return {**{name: Setting(text, None) for name, text in SHORT.items()}, **own}
     base = "lightning.pytorch" if group == "trainer" else "pricerl"
     kinds = [resolve_name(f"{base}.{place}") for place in reversed(GROUPS[group][1:])]  # the first takes precedence
-    found = {name: item for kind in kinds for name, item in describe(kind).items()}
-    named = {f"{group}.{name}": item for name, item in found.items()}
+    named = {f"{group}.{name}": item for kind in kinds for name, item in describe(kind).items()}
     usual = {f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()}
     return {
         name: item._replace(default=usual.get(name, item.default)) for name, item in named.items() if name not in LINKED

@@ -141,28 +141,33 @@ def parser_of(command: str, purpose: str | None, *options: Options, allow_abbrev
     return parser
 
 
-def takes(command: str, *options: Options) -> Callable[[Callable[[argparse.Namespace], int | None]], Command]:
-    """Decorate a function of a command's options, which becomes one of its words; its docstring is the purpose."""
+def takes(command: str, *options: Options, mixed: bool = False) -> Callable[[Callable[..., int | None]], Command]:
+    """Decorate a function of a command's options, which becomes one of its words; its docstring is the purpose.
 
-    def decorate(run: Callable[[argparse.Namespace], int | None]) -> Command:
-        @functools.wraps(run)
-        def parse_and_run(words: Sequence[str]) -> int | None:
-            return run(parser_of(command, run.__doc__, *options).parse_args(words))
+    Options may stand between ``mixed`` words, such as names of files.
+    """
 
-        return parse_and_run
+    def parse(purpose: str | None, words: Sequence[str]) -> tuple[argparse.Namespace]:
+        parser = parser_of(command, purpose, *options)
+        return (parser.parse_intermixed_args(words) if mixed else parser.parse_args(words),)
 
-    return decorate
+    return _decorate(parse)
 
 
-def takes_file(
-    command: str, *options: Options
-) -> Callable[[Callable[[argparse.Namespace, list[str]], int | None]], Command]:
+def takes_file(command: str, *options: Options) -> Callable[[Callable[..., int | None]], Command]:
     """Decorate a function as `takes` does, of the options of `file_parser` and the words that these leave."""
+    return _decorate(lambda purpose, words: file_parser(command, purpose, *options).parse_known_args(words))
 
-    def decorate(run: Callable[[argparse.Namespace, list[str]], int | None]) -> Command:
+
+def _decorate(
+    parse: Callable[[str | None, Sequence[str]], tuple[Any, ...]],
+) -> Callable[[Callable[..., int | None]], Command]:
+    """Return a decorator that calls a function with what its words, and its docstring as the purpose, are parsed to."""
+
+    def decorate(run: Callable[..., int | None]) -> Command:
         @functools.wraps(run)
         def parse_and_run(words: Sequence[str]) -> int | None:
-            return run(*file_parser(command, run.__doc__, *options).parse_known_args(words))
+            return run(*parse(run.__doc__, words))
 
         return parse_and_run
 

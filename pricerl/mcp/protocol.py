@@ -65,12 +65,10 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
         "pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="CRITICAL", tools=offered
     )
     of_shop = [PromptArgument(name="shop", description="Name of a shop.", required=True)]
+    prompt = functools.partial(Prompt, title=None, arguments=of_shop, context_kwarg=None)
     for name, words in QUESTIONS.items():
-        ask = functools.partial(_ask, words)
         about = words.partition("?")[0] + "?"
-        server.add_prompt(
-            Prompt(name=name, title=None, description=about, arguments=of_shop, fn=ask, context_kwarg=None)
-        )
+        server.add_prompt(prompt(name=name, description=about, fn=functools.partial(_ask, words)))
     return server
 
 

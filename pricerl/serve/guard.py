@@ -139,9 +139,9 @@ def read_keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
     refuse({f"--token_file {file} is open to other users of this computer; run: chmod 600 {file}": shared})
     known = [(token, *(about or ("approver",))) for *about, token in lines]
     form = f"ROLE NAME TOKEN, of {', '.join((*ROLES, AGENT))} and at least {FEWEST_CHARACTERS} characters"
-    for number, (token, named, *_) in enumerate(known, 1):
-        wrong = named not in (*ROLES, AGENT) or len(token) < FEWEST_CHARACTERS
-        refuse({f"--token_file {file}, token {number}: must be {form}": wrong})
+    right = [named in (*ROLES, AGENT) and len(token) >= FEWEST_CHARACTERS for token, named, *_ in known]
+    wrong = [number for number, is_right in enumerate(right, 1) if not is_right]
+    refuse({f"--token_file {file}, token {number}: must be {form}": True for number in wrong[:1]})
     names = {token: " ".join(name) or role for token, role, *name in known}
     return Keys({token: role for token, role, *_ in known}, names)
 

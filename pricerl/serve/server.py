@@ -22,6 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import URL, State
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from pricerl import __version__
@@ -99,21 +100,24 @@ def create_app(workplace: Workplace, keys: Keys, own: bool) -> FastAPI:
             yield
         app.state.jobs.stop()
 
-    about: dict[str, Any] = {"title": "pricerl", "version": __version__, "openapi_url": "/api/openapi.json"}
-    app = FastAPI(**about, docs_url=None, redoc_url=None, lifespan=run)
+    about: dict[str, Any] = {"title": "pricerl", "version": __version__, "docs_url": None, "redoc_url": None}
+    app = FastAPI(
+        **about,
+        openapi_url="/api/openapi.json",
+        lifespan=run,
+        middleware=[Middleware(Guard, keys=keys, own=own)],
+        exception_handlers=dict.fromkeys((PricerlError, RequestValidationError, HTTPException), _explain),
+    )
     app.state = State(
         {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "alongside": nullcontext()}
     )
     app.include_router(rest.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("pricerl.serve", "static")]))
-    app.add_middleware(Guard, keys=keys, own=own)
-    for kind in (PricerlError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _explain)
     return app
 
 
-def _explain(request: Request, error: Any) -> Response:
+async def _explain(request: Request, error: Any) -> Response:
     """Return an error as a sentence: JSON for programs and forms, a page for addresses."""
     status = getattr(error, "status_code", 400)
     sentence = getattr(error, "detail", str(error))

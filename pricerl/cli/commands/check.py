@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 from pricerl.advice.block import wrapped
 from pricerl.advice.sentences.data_report import report_lines, summary_of
-from pricerl.cli.usage import READING, Options, config_of, files_of, parser_of, settings_of
+from pricerl.cli.usage import READING, Options, config_of, files_of, settings_of, takes
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
@@ -33,9 +33,9 @@ OPTIONS: Options = {
 }
 
 
-def check(words: Sequence[str]) -> None:
+@takes("check", OPTIONS, settings_of(DataConfig, *READING), mixed=True)
+def check(options: Namespace) -> None:
     """Print the content of a history file, or every problem in it."""
-    options = parser_of("check", check.__doc__, OPTIONS, settings_of(DataConfig, *READING)).parse_intermixed_args(words)
     found = ""
     files = options.path or options.files
     refuse({"check needs a FILE, the seller's CSV (see check --help)": not files})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.exports import DOCUMENT
-from pricerl.cli.usage import READING, Options, config_of, parser_of, settings_of
+from pricerl.cli.usage import READING, Options, config_of, settings_of, takes
 from pricerl.data.config import DataConfig
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.reader import read_history
@@ -34,10 +33,10 @@ OPTIONS: Options = {
 }
 
 
-def init(words: Sequence[str]) -> None:
+@takes("init", OPTIONS, settings_of(DataConfig, *READING), mixed=True)
+def init(options: argparse.Namespace) -> None:
     """Write guardrails.yaml, the limits on prices, and costs.csv, for the costs of the products, into this folder."""
-    parser = parser_of("init", init.__doc__, OPTIONS, settings_of(DataConfig, *READING))
-    products = _products(parser.parse_intermixed_args(words))
+    products = _products(options)
     texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
     if products:
         texts[COSTS_FILE] = TABLES["costs"].template(products)

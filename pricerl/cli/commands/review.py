@@ -50,7 +50,6 @@ def review(options: Namespace, rest: list[str]) -> None:
         path = folder.path / file
         write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
     again = [predict_command(options)] if news else []
-    write_lines([page.headline, *(f"  {line}" for line in (*page.lead, *again))])
-    for title, cells in past_advice.review_lines(page):
-        write_lines(["", title, *table(cells[:MOST_REVIEWED])])
-    write_lines(["", f"open {path}"])
+    tables = ((title, *table(cells[:MOST_REVIEWED])) for title, cells in past_advice.review_lines(page))
+    lead = [page.headline, *(f"  {line}" for line in (*page.lead, *again))]
+    write_lines([*lead, *(line for lines in tables for line in ("", *lines)), "", f"open {path}"])

@@ -34,14 +34,14 @@ AUDITED: Options = {
 """Options of ``audit``."""
 
 
-def add(words: Sequence[str]) -> None:
+@takes("add", ADDED, RUN, mixed=True)
+def add(options: argparse.Namespace) -> None:
     """Add the days of a FILE to those that a shop has read: any length, in any order, twice the same is nothing."""
     from pricerl.data.config import DataConfig  # imports pandas, as the next ones
     from pricerl.data.reading.reader import read_rows
     from pricerl.shop.files import FilesRead, hash_files
     from pricerl.shop.names import read_accepted
 
-    options = parser_of("add", add.__doc__, ADDED, RUN).parse_intermixed_args(words)
     accepted = read_accepted(options.accept)
     shop = Shop.open(_folder(options), options.today)
     related = [relation.products for relation in read_relations(shop.guardrails.get("relations"))]
