@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from pathlib import Path
 from pydoc import locate
 from typing import Any
 
@@ -27,8 +26,7 @@ from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
 from pricerl.runs.checkpoint import Checkpoint, lasting_settings
-from pricerl.runs.folder import RunFolder
-from pricerl.runs.names import RUNS, USUAL_CLASSES, check_name, name_run
+from pricerl.runs.names import USUAL_CLASSES
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
 from pricerl.tasks.configs import (
@@ -42,7 +40,7 @@ from pricerl.tasks.configs import (
     without_training,
 )
 from pricerl.tasks.imports import find_class, import_environment, refuse_paths
-from pricerl.tasks.load import check_advising, find_checkpoint, stored_settings
+from pricerl.tasks.load import check_advising, find_checkpoint, named_folder, stored_settings
 from pricerl.tasks.options import SCRATCH_STEPS, TRAINER_DEFAULTS
 from pricerl.tasks.settings import GROUPS, add_options, explained, merge_settings
 from pricerl.terminal import write_lines
@@ -171,7 +169,9 @@ class PricingCLI(LightningCLI):
             self.checkpoint.check_settings(parser.get_defaults().as_dict())
         self.config = self._parse(merge_settings(parser, kept))
         if self.command == "fit":
-            self.shop = Shop.read(RunFolder(self._run_folder(self.config)))
+            data = self.config.data
+            preset = data.reward.preset if "reward" in data else self.classes["data"].rpartition(".")[2]
+            self.shop = Shop.read(named_folder(self.config.run_name, data.get("path"), preset, data.get("env_id")))
             if lasting := self.shop.lasting:
                 self.config = self._parse(merge_settings(parser, [*kept, ("", lasting)]))
         if self.config.pop("print_config"):
@@ -186,13 +186,6 @@ class PricingCLI(LightningCLI):
             if isinstance(self.options, list):
                 return self.parser.parse_args(self.options, kept)
             return self.parser.parse_object(self.options, kept)
-
-    def _run_folder(self, options: Any) -> Path:
-        """Return the folder of the run named by the options, or else by environment or file and preset."""
-        data = options.data
-        preset = data.reward.preset if "reward" in data else self.classes["data"].rpartition(".")[2]
-        name = check_name(options.run_name) if options.run_name else ""
-        return RUNS / (name or name_run(data.get("path"), preset, data.get("env_id")))
 
     def before_instantiate_classes(self) -> None:
         """Claim the processor, refuse a logger that is absent, and show the stages unless the bar is turned off."""
@@ -232,9 +225,8 @@ class PricingCLI(LightningCLI):
     def dump(self) -> Any:
         """Return all settings as plain values; those parsed before are not validated again."""
         dumped = json.loads(self.parser.dump(self.config, format="json", skip_unset=False, skip_validation=True))
-        for group, path in self.classes.items():
-            dumped[group] = {"class_path": path, "init_args": dumped[group]}
-        return dumped
+        groups = {name: {"class_path": path, "init_args": dumped[name]} for name, path in self.classes.items()}
+        return dumped | groups
 
     def dump_yaml(self) -> str:
         """Return all settings as a configuration, with the version of Lightning above."""

@@ -125,9 +125,9 @@ def _check_data(run: Run) -> None:
 def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
     """Return the names of ``accepted`` differences from the resumed run; a ``UsageError`` names all others."""
     parts = {name: run.settings[name] for name in ("seed_everything", "data", "model") if name in run.settings}
-    changed = list(_names(differing(parts, checkpoint.about.get("settings") or {})))
-    if run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run)):
-        changed.insert(0, HISTORY)
+    other = run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run))
+    settings = differing(parts, checkpoint.about.get("settings") or {})
+    changed = [*([HISTORY] if other else []), *_names(settings)]
     names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
     covers = {name: [item for item in changed if f"{item}.".startswith(f"{name}.")] for name in names}
     same = f"it is the same as in {checkpoint.path}; leave it out"
@@ -219,14 +219,15 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         *([RunCheckpoint(monitor, fitted, describe_run(run))] if saves else []),
     ]
     built = cli.config_init.trainer
-    changed: dict[str, Any] = {"strategy": choose_strategy(built.strategy, wanted.devices, wanted.num_nodes)}
-    if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
-        changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
-    if run.command == "fit" and built.plugins:  # Lightning refuses a second writer of checkpoints
-        given = built.plugins if isinstance(built.plugins, list) else [built.plugins]
-        changed["plugins"] = [*given, DurableCheckpointIO()]
-    if own_logger:
-        changed["logger"] = False
+    plugins = built.plugins if isinstance(built.plugins, list) else [built.plugins]
+    profiles = isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run
+    changed: dict[str, Any] = {
+        "strategy": choose_strategy(built.strategy, wanted.devices, wanted.num_nodes),
+        **({"profiler": PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")} if profiles else {}),
+        # Lightning refuses a second writer of checkpoints
+        **({"plugins": [*plugins, DurableCheckpointIO()]} if run.command == "fit" and built.plugins else {}),
+        **({"logger": False} if own_logger else {}),
+    }
     try:
         trainer = cli.instantiate_trainer(**changed)
     except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:

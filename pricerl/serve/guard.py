@@ -126,8 +126,7 @@ def _kept_token(role: str) -> str:
 def read_keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
     """Return the tokens of a file, or this user's own one of a role on this computer's own addresses."""
     if file is None:
-        open_host = f"--host {host} is open to other computers: name tokens with --token_file FILE"
-        refuse({open_host: host not in LOOPBACK})
+        refuse({f"--host {host} is open to other computers: name tokens with --token_file FILE": host not in LOOPBACK})
         return Keys({_kept_token(role): role})
     served = any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name))
     refuse({f"--token_file {file} lies in the folder that is served; move it out of {folder}": served})

@@ -18,7 +18,7 @@ from pricerl.advice.exports import check_workbook
 from pricerl.advice.files import check_folder
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
-from pricerl.data.naming import list_sources
+from pricerl.data.naming import Sources, list_sources
 from pricerl.data.stock import clear_by, find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
@@ -105,8 +105,7 @@ def begin_run(given: Nested) -> Iterator[Run | None]:
     and for data whose observations that network does not read.
     """
     preset = (given.get("data") or {}).get("reward", {}).get("preset", USUAL_PRESET)
-    name = given.get("run_name")
-    folder = RunFolder(RUNS / (check_name(name) if name else name_run(_files(given), preset)))
+    folder = named_folder(given.get("run_name"), _files(given), preset)
     if folder.current is not None:
         yield None
         return
@@ -130,6 +129,11 @@ def begin_run(given: Nested) -> Iterator[Run | None]:
         save(generation.path / LAST, content)
         generation.take_over(generation.path / LAST, BEST)
         yield replace(run, checkpoint=checkpoint, module=SavedPolicy(checkpoint), generation=generation)
+
+
+def named_folder(name: str | None, path: Sources | None, preset: str, env_id: str | None = None) -> RunFolder:
+    """Return the folder of the run of a name, or else of the one after its environment, or its file and preset."""
+    return RunFolder(RUNS / (check_name(name) if name else name_run(path, preset, env_id)))
 
 
 def _build(command: str, shop: Shop, kind: type[PricingData], merged: Namespace, stored: dict[str, Any]) -> Run:

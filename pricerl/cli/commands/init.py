@@ -37,9 +37,10 @@ OPTIONS: Options = {
 def init(options: argparse.Namespace) -> None:
     """Write guardrails.yaml, the limits on prices, and costs.csv, for the costs of the products, into this folder."""
     products = _products(options)
-    texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
-    if products:
-        texts[COSTS_FILE] = TABLES["costs"].template(products)
+    texts = {
+        GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8"),
+        **({COSTS_FILE: TABLES["costs"].template(products)} if products else {}),
+    }
     new = {name: text for name, text in texts.items() if not (Path(name).exists() or Path(name).is_symlink())}
     lines = [
         f"{name} {f'{about}, then: pricerl advise FILE' if name in new else KEPT} {option} {name}"

@@ -89,10 +89,13 @@ def plan(options: argparse.Namespace, rest: list[str]) -> int:
             chosen.append(item)
             left -= item.planned.test.cost
     f = run.formatter
-    tests = [rank_cells(item.planned.test, f) if item.planned else ("–",) * 7 for item in found]
     rows = [
-        (shown(item.product.name, 40), *cells, "yes" if item in chosen else "no")
-        for item, cells in zip(found, tests, strict=True)
+        (
+            shown(item.product.name, 40),
+            *(rank_cells(item.planned.test, f) if item.planned else ("–",) * 7),
+            "yes" if item in chosen else "no",
+        )
+        for item in found
     ]
     write_lines(table([RANKED, *rows]) if found[1:] else [])
     best = found[0]
