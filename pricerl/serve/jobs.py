@@ -100,8 +100,7 @@ class Jobs:
             if (other := self.running) is not None:
                 raise UsageError(f"pricerl {other.commands[0][0]} is running here; wait until it ends")
             orders = {word.rpartition("=")[2] for words in commands for word in words if ORDER in word}
-            said = [f"dates have the {order} first" for order in orders]
-            job = Job(len(self.known) + 1, commands, leads_to, said)
+            job = Job(len(self.known) + 1, commands, leads_to, [f"dates have the {order} first" for order in orders])
             self.known[job.id] = job
         threading.Thread(target=job.run, args=(self.begin,), daemon=True).start()
         return job

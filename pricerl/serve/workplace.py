@@ -82,9 +82,10 @@ class Advised(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _advised(shop: Shop, changed: int, find: str) -> Advised | None:
+def _advised(shop: Shop, changed: int, find: str) -> Advised:
     if (found := read_summed(shop.folder.path, changed)) is None:
-        return None
+        path = shop.folder.path / DOCUMENT
+        raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
     document = shop.decided(found[0])
     products = [item for item in document["products"] if find.casefold() in item["product"].casefold()]
     waiting = [item for item in products if shop.states[item["product"]][0] == "waiting"]
@@ -194,9 +195,7 @@ class Workplace:
     def advised(self, shop: Shop, find: str = "") -> Advised:
         """Return the newest advice of a shop; none of this version is a ``UsageError``."""
         path = shop.folder.path / DOCUMENT
-        if not path.exists() or (found := _advised(shop, path.stat().st_mtime_ns, find)) is None:
-            raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
-        return found
+        return _advised(shop, path.stat().st_mtime_ns if path.exists() else 0, find)
 
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""

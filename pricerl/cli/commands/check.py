@@ -36,20 +36,16 @@ OPTIONS: Options = {
 @takes("check", OPTIONS, settings_of(DataConfig, *READING), mixed=True)
 def check(options: Namespace) -> None:
     """Print the content of a history file, or every problem in it."""
-    found = ""
     files = options.path or options.files
     refuse({"check needs a FILE, the seller's CSV (see check --help)": not files})
 
     config = config_of(options, DataConfig)
     try:
         history = read_history(files, config)
-        found = problem_table(history.problems)
     except DataError as error:
-        found = error.table
+        _write_problems(options.problems, error.table)
         raise
-    finally:
-        if options.problems and found:
-            write_text(Path(options.problems), found)
+    _write_problems(options.problems, problem_table(history.problems))
     full = len(history.products) if options.verbose else FULL_REPORTS
     few = replace(history, products=history.products[:full], reports=history.reports[:full])
     prepared = DataPreprocessor.fit(few, config)
@@ -63,6 +59,12 @@ def check(options: Namespace) -> None:
         write_lines(wrapped(describe_groups(proposed, "advise FILE "), "groups"))
     problems = list_problems([str(problem) for problem in history.problems], files)
     write_lines(["problems of skipped files and products and unknown days:", *problems] if problems else [])
+
+
+def _write_problems(path: str | None, found: str) -> None:
+    """Write a table of problems, if there are any, to the file that is named for it."""
+    if path and found:
+        write_text(Path(path), found)
 
 
 def _cards(prepared: DataPreprocessor) -> list[list[str]]:
