@@ -66,8 +66,7 @@ class AdvisedProduct(NamedTuple):
         entry = shop.advice_on(product or None)
         document = workplace.advice_of(shop)
         (record,) = (item for item in document["products"] if item["product"] == entry["product"])
-        place = Place(run=document["run"], today=document["today"])
-        return cls(shop, entry, record, formatter_of(document), place)
+        return cls(shop, entry, record, formatter_of(document), Place(run=document["run"], today=document["today"]))
 
     @property
     def about(self) -> Answer:

@@ -265,9 +265,8 @@ def show_settings(request: Request, place: Place, shop: Opened, product: str = "
 @router.get("/shops/{name}/{file}")
 def send_prices(shop: Opened, file: str) -> Response:
     """Send the outbox as prices.csv or in the import form of a platform, or a file that undoes it."""
-    files = {PRICES: shop.outbox.render()}
-    for form in OWN_FORMS:
-        files |= shop.import_files(form)
+    imported = (item for form in OWN_FORMS for item in shop.import_files(form).items())
+    files = {PRICES: shop.outbox.render(), **dict(imported)}
     refuse({f"there is no file {clean(file, 100)!r}; known are {', '.join(files)}": file not in files})
     headers = {"content-disposition": f'attachment; filename="{file}"'}
     return Response(files[file], media_type="text/csv; charset=utf-8", headers=headers)

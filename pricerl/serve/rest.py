@@ -197,8 +197,7 @@ def take_week(
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
     name = shop.folder.path.name
     _, typed = place.typed_words(files := place.find(files), name, meant)
-    given = {"run_name": name, "data.path": files, "today": place.today, "accept": accept}
-    options = option_words({**STEPS, **given})
+    options = option_words({**STEPS, "run_name": name, "data.path": files, "today": place.today, "accept": accept})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
     advise = ["predict", *options, *typed, *waits_of(role)]

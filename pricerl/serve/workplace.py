@@ -133,9 +133,8 @@ class Workplace:
 
     def files(self) -> list[str]:
         """Return the names of the seller's files, the newest first."""
-        found = [path for path in self.folder.iterdir() if path.is_file() and is_data(path.name)]
-        newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
-        return [path.name for path in newest if self._is_inside(path)]
+        found = [it for it in self.folder.iterdir() if it.is_file() and is_data(it.name) and self._is_inside(it)]
+        return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
 
     def _is_inside(self, path: Path) -> bool:
         return path.resolve().parent == self.folder.resolve()

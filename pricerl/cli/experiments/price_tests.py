@@ -180,9 +180,8 @@ def read(options: argparse.Namespace, rest: list[str]) -> None:
     refuse({"price-test read needs --data.path FILE, your file with the days of the test": not options.path})
     run, products = _load(options, rest)
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    entries = shop.log.entries
     named = {product.name: product for product in products}
-    tests = [item for item in entries if item["kind"] == PRICE_TEST and item["product"] in named]
+    tests = [item for item in shop.log.entries if item["kind"] == PRICE_TEST and item["product"] in named]
     if not tests:
         raise DataError(str(shop.log_path), ["has no price test; start one with price-test plan and start"])
     for test in {item["product"]: item for item in tests}.values():
