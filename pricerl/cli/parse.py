@@ -225,8 +225,7 @@ class PricingCLI(LightningCLI):
     def dump(self) -> Any:
         """Return all settings as plain values; those parsed before are not validated again."""
         dumped = json.loads(self.parser.dump(self.config, format="json", skip_unset=False, skip_validation=True))
-        groups = {name: {"class_path": path, "init_args": dumped[name]} for name, path in self.classes.items()}
-        return dumped | groups
+        return dumped | {name: {"class_path": path, "init_args": dumped[name]} for name, path in self.classes.items()}
 
     def dump_yaml(self) -> str:
         """Return all settings as a configuration, with the version of Lightning above."""

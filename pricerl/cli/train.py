@@ -126,8 +126,7 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
     """Return the names of ``accepted`` differences from the resumed run; a ``UsageError`` names all others."""
     parts = {name: run.settings[name] for name in ("seed_everything", "data", "model") if name in run.settings}
     other = run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run))
-    settings = differing(parts, checkpoint.about.get("settings") or {})
-    changed = [*([HISTORY] if other else []), *_names(settings)]
+    changed = [*([HISTORY] if other else []), *_names(differing(parts, checkpoint.about.get("settings") or {}))]
     names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
     covers = {name: [item for item in changed if f"{item}.".startswith(f"{name}.")] for name in names}
     same = f"it is the same as in {checkpoint.path}; leave it out"

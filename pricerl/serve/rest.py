@@ -198,8 +198,7 @@ def take_week(
     name = shop.folder.path.name
     _, typed = place.typed_words(files := place.find(files), name, meant)
     options = option_words({**STEPS, "run_name": name, "data.path": files, "today": place.today, "accept": accept})
-    tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
-    read = [["price-test", "read", *options]] if tested else []
+    read = [["price-test", "read", *options]] if any(it["kind"] == PRICE_TEST for it in shop.log.entries) else []
     advise = ["predict", *options, *typed, *waits_of(role)]
     return {"job": jobs.start([["watch", *options], *read, advise, ["review", *options]], f"/shops/{name}").id}
 

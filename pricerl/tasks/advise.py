@@ -47,8 +47,7 @@ def make_advice(
     """
     data = run.pricing
     with stage("deciding on the prices"):
-        chunks = list(split(run, entries, rows, origin))
-        parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
+        parts, failed = advise_chunks([*split(run, entries, rows, origin)], data.engine or Engine.of(run))
     order = {name: row for row, name in enumerate(data.preprocessor.names)}
     advice = sorted((item for part in parts for item in part.advice), key=lambda item: order[item.product])
     data.leave_out(failed)

@@ -86,8 +86,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -
     kind = find_data(checkpoint, packages)
     parser = advice_parser(kind)  # type: ignore[arg-type]  # classes are hashable
     checkpoint.check_settings(usual_settings(parser))
-    kept = _kept_settings(checkpoint, shop, given)
-    merged = merge_settings(parser, [(f"{checkpoint.path}: ", kept), ("", given)])
+    merged = merge_settings(parser, [(f"{checkpoint.path}: ", _kept_settings(checkpoint, shop, given)), ("", given)])
     built = _build("predict", shop, kind, merged, lasting_settings(checkpoint.settings))
     learner = load_learner(checkpoint, packages)
     run = replace(built, checkpoint=checkpoint, module=learner, generation=checkpoint.generation)
@@ -224,8 +223,7 @@ def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[st
     kept = combine(combine(kept, shop.lasting), with_approved(kept, shop.newest, shop.log.entries))
     if "path" in (given.get("data") or {}):
         return kept
-    accepts = GROUPED in read_accepted(given.get("accept"))
-    sources = shop.sources if accepts else shop.present_sources()
+    sources = shop.sources if GROUPED in read_accepted(given.get("accept")) else shop.present_sources()
     return combine(kept, {"data": {"path": sources} if sources else {}, "waits": shop.waits})
 
 

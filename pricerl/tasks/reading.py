@@ -176,8 +176,7 @@ class SellerFiles:
         prepared = DataPreprocessor.fit(history, config)
         prices = prepared.current_prices
         products = history.products
-        groups = sorted({item.group for item in products} - {""})
-        rows = self._costs_of(prepared.names, groups)
+        rows = self._costs_of(prepared.names, {item.group for item in products} - {""})
         typed = [{"product": prepared.names[0], **row} for row in rows]
         listed = {row["product"] for row in typed}
         costs = CostConfig(products=rows)

@@ -44,8 +44,7 @@ def _write_program(out: Path, options: Namespace, rest: list[str]) -> list[Path]
     wrong = f"export writes policies of SACModule, found {type(run.module).__name__}; write your own"
     refuse({wrong: not isinstance(run.module, SavedPolicy)})
     about = {"format": 1, "run": options.run_name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
-    dynamics = run.pricing.build_dynamics(run.pricing.market)
-    path = write_policy(run.module.agent.actor, dynamics, out, about)
+    path = write_policy(run.module.agent.actor, run.pricing.build_dynamics(run.pricing.market), out, about)
     return [path, path.with_suffix(".json")]
 
 

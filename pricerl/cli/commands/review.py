@@ -37,8 +37,10 @@ def review(options: Namespace, rest: list[str]) -> None:
     entries = read_log(folder.path / LOG_FILE).entries
     rows = review_products(market, entries, run.pricing.seed)
     if not rows:
-        found = "no day of the file had been advised on before; come back with a fresher file"
-        raise DataError(run.pricing.preprocessor.source, [found])
+        raise DataError(
+            run.pricing.preprocessor.source,
+            ["no day of the file had been advised on before; come back with a fresher file"],
+        )
     measure = "profit" if all(product.cost.known for product in market.products) else "sales"
     products = market.preprocessor.products
     records = partial(ask, folder.path / LOG_FILE, read_record)

@@ -46,8 +46,7 @@ def add(options: argparse.Namespace) -> None:
     shop = Shop.open(_folder(options), options.today)
     related = [relation.products for relation in read_relations(shop.guardrails.get("relations"))]
     hashes = hash_files(options.path)
-    rows = read_rows(options.path, DataConfig(**shop.reading))
-    count = shop.add(FilesRead(rows, accepted, related, hashes))
+    count = shop.add(FilesRead(read_rows(options.path, DataConfig(**shop.reading)), accepted, related, hashes))
     known = shop.summary()
     last = max(last for *_, last in known)
     write_lines(

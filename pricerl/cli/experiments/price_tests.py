@@ -162,8 +162,7 @@ def _offer_lines(found: Sequence[_Found], options: argparse.Namespace, run: Run)
     budget = Budget(options.max_days, options.max_cost)
     gain = cost = 0.0
     for item in (item for item in found if item.product.today.config.test_change is None):
-        config = run.configs["decision"]
-        wider = plan_price_test(item.product, options.question, budget, config=config, consent=OFFERED)
+        wider = plan_price_test(item.product, options.question, budget, config=run.configs["decision"], consent=OFFERED)
         if wider is not None and wider.test.pays and wider.test.gain > item.worth:
             gain += wider.test.gain - item.worth
             cost += wider.test.cost
