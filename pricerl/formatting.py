@@ -119,8 +119,7 @@ class Formatter:
         """Return an amount with its 90 % limits: ``26.00 per day (90 %: 12.00 to 42.00)`` with words ``" per day"``."""
         mean, low, high = values
         digits = self.money_digits(*values)
-        amount = f"{self.money(mean, digits, plus)}{words}"
-        return f"{amount}{self.limits(low, high, digits, plus, '90 %: ')}"
+        return f"{self.money(mean, digits, plus)}{words}{self.limits(low, high, digits, plus, '90 %: ')}"
 
     def limits(self, low: float, high: float, digits: int, plus: str = "", label: str = "") -> str:
         """Return an interval in parentheses after a space; empty if both ends look the same."""

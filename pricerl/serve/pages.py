@@ -163,7 +163,6 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     (_, _, tasks), _ = work.orders(links, f, document["today"])
     ends = [end for task in tasks for end in task.ends or ()]
     kept = (item["keep"][item["measure"]] for item in found)
-    now = [sum(values) for values in zip(*filter(None, kept), strict=True)]
     values = {
         **_about(shop, document),
         **{"here": "", "find": find, "work": work, "tasks": tasks, "states": shop.states, "waiting": waiting},
@@ -174,7 +173,7 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
         "goes_out": min((row.date for row in shop.outbox.rows), default=""),
         "receipt": place.receipt_of(shop),
         "measure": found[0]["measure"] if found else "profit",
-        "now": now,
+        "now": [sum(values) for values in zip(*filter(None, kept), strict=True)],
         "least": min(ends, default=0.0),
         "most": max(ends, default=0.0),
     }

@@ -74,8 +74,7 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
         who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])
     sys.setswitchinterval(0.0005)  # a short answer waits for that long, whenever others are computed
-    opens = own and not options.no_browser and not add_tools
-    with _opened(entered) if opens else nullcontext():
+    with _opened(entered) if own and not options.no_browser and not add_tools else nullcontext():
         uvicorn.Server(server).run([listening])
 
 

@@ -310,5 +310,4 @@ def address_of(product: str) -> str:
 
 def is_data(name: str) -> bool:
     """Return whether a name is one of a seller's file, without a path, and not one that pricerl reads itself."""
-    ending = name.rpartition(".")[2].lower()
-    return bool(NAME.fullmatch(name)) and ending in KINDS and name.casefold() not in OWN
+    return bool(NAME.fullmatch(name)) and name.rpartition(".")[2].lower() in KINDS and name.casefold() not in OWN

@@ -62,12 +62,11 @@ def find_standing(folder: RunFolder, named: Sequence[str], today: str | None) ->
         return None
     shop = Shop.open(folder, today)
     model = shop.folder.path / BEST
-    stands = ask(shop.log_path, read_standing, shop.newest.values())
     same = (
         found.entries == shop.log.head.entries
         and found.day <= shop.today.isoformat() <= found.until
         and shop.waits is None
-        and stands.keys() == shop.newest.keys()
+        and ask(shop.log_path, read_standing, shop.newest.values()).keys() == shop.newest.keys()
         and model.is_file()
         and hash_file(model) == found.model
     )

@@ -36,13 +36,12 @@ def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, f: Fo
     expected = f"expected: {'costs' if test.expected_cost >= 0 else 'earns'} {f.money(abs(test.expected_cost))}"
     worst = f"{f.money(test.worst_cost)} in the worst of {draws}"
     washout = f"the first {plural(test.washout, 'day')} of each not counted" if test.washout else "every day counts"
-    blocks = f"{planned.design.pairs} pairs of blocks of {test.block} days"
     return [
         f"{shown(order['product'])}: {_against(test.price, test.regular_price, f)}, {days}",
         f"  worth      {f.money(test.gain)} within {_time_of(planned)}, net of its cost, over deciding now",
         f"  cost       at most {f.money(test.cost)} in 19 of 20 plausible scenarios, {worst}; {expected}",
         f"  expected   another price than without the test in {f.percent(test.decides, 0)} of plausible scenarios",
-        f"  design     {blocks} in random order, {washout}",
+        f"  design     {planned.design.pairs} pairs of blocks of {test.block} days in random order, {washout}",
         f"  question   which price brings more {test.question}; the advice after it weighs its days",
         f"  proof      a proven difference, with at most {f.percent(ANYTIME + FINAL, 0)} errors, earns grade A",
     ]
