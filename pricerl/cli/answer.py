@@ -71,13 +71,12 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules and the proposed path's value of one product."""
     days = plural(len(product["days"]), formatter.period)
     rows = View.of(product, formatter, Place()).baseline_rows()
-    heads = ("rule", *(cell.label.lower() for cell in rows[0][1]))
     texts = (
         (rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells))
         for rule, cells in rows
     )
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
-        *table([heads, *texts]),
+        *table([("rule", *(cell.label.lower() for cell in rows[0][1])), *texts]),
         *(f"  {line}" for line in grounds.judge_proposal(product, formatter)),
     ]

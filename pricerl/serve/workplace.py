@@ -258,11 +258,10 @@ class Workplace:
         with _one_at_a_time():
             found = self._files(files, meant, shop)
             config, rows, shop, opened = found.read()
-        costs = found.costs_in(rows, opened)
         order = None if config.date_order == "auto" else config.date_order
         reading = {"columns": config.columns, **meant, "date_order": order}
         named = {f"data.reading.{name}": value for name, value in reading.items()}
-        return shop, option_words({"data.cost.products": costs or None, **named})
+        return shop, option_words({"data.cost.products": found.costs_in(rows, opened) or None, **named})
 
 
 @contextmanager

@@ -65,8 +65,6 @@ def compare_prices(product: Product, price: float, horizon: int, current: Mappin
     paths = product.money([price, product.current_price])[:, None].expand(2, steps)
     stocked = plan_half_years(product.dynamics, act_on_shelves).get(product.index)
     asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
-    outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)
-    known = MEASURED if asked.costs_known else MEASURED[:2]
     sides = (asked, kept, asked.minus(kept))
     prices = {**product.market.preprocessor.current_prices, **(current or {})}
     return Answer(
@@ -77,14 +75,14 @@ def compare_prices(product: Product, price: float, horizon: int, current: Mappin
         days=steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days,
         measures={
             name: Effect(*(Interval(*short(interval_of(getattr(side, name))).tolist()) for side in sides))
-            for name in known
+            for name in (MEASURED if asked.costs_known else MEASURED[:2])
         },
         probability_better=asked.over(kept).probability_better,
         objections=tuple(item.why for item in object_along([price], product, prices)),
         allowed=nearest_chargeable(price, product, prices),
         objective=product.dynamics.reward.objective,
         measure=product.market.measure,
-        outlooks=outlooks,
+        outlooks=() if stocked is None else tuple(stocked.look_ahead(path) for path in paths),
         spreads=product.fitted.diversion is not None,
     )
 
