@@ -86,7 +86,7 @@ MOST_STATEMENTS = {
     "operations/watching": 290,
     "planner": 240,
     "runs": 248,
-    "sac": 421,
+    "sac": 399,
     "serve": 454,
     "shop": 367,
     "simulation": 128,

@@ -201,7 +201,6 @@ def _refuse(config: object, subject: str, rules: list[tuple[str, bool, str]]) ->
         for name, holds, requirement in rules
         if not holds
     ]
-    if len(problems) == 1:
-        raise UsageError(f"{subject}: {problems[0]}")
     if problems:
-        raise UsageError("\n  ".join([f"{subject} have {len(problems)} problems:", *problems]))
+        head = f"{subject}: " if len(problems) == 1 else f"{subject} have {len(problems)} problems:\n  "
+        raise UsageError(head + "\n  ".join(problems))

@@ -171,16 +171,18 @@ def value_bounds(
     Raises:
         ValueError: if the bounds are not finite and in order, gamma not in [0, 1) or the bonus negative.
     """
-    faults = {
-        f"reward_low must be below reward_high, both finite; found {reward_low} and {reward_high}": (
-            not -math.inf < reward_low < reward_high < math.inf
-        ),
-        f"gamma must be at least 0 and below 1; found {gamma}": not 0.0 <= gamma < 1.0,
-        f"max_entropy_bonus must be 0 or more and finite; found {max_entropy_bonus}": (
-            not 0.0 <= max_entropy_bonus < math.inf
-        ),
-    }
-    refuse(faults, ValueError)
+    refuse(
+        {
+            f"reward_low must be below reward_high, both finite; found {reward_low} and {reward_high}": (
+                not -math.inf < reward_low < reward_high < math.inf
+            ),
+            f"gamma must be at least 0 and below 1; found {gamma}": not 0.0 <= gamma < 1.0,
+            f"max_entropy_bonus must be 0 or more and finite; found {max_entropy_bonus}": (
+                not 0.0 <= max_entropy_bonus < math.inf
+            ),
+        },
+        ValueError,
+    )
     low = (reward_low - gamma * max_entropy_bonus) / (1.0 - gamma)
     high = (reward_high + gamma * max_entropy_bonus) / (1.0 - gamma)
     return min(low, reward_low), max(high, reward_high)
@@ -205,11 +207,13 @@ def polyak_update(target: nn.Module, source: nn.Module, tau: float) -> None:
     source_parameters: list[Tensor] = list(source.parameters())
     buffers, source_buffers = list(target.buffers()), list(source.buffers())
     differ = [p.shape for p in parameters + buffers] != [p.shape for p in source_parameters + source_buffers]
-    faults = {
-        f"tau must be above 0 and at most 1; found {tau}": not 0.0 < tau <= 1.0,
-        "target and source must have the same structure; their parameters or buffers differ": differ,
-    }
-    refuse(faults, ValueError)
+    refuse(
+        {
+            f"tau must be above 0 and at most 1; found {tau}": not 0.0 < tau <= 1.0,
+            "target and source must have the same structure; their parameters or buffers differ": differ,
+        },
+        ValueError,
+    )
     torch._foreach_lerp_(parameters, source_parameters, tau)
     for buffer, source_buffer in zip(buffers, source_buffers, strict=True):
         if buffer is not source_buffer:

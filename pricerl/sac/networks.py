@@ -30,8 +30,7 @@ class HiddenLayer(nn.Module):
 
     def forward(self, features: Tensor, dropout: float) -> Tensor:
         """Map ``(..., I)`` to ``(..., H)``, dropping units at rate ``dropout``."""
-        hidden = F.dropout(self.linear(features), dropout)
-        hidden = F.relu(self.norm(hidden), inplace=True)
+        hidden = F.relu(self.norm(F.dropout(self.linear(features), dropout)), inplace=True)
         return hidden + features if self.skip else hidden
 
 
@@ -93,7 +92,7 @@ class Actor(nn.Module):
         self.config = config
         self.normalization = normalization
         self.visible_dim = observation_dim - privileged_dim
-        self.trunk: nn.Module = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
+        self.trunk: Callable[..., Tensor] = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         for parameter in self.head.parameters():
             parameter.data.mul_(config.small_init)
@@ -127,8 +126,7 @@ class Actor(nn.Module):
         check_shapes(("observation", observation, "BO"), sizes={"B": observation.shape[0], "O": columns})
         observation = observation[:, : self.visible_dim]
         normalized = observation if self.normalization is None else self.normalization(observation)
-        found: Tensor = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
-        return found
+        return self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
 
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
         features = self.features(observation, dropout)
@@ -168,7 +166,7 @@ class Critic(nn.Module):
         self.bounds = bounds
         self.normalization = normalization
         members = config.num_critics
-        self.trunk: nn.Module = Trunk(
+        self.trunk: Callable[..., Tensor] = Trunk(
             observation_dim + action_dim,
             config,
             partial(EnsembleLinear, members),
@@ -179,17 +177,21 @@ class Critic(nn.Module):
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return every critic's value, ``q (N, B)``, of actions ``(B, A)`` given observations ``(B, O)``."""
-        sizes = {"B": len(observation), "O": self.observation_dim, "A": self.action_dim}
-        check_shapes(("observation", observation, "BO"), ("action", action, "BA"), sizes=sizes)
-        normalized = observation if self.normalization is None else self.normalization(observation)
-        inputs = torch.cat([normalized, action], dim=-1).expand(self.config.num_critics, -1, -1)
-        raw: Tensor = self.head(self.trunk(inputs, self.config.critic_dropout if self.training else 0.0))
+        raw: Tensor = self.head(self.features(observation, action))
         if self.bounds is None:
             return raw
         low, high = self.bounds
         middle = 0.5 * (low + high)
         half = 0.5 * (high - low)
         return middle + half * torch.tanh(raw / half)
+
+    def features(self, observation: Tensor, action: Tensor, *products: int) -> Tensor:
+        """Return the last hidden features ``(N, B, H)``; a trunk of categories also needs their number of products."""
+        sizes = {"B": len(observation), "O": self.observation_dim, "A": self.action_dim}
+        check_shapes(("observation", observation, "BO"), ("action", action, "BA"), sizes=sizes)
+        normalized = observation if self.normalization is None else self.normalization(observation)
+        inputs = torch.cat([normalized, action], dim=-1).expand(self.config.num_critics, -1, -1)
+        return self.trunk(inputs, self.config.critic_dropout if self.training else 0.0, *products)
 
 
 def _draw(mean: Tensor, log_std: Tensor) -> Tensor:

@@ -127,10 +127,8 @@ class NormalizedCritic(nn.Module):
 
         The latter shift the statistics of every layer and carry no gradient.
         """
-        rows, constant = self.input_norm.join(rows, constant)
-        rows = rows.expand(self.num_critics, -1, -1)
-        constant = constant.expand(self.num_critics, -1, -1)
-        hidden, constant = _join(self.first, self.first_norm, rows, constant)
+        joined = (part.expand(self.num_critics, -1, -1) for part in self.input_norm.join(rows, constant))
+        hidden, constant = _join(self.first, self.first_norm, *joined)
         change, _ = _join(self.second, self.second_norm, hidden, constant)
         return self._logits(hidden + change)
 

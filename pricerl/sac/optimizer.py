@@ -47,8 +47,7 @@ class Adam(torch.optim.Adam):
     @property
     def params(self) -> list[nn.Parameter]:
         """Optimized parameters."""
-        params: list[nn.Parameter] = self.param_groups[0]["params"]
-        return params
+        return list(self.param_groups[0]["params"])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one step with the gradients in ``.grad``, and return what the closure returns, which is called first."""

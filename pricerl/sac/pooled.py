@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pricerl.arrays import check_shapes
 from pricerl.sac.config import NetworkConfig
 from pricerl.sac.layers import EnsembleLayerNorm, EnsembleLinear, InputNormalization, Linear
 from pricerl.sac.networks import Actor, Critic
@@ -72,9 +71,7 @@ class PooledActor(Actor):
         """Return the last hidden features of each product, ``(B, K, H)``."""
         rows = observation.reshape(-1, self.observation_dim)
         rows = rows if self.normalization is None else self.normalization(rows)
-        products = len(rows) // len(observation)
-        hidden: Tensor = self.trunk(rows, self.config.actor_dropout if dropout else 0.0, products)
-        return hidden
+        return self.trunk(rows, self.config.actor_dropout if dropout else 0.0, len(rows) // len(observation))
 
 
 class PooledCritic(Critic):
@@ -93,10 +90,5 @@ class PooledCritic(Critic):
         """Return every critic's value, ``q (N, B)``, of actions ``(B, K * A)`` given observations ``(B, K * F)``."""
         rows = observation.reshape(-1, self.observation_dim)
         acted = action.reshape(-1, self.action_dim)
-        check_shapes(("observation", rows, "BF"), ("action", acted, "BA"), sizes={"B": len(rows)})
-        products = len(rows) // len(observation)
-        rows = rows if self.normalization is None else self.normalization(rows)
-        inputs = torch.cat([rows, acted], -1).expand(self.config.num_critics, -1, -1)
-        hidden = self.trunk(inputs, self.config.critic_dropout if self.training else 0.0, products)
-        value: Tensor = self.head(hidden.mean(-2))
+        value: Tensor = self.head(self.features(rows, acted, len(rows) // len(observation)).mean(-2))
         return value

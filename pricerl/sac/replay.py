@@ -61,7 +61,6 @@ class ReplayBuffer:
     """
 
     added = 0
-    _size = 0
 
     def __init__(
         self,
@@ -88,7 +87,7 @@ class ReplayBuffer:
 
     def __len__(self) -> int:
         """Return the number of transitions in the buffer."""
-        return self._size
+        return min(self.added, self.capacity)
 
     def add(self, transition: Transition) -> None:
         """Store ``B`` transitions of any precision and device in order; of too many only the last ones are kept.
@@ -98,13 +97,12 @@ class ReplayBuffer:
         """
         named = zip(Transition._fields, transition, ("BO", "BA", "B", "B", "BO"), strict=True)
         check_shapes(*named, sizes={"O": self._widths[0], "A": self._widths[1]})
-        observation, action, reward, discount, next_observation = transition
-        columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
+        columns = [field.reshape(-1, width) for field, width in zip(transition, self._widths, strict=True)]
         self._write(torch.cat(columns, 1).detach())
 
     def sample(self, batch_size: int) -> Transition:
         """Draw ``batch_size`` transitions uniformly, with replacement, as contiguous copies on the buffer's device."""
-        index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
+        index = torch.randint(len(self), (batch_size,), generator=self._generator, device=self.device)
         rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
         observation, action, reward, discount, next_observation = rows.split_with_sizes(self._widths, 1)
         fields = observation, action, reward.squeeze(1), discount.squeeze(1), next_observation
@@ -122,9 +120,7 @@ class ReplayBuffer:
 
     def rows(self) -> Tensor:
         """Return copies of all transitions as rows ``(N, 2 O + A + 2)``, the oldest first."""
-        start = (self.added - self._size) % self.capacity
-        beyond = max(0, start + self._size - self.capacity)
-        return torch.cat([self._rows[start : start + self._size], self._rows[:beyond]])
+        return self._rows[: len(self)].roll(-self.added, 0)
 
     def restore(self, rows: Tensor, added: int, generator_state: Tensor) -> None:
         """Continue another buffer from its `rows`, even if device, capacity or storage have changed.
@@ -138,21 +134,16 @@ class ReplayBuffer:
             generator_state: state of the sampling generator.
         """
         self.added = added - len(rows) if len(rows) == self.capacity else 0
-        self._size = 0
         self._write(rows)
         if generator_state.shape == self._generator.get_state().shape:
             self._generator.set_state(generator_state.cpu())
 
     def _write(self, new: Tensor) -> None:
         """Copy ``(B, 2 O + A + 2)`` rows into the ring."""
-        count = len(new)
-        new = new[-self.capacity :]
-        start = (self.added + count - len(new)) % self.capacity
-        before_end = new[: self.capacity - start]
-        self._rows[start : start + len(before_end)].copy_(before_end)
-        self._rows[: len(new) - len(before_end)].copy_(new[len(before_end) :])
-        self.added += count
-        self._size = min(self._size + count, self.capacity)
+        self.added += len(new)
+        kept = new[-self.capacity :]
+        numbers = torch.arange(self.added - len(kept), self.added, device=self.device)
+        self._rows[numbers % self.capacity] = kept.to(self._rows)
 
 
 def _map_file(nbytes: int) -> mmap.mmap:
