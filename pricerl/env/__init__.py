@@ -11,8 +11,8 @@ def register_envs() -> None:
     import gymnasium  # here, as advice needs none of it
 
     if ENV_ID not in gymnasium.registry:
-        module = "pricerl.env.pricing"
-        gymnasium.register(ENV_ID, f"{module}:PricingEnv", vector_entry_point=f"{module}:ArrayVectorEnv")
+        pricing = "pricerl.env.pricing:"
+        gymnasium.register(ENV_ID, f"{pricing}PricingEnv", vector_entry_point=f"{pricing}ArrayVectorEnv")
         category = "pricerl.env.stock.category_env:CategoryEnv"
         gymnasium.register(CATEGORY_ID, category)
         gymnasium.register(STOCK_ID, category, kwargs={"products": 1, "orders": True})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,8 +47,7 @@ class Dynamics:
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
         self.is_measure = self.reward.is_measure
-        pairs = zip(market.preprocessor.products, market.products, strict=True)
-        self.guarded = [self._guard(history, product) for history, product in pairs]
+        self.guarded = list(map(self._guard, market.preprocessor.products, market.products))
         self.limits = price_limits(self.guarded, market.device)
         median = self.history.median_price(not self.reward.rewards_profit)
         self.references = find_references(market, median, self.history.current_price())
@@ -82,12 +82,10 @@ class Dynamics:
         box = price_box(self.limits.rows(product), self.history.current_price())
         share = torch.linspace(0, 1, PRICES, device=product.device)
         draw = torch.arange(self.market.num_draws, device=product.device)[:, None]
-        found = []
-        for row, low, high in zip(product, box.low, box.high, strict=True):
-            price = torch.lerp(low, high, share)
-            reward, _ = self.constant_price(price[None], row.view(1, 1), draw)
-            found.append(price[reward.mean(0).argmax()])
-        return torch.stack(found)
+        prices = torch.lerp(box.low[:, None], box.high[:, None], share)
+        rows = zip(product[:, None, None], prices[:, None], strict=True)
+        best = [self.constant_price(price, row, draw)[0].mean(0).argmax() for row, price in rows]
+        return prices.gather(1, torch.stack(best)[:, None])[:, 0]
 
     @cached_property
     def quantiles(self) -> UnitQuantiles:
@@ -114,11 +112,15 @@ class Dynamics:
             spans=Spans(*(values[product] for values in self.spans)),
             gain=self.history.gain.T[:, product],
             bias=self.history.bias.T[:, product],
-            description=self.description.T[:, product],
-            landmarks=None if self.landmarks is None else Landmarks(*(value[product] for value in self.landmarks)),
+            **self.described(product),
             first_spread=product * self.spread.shape[1],
             first_date=self.history.first_date(product),
         )
+
+    def described(self, product: Tensor) -> dict[str, Any]:
+        """Return what observations say about the market of each row's product ``(B,)``, as fields of `Rows`."""
+        marks = None if self.landmarks is None else Landmarks(*(value[product] for value in self.landmarks))
+        return {"description": self.description.T[:, product], "landmarks": marks}
 
     def start(self, product: Tensor, index: Tensor, draw: Tensor | None = None) -> State:
         """Return the state at the end of day ``index (B,)`` of each row's history; the draw is the mean if absent."""
@@ -126,23 +128,25 @@ class Dynamics:
         rows = self.rows(product, draw)
         history = self.history
         days = history.positions(product, index, max(history.window, RECENT_DAYS))
-        window = history.scaled.index_select(0, days[-history.window :].flatten())
-        window = window.view(history.window, len(product), -1)
-        recent = days[-LOOK_BACK_DAYS:].flatten()
-        prices = history.price.index_select(0, recent).view(LOOK_BACK_DAYS, -1)
-        sales = history.sales.index_select(0, recent).view(LOOK_BACK_DAYS, -1)
-        week = prices[-WEEK:]
+        week = history.price[days[-WEEK:]]
         level = self.market.average_day_at(week, self.market.grid_position(week, rows.market), rows.market)
-        reference = history.log_reference_price.index_select(0, days[-WEEK - 1 :].flatten()).view(WEEK + 1, -1)
+        reference = history.log_reference_price[days[-WEEK - 1 :]]
         lifted = lift(week.log() - reference[:-1], rows.market.memory_gain, rows.market.memory_loss)
-        day = history.first_day[product] + index
-        ratios = level.sales * lifted / rows.references.sales
-        charged = history.price.index_select(0, days[-history.window :].flatten()).view(history.window, -1)
-        window = self.with_description(rows, window.transpose(1, 2), charged).reshape(-1, len(product))
-        trail = None
-        if self.limits.max_above_median is not None:
-            trail = history.price[days[-steps_in(RECENT_DAYS, history.step_days) :]]
-        return State(product, draw, day, rows, window, prices, sales, ratios, reference[-1], trail)
+        shown = days[-history.window :]
+        window = self.with_description(rows, history.scaled[shown].transpose(1, 2), history.price[shown])
+        trail = history.price[days[-steps_in(RECENT_DAYS, history.step_days) :]]
+        return State(
+            product=product,
+            draw=draw,
+            day=history.first_day[product] + index,
+            rows=rows,
+            window=window.reshape(-1, len(product)),
+            prices=history.price[days[-LOOK_BACK_DAYS:]],
+            sales=history.sales[days[-LOOK_BACK_DAYS:]],
+            ratios=level.sales * lifted / rows.references.sales,
+            log_reference_price=reference[-1],
+            trail=None if self.limits.max_above_median is None else trail,
+        )
 
     def band(self, state: State) -> PriceBand:
         """Return the prices allowed on the next day, ``(B,)`` each."""
@@ -154,8 +158,7 @@ class Dynamics:
         """Return whether prices beyond hard limits cannot walk back inside before a later day, ``(B,)`` bool."""
         if self.config.action == "absolute":
             return torch.zeros_like(state.price, dtype=torch.bool)
-        recent = recent_prices(state.prices, state.trail, self.history.step_days)
-        return waits_for_pace(state.rows.limits, recent)
+        return waits_for_pace(state.rows.limits, recent_prices(state.prices, state.trail, self.history.step_days))
 
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
         """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, in money ``(B,)``."""
@@ -179,8 +182,7 @@ class Dynamics:
 
     def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
         """Draw the noise in observed sales, if any, and ``hold``."""
-        z_cell = None if noise is None else draw_z(days, len(price), noise)
-        return self.hold(state, price, days, z_cell)
+        return self.hold(state, price, days, None if noise is None else draw_z(days, len(price), noise))
 
     def hold(self, state: State, price: Tensor, days: int, z_cell: Tensor | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days with the noise ``z_cell (n, B)`` from ``draw_z``, or without.
@@ -200,18 +202,21 @@ class Dynamics:
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         prices = torch.cat([state.prices, price.expand(days, -1)])
         sales = torch.cat([state.sales, units * price * rows.market.share_paid])
-        ratio = day.sales / rows.references.sales
-        ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
+        ratios = torch.cat([state.ratios, (day.sales / rows.references.sales).expand(days, -1)])
         gain = self.evaluate(rows, price, position, day, _week_means(ratios, 1, days))
-        reward = weigh_losses(gain, self.reward.loss_weight)
-        profit = rows.market.profit(price, units)
-        features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
+        outcomes = level.organic, level.ad, rows.market.profit(price, units)
+        features = self._features(rows, dates, prices, sales, outcomes)
         features = self.with_description(rows, features, price.expand(days, -1))
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         after = self.charge(state, price, days)._replace(window=window, sales=sales[days:], ratios=ratios[days:])
-        expected_sales = day.sales * dates[0]
-        expected_profit = rows.market.profit(price, expected_units)
-        outcome = (reward, expected_units, expected_sales, expected_profit, level.organic, level.ad)
+        outcome = Outcome(
+            reward=weigh_losses(gain, self.reward.loss_weight),
+            expected_units=expected_units,
+            sales=day.sales * dates[0],
+            profit=rows.market.profit(price, expected_units),
+            organic=level.organic,
+            ad=level.ad,
+        )
         return after, Outcome(*(value.expand(days, -1).T for value in outcome))
 
     def with_description(self, rows: Rows, features: Tensor, price: Tensor) -> Tensor:
@@ -268,8 +273,8 @@ class Dynamics:
         """Return gain in the objective and response of the same day, with demand times ``lifts``."""
         rows = self.rows(product, draw)
         position = self.market.grid_position(price, rows.market)
-        level = self.market.average_day_at(price, position, rows.market)
-        level = level._replace(expected_units=level.expected_units * lifts, sales=level.sales * lifts)
+        usual = self.market.average_day_at(price, position, rows.market)
+        level = usual._replace(expected_units=usual.expected_units * lifts, sales=usual.sales * lifts)
         return self.evaluate(rows, price, position, level, level.sales / rows.references.sales), level
 
     def evaluate(

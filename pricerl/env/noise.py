@@ -64,9 +64,8 @@ class UnitQuantiles(NamedTuple):
             return mean * (self.units(known, z_cell, product) / known)
         largest = MEAN_CELLS - 1e-3  # inside the last cell
         mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, largest)
-        row = mean_cell.long()
-        column = z_cell.long()
-        cell = torch.add(torch.add(column, row, alpha=Z_CELLS), product, alpha=MEAN_CELLS * Z_CELLS)
+        column = torch.add(z_cell.long(), mean_cell.long(), alpha=Z_CELLS)
+        cell = torch.add(column, product, alpha=MEAN_CELLS * Z_CELLS)
         smaller, larger = self.corners.index_select(1, cell.flatten()).view(2, 2, *mean.shape)
         low, high = torch.lerp(smaller, larger, mean_cell.frac())
         return torch.lerp(low, high, z_cell.frac()).exp_().mul(mean).floor_()
@@ -89,8 +88,7 @@ def draw_z(days: int, num_rows: int, noise: Noise) -> Tensor:
     """Draw standard normal numbers, as positions among the cells of the table, ``(days, num_rows)``."""
     if isinstance(noise, CommonNoise):
         return draw_z(days, noise.rows, noise.generator)[:, noise.number]
-    numbers = torch.empty(days, num_rows, device=noise.device)
-    return numbers.normal_(MAX_Z / Z_STEP, 1 / Z_STEP, generator=noise)
+    return torch.empty(days, num_rows, device=noise.device).normal_(MAX_Z / Z_STEP, 1 / Z_STEP, generator=noise)
 
 
 def cell_of(z: Tensor) -> Tensor:

@@ -54,8 +54,7 @@ class _Episodes:
         self._num_rows = num_rows
         self._starts: Starts = starts
         self._draws = draws
-        self._generator = torch.Generator(dynamics.market.device)
-        self._generator.manual_seed(int(torch.randint(2**31, ()).item()))
+        self._generator = torch.Generator(dynamics.market.device).manual_seed(int(torch.randint(2**31, ())))
         self._elapsed = 0
         if dynamics.config.noise:
             _ = dynamics.quantiles  # read once, outside compiled steps
@@ -117,16 +116,19 @@ class _Episodes:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that later steps depend on, as tensors and plain values; the rows' constants follow from it."""
-        tensors = {name: value.clone() for name, value in varying(self.state).items()}
-        return {"generator": self._generator.get_state(), "elapsed": self._elapsed, "state": tensors}
+        return {
+            "generator": self._generator.get_state(),
+            "elapsed": self._elapsed,
+            "state": {name: value.clone() for name, value in varying(self.state).items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
         """Restore a state saved in the same market; return False, and change nothing, if it does not fit."""
         saved = {name: value.to(self._generator.device) for name, value in state["state"].items()}
         market = self.dynamics.market
         none = torch.zeros(self._num_rows, dtype=torch.long, device=market.device)
-        same_device = state["generator"].shape == self._generator.get_state().shape
-        if not same_device or not same_shapes(saved, varying(self.dynamics.start(none, none))):
+        other_device = state["generator"].shape != self._generator.get_state().shape
+        if other_device or not same_shapes(saved, varying(self.dynamics.start(none, none))):
             return False
         place = torch.stack([saved["product"], saved["draw"]])
         if ((place < 0) | (place >= place.new_tensor([[market.num_products], [market.num_draws + 1]]))).any():

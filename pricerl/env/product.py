@@ -81,9 +81,13 @@ class Product:
         history = self.history
         guarded = self.dynamics.guarded[self.index]
         last = slice(-max(RECENT_DAYS, self.dynamics.days_per_step), None)
-        dates = history.dates[last].astype("datetime64[D]")
-        in_steps = self.dynamics.config.action == "step"
-        log = PriceLog(dates, history.prices_in_force[last], guarded.support, in_steps, history.step_days)
+        log = PriceLog(
+            history.dates[last].astype("datetime64[D]"),
+            history.prices_in_force[last],
+            guarded.support,
+            self.dynamics.config.action == "step",
+            history.step_days,
+        )
         return Today(log, guarded.costs, guarded.config)
 
     @property

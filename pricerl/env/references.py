@@ -47,9 +47,15 @@ def find_references(market: Market, median: Tensor, current: Tensor) -> Referenc
     usual, now = (market.average_day(price[product], product, draw) for price in (median, current))
     profit = market.rows(product, draw).contribution(current[product], now.expected_units)
     earned, sold = (values[:, : market.num_draws].mean(1, keepdim=True) for values in (profit, now.sales))
-    profit_unit = torch.maximum(earned, MIN_MARGIN * sold).expand_as(profit)
-    none = torch.zeros_like(profit)
-    return References(median, usual.sales, usual.organic, usual.ad, profit, profit_unit, none)
+    return References(
+        price=median,
+        sales=usual.sales,
+        organic=usual.organic,
+        ad=usual.ad,
+        profit=profit,
+        profit_unit=torch.maximum(earned, MIN_MARGIN * sold).expand_as(profit),
+        objective=torch.zeros_like(profit),
+    )
 
 
 def find_spans(market: Market, reference: References) -> Spans:
@@ -70,8 +76,8 @@ def find_spread(market: Market, reference: References) -> Tensor:
     units of the profit gain.
     """
     num_draws = market.num_draws
-    log_price = np.stack([product.log_grid for product in market.products])
-    price = torch.as_tensor(np.exp(log_price), dtype=market.log_curves.dtype, device=market.device)
+    prices = np.exp([product.log_grid for product in market.products])
+    price = torch.as_tensor(prices, dtype=market.log_curves.dtype, device=market.device)
     product = torch.arange(market.num_products, device=market.device)[:, None, None]
     rows = market.rows(product, torch.arange(num_draws, device=market.device)[:, None])
     units = market.log_curves[:, :num_draws, :, 0].exp()

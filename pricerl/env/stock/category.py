@@ -340,7 +340,6 @@ def observe(state: CategoryState) -> Tensor:
     week = min(state.week, MOST_WEEKS - 1)
     attraction = attract(rows, price)
     share = attraction / (rows.outside[:, None] + attraction.sum(1, keepdim=True))
-    inside = share.sum(1, keepdim=True).expand_as(share)
     weekly = believe(state).clamp(min=1e-6)
     weeks = torch.arange(MOST_WEEKS, device=price.device)[:, None, None]
     season = (stock.season * (weeks >= state.week) * (weeks < stock.season_end)).sum(0)
@@ -350,7 +349,6 @@ def observe(state: CategoryState) -> Tensor:
     cost = rows.counted_cost
     salvage = cost - stock.write_off(cost)
     buyers = rows.buyers[:, None] * season * stock.season[week] * (state.mean + state.common[0]).exp()
-    can_order = (stock.largest_order > 0) & (stock.season_end > state.week + stock.lead_weeks)
     columns = (
         _squash(2 * (price / rows.price).log()),
         (1 - cost / rows.share_paid / price).clamp(0, 1),
@@ -358,7 +356,7 @@ def observe(state: CategoryState) -> Tensor:
         state.on_hand / (state.on_hand + 4 * weekly),
         (state.on_hand > 0).float(),
         share,
-        inside,
+        share.sum(1, keepdim=True).expand_as(share),
         _squash(state.mean),
         state.variance.sqrt().clamp(max=1),
         _squash(2 * state.common[0]).expand_as(price),
@@ -371,7 +369,7 @@ def observe(state: CategoryState) -> Tensor:
         (salvage / price).clamp(0, 1),
         (1 - limits.floor / price).clamp(0, 1),
         (1 - price / limits.ceiling).clamp(0, 1),
-        can_order.float(),
+        ((stock.largest_order > 0) & (stock.season_end > state.week + stock.lead_weeks)).float(),
         stock.lead_weeks / MOST_LEAD_WEEKS,
         state.held / (state.held + (stock.lead_weeks + COVER_WEEKS) * weekly),
         (10 * (stock.storage_fee + cost * stock.spoilage) / price).clamp(0, 1),

@@ -46,8 +46,7 @@ class CategoryVectorEnv:
         self.single_observation_space: spaces.Space[Any] = spaces.Box(0.0, 1.0, (products * len(FEATURES),), np.float32)
         self.single_action_space: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (products * 2,), np.float32)
         self._table = tabulate_units(torch.tensor([SIZE]))
-        self._generator = torch.Generator()
-        self._generator.manual_seed(int(torch.randint(2**31, ()).item()))
+        self._generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         self.state: CategoryState
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
@@ -196,10 +195,9 @@ def draw_categories(count: int, products: int, generator: torch.Generator | None
     parts = torch._standard_gamma(torch.full(shape, 4.0), generator=generator)
     share = parts / parts.sum(1, keepdim=True) * uniform(0.2, 0.85, count, 1)
     elasticity = uniform(1.8, 4.4, count, 1) * _normal(generator, 0.1, shape).exp()
-    cost = price * (1 - 1 / elasticity) * _normal(generator, 0.12, shape).exp()
-    cost = torch.minimum(cost, 0.95 * price)
-    units = uniform(1.5, 5.0, count, 1).exp() * products  # of an average product 4 to 150 per week
-    weekly = units * share / share.sum(1, keepdim=True)
+    cost = torch.minimum(price * (1 - 1 / elasticity) * _normal(generator, 0.12, shape).exp(), 0.95 * price)
+    # An average product sells 4 to 150 units per week.
+    weekly = uniform(1.5, 5.0, count, 1).exp() * products * share / share.sum(1, keepdim=True)
     stock, total = _draw_stock(weekly, cost, generator)
     supply = torch.where(stock.largest_order > 0, torch.inf, stock.on_hand)
     margin = torch.maximum(price - cost, LEAST_MARGIN * price)

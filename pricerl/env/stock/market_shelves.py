@@ -44,7 +44,7 @@ class Shelves:
         calendar = dynamics.calendar[0][column].view(-1, MOST_WEEKS, rows).sum(-1).T
         self.season = calendar * self.stock.season * (weeks < self.stock.season_end)
         """``(26, P)`` units of a week over the units of an average row of the history; 0 after the season."""
-        past = dynamics.start(product, history.num_days[product] - 1)
+        past = dynamics.start(*history.latest())
         self.price = past.price
         """``(P,)`` current price, in money."""
         self.log_reference_price = past.log_reference_price
@@ -63,7 +63,6 @@ class Shelves:
         believed = market.rows(products, torch.full_like(products, market.mean_draw))
         draws = torch.arange(market.num_draws + 1, device=price.device)
         units = market.average_day(price[..., None], products[..., None], draws).expected_units
-        level = (units[..., :-1] / units[..., -1:]).log()
         near = NEAR.to(price)[:, None, None] * price
         smooth = believed._replace(overlooked=torch.zeros_like(believed.overlooked))
         above, below = market.average_day_at(near, market.grid_position(near, smooth), smooth).expected_units
@@ -71,7 +70,6 @@ class Shelves:
         weekly = units[..., -1]
         bought = inside.clamp(min=ALONE)
         share = bought[:, None] * weekly / weekly.sum(1, keepdim=True)
-        stock = self.stock.rows(products)._replace(season=self.season[:, products])
         kept = believed.share_paid * believed.counted_share
         margin = kept * price - believed.unit_cost
         rows = CategoryRows(
@@ -81,11 +79,11 @@ class Shelves:
             outside=1 - bought,
             buyers=weekly.sum(1) / bought,
             common_sd=torch.where(inside > 0, COMMON_SD, 0.0),
-            level_sd=level.std(-1),
+            level_sd=(units[..., :-1] / units[..., -1:]).log().std(-1),
             share_paid=kept,
             counted_cost=believed.unit_cost,
             limits=self.dynamics.limits.rows(products),
-            stock=stock,
+            stock=self.stock.rows(products)._replace(season=self.season[:, products]),
             scale=(margin.clamp(min=0.1 * price) * weekly * WEEK / market.step_days).sum(1),
         )
         return start(rows, torch.zeros_like(price))._replace(prices=self.prices[:, products])
