@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.utils import _pytree
 
+from pricerl.arrays import grouped
 from pricerl.errors import CheckpointError, UsageError, refuse
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.runs.folder import BEST, LAST, Generation, RunFolder, generation_of
@@ -86,9 +87,8 @@ def rank_file(folder: Path, rank: int, update: int) -> Path:
 def as_tensors(state: Any) -> Any:
     """Return nested values with tensors in place of arrays, parts of one for each type, as many files load slowly."""
     leaves, shape = _pytree.tree_flatten(state)
-    arrays = [(place, leaf) for place, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
-    for kind in {array.dtype for _, array in arrays}:
-        same = [(place, array) for place, array in arrays if array.dtype == kind]
+    arrays = [(leaf.dtype, (place, leaf)) for place, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
+    for same in grouped(arrays).values():
         joined = torch.from_numpy(np.concatenate([array.reshape(-1) for _, array in same]))
         for (place, array), part in zip(same, torch.split(joined, [array.size for _, array in same]), strict=True):
             leaves[place] = part.view(array.shape)
@@ -154,15 +154,19 @@ class Checkpoint:
         One that is missing, unreadable, damaged or not a pricerl checkpoint is a ``CheckpointError``.
         """
         path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
-        faults = {
-            f"{path} is a folder; name the checkpoint in it, such as {path / BEST}": path.is_dir(),
-            f"{path} does not exist{_others(path)}; run fit first or name another checkpoint": not path.exists(),
-        }
-        refuse(faults, CheckpointError)
+        refuse(
+            {
+                f"{path} is a folder; name the checkpoint in it, such as {path / BEST}": path.is_dir(),
+                f"{path} does not exist{_others(path)}; run fit first or name another checkpoint": not path.exists(),
+            },
+            CheckpointError,
+        )
         content = read_saved(path)
         about: Any = content.get(CHECKPOINT_KEY)
-        foreign = not isinstance(about, dict)
-        refuse({f"{path} is not a pricerl checkpoint; name one that fit wrote": foreign}, CheckpointError)
+        refuse(
+            {f"{path} is not a pricerl checkpoint; name one that fit wrote": not isinstance(about, dict)},
+            CheckpointError,
+        )
         refuse({f"{path} {_other_format(about)}": about.get("format") != FORMAT}, CheckpointError)
         try:
             msgspec.convert(content, type=Content)
@@ -173,8 +177,7 @@ class Checkpoint:
     @property
     def about(self) -> dict[str, Any]:
         """Format, version, settings and fingerprints."""
-        about: dict[str, Any] = self.content[CHECKPOINT_KEY]
-        return about
+        return dict(self.content[CHECKPOINT_KEY])
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -212,10 +215,14 @@ class Checkpoint:
         return bool(self.content.get("loops"))
 
     @property
+    def saver(self) -> dict[str, Any]:
+        """State of the run's saver, empty without one."""
+        return dict(self.content.get("callbacks", {}).get(SAVER, {}))
+
+    @property
     def best_update(self) -> int | None:
         """Update of the best evaluation until then, if there was one."""
-        saver: dict[str, Any] = self.content.get("callbacks", {}).get(SAVER, {})
-        return saver.get("best_update")
+        return self.saver.get("best_update")
 
     @property
     def generation(self) -> Generation | None:
@@ -255,8 +262,10 @@ class Checkpoint:
 
 def _other_format(about: Mapping[str, Any]) -> str:
     """Return what is wrong with a checkpoint of another version."""
-    written = f"has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}"
-    return f"{written}; this version reads {FORMAT}: run fit again"
+    return (
+        f"has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}; this version reads "
+        f"{FORMAT}: run fit again"
+    )
 
 
 def _older_version(path: Path) -> str:

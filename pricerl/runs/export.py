@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.data.features import FEATURES
-from pricerl.env.description import Landmarks
 from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.limits import price_limits
 from pricerl.guardrails.projection import project
@@ -45,10 +44,7 @@ class PricePolicy(nn.Module):
         """
         scaled = (window * self.gain[product] + self.bias[product]).clamp(0, 1).float()
         charged = window[:, :, FEATURES.index("price")].T.float()
-        marks = self.dynamics.landmarks
-        marks = None if marks is None else Landmarks(*(value[product] for value in marks))
-        limits, described = self.limits.rows(product), self.dynamics.description[product].T
-        rows = self.start.rows._replace(limits=limits, description=described, landmarks=marks)
+        rows = self.start.rows._replace(limits=self.limits.rows(product), **self.dynamics.described(product))
         observed = self.dynamics.with_description(rows, scaled.permute(1, 2, 0), charged)
         action = self.actor.act(observed.permute(2, 0, 1).flatten(1), deterministic=True)[:, 0].double()
         state = self.start._replace(rows=rows, prices=prices.T, trail=prices.T)
@@ -73,8 +69,7 @@ def write_policy(actor: nn.Module, dynamics: Dynamics, folder: Path, about: Mapp
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
         policy = PricePolicy(actor, dynamics).eval()
         made: Any = torch.onnx.export(policy, kwargs=inputs, dynamic_shapes=shapes, output_names=OUTPUTS, **options)
-        program = made.model_proto
-        for node in program.graph.node:
+        for node in made.model_proto.graph.node:
             del node.metadata_props[:]  # lines and paths of this machine
-        write_file(path, program.SerializeToString())
+        write_file(path, made.model_proto.SerializeToString())
     return path

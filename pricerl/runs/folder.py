@@ -115,7 +115,7 @@ class RunFolder:
 
     def generations(self) -> list[Generation]:
         """Return all generations, the newest last."""
-        found = [Generation(path) for path in self.path.glob("gen-*") if GENERATION.fullmatch(path.name)]
+        found = (Generation(path) for path in self.path.glob("gen-*") if GENERATION.fullmatch(path.name))
         return sorted(found, key=lambda generation: generation.number)
 
     @property
@@ -173,8 +173,7 @@ class RunFolder:
 
     def remove_old(self, keep: int, named: Collection[str]) -> None:
         """Keep the newest ``keep`` generations and the current one whole; of others that are ``named``, the weights."""
-        current = self.current
-        for generation in (item for item in self.generations()[:-keep] if item != current):
+        for generation in {*self.generations()[:-keep]} - {self.current}:
             if generation.name in named:
                 generation.shrink()
             else:

@@ -136,9 +136,8 @@ class Collector:
         self.buffer.restore(**state["buffer"])
         self.load_counts(state["counts"])
         device = self._observation.device
-        mean_price = state["mean_price"]
         self.last_return = state["last_return"].to(device)
-        self.mean_price = None if mean_price is None else mean_price.to(device)
+        self.mean_price = None if state["mean_price"] is None else state["mean_price"].to(device)
         same_random = bool(state["random"].shape == self._random.get_state().shape)
         if same_random:
             self._random.set_state(state["random"].cpu())

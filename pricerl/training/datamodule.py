@@ -54,6 +54,8 @@ class ReplayDataModule(LightningDataModule, ABC):
     actor_horizon = 0
     """Decisions over which an actor's gradient passes through the environment unless the learner chooses."""
 
+    trainer: Any
+    """Lightning's trainer, None without one."""
     collector: Collector | None = None
     simulator: DifferentiableEnv | None = None
     """Rows that carry gradients, if the learner uses them."""
@@ -88,8 +90,8 @@ class ReplayDataModule(LightningDataModule, ABC):
         """
         checkpoint = Checkpoint.read(checkpoint_path)
         settings = checkpoint.settings
-        stored = settings["data"].get("init_args", settings["data"])
-        stored = {**stored, "seed": int(settings.get("seed_everything") or 0)}
+        data = settings["data"]
+        stored = {**data.get("init_args", data), "seed": int(settings.get("seed_everything") or 0)}
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(cls, "data", fail_untyped=False, instantiate=False)
         weight = settings.get("decision", {}).get("loss_weight")
@@ -152,7 +154,7 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""
-        trainer: Any = self.trainer
+        trainer = self.trainer
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
         for name in () if trainer.fast_dev_run else ("limit_train_batches", "val_check_interval", "overfit_batches"):
@@ -168,8 +170,7 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
-        trainer: Any = self.trainer
-        return EpisodeLoader([lambda module: self.score(module, trainer.global_rank, trainer.world_size)])
+        return EpisodeLoader([lambda module: self.score(module, self._rank, self.trainer.world_size)])
 
     test_dataloader = val_dataloader
 
@@ -192,9 +193,8 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def process_state(self) -> dict[str, Any]:
         """Return what goes on in this process alone: env, rows for gradients, replay buffer and generators."""
-        trainer: Any = self.trainer
         collector: Any = self.collector
-        return {"world_size": trainer.world_size, "collector": collector.state_dict(), "random": random_state()}
+        return {"world_size": self.trainer.world_size, "collector": collector.state_dict(), "random": random_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters of a saved run."""
@@ -223,15 +223,14 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def _stop_diverged(self, finding: str) -> NoReturn:
         """Stop training: a loss that is not finite is named rather than its consequence."""
-        trainer: Any = self.trainer
-        for callback in trainer.callbacks:
+        for callback in self.trainer.callbacks:
             if isinstance(callback, RunMetrics):
-                callback.take_means(trainer)
-        raise_diverged(trainer, trainer.global_step, finding)
+                callback.take_means(self.trainer)
+        raise_diverged(self.trainer, self.trainer.global_step, finding)
 
     def _restore(self, collector: Collector, state: Mapping[str, Any]) -> str:
         """Continue the saved state of a process; return why that is not exact, empty if it is."""
-        trainer: Any = self.trainer
+        trainer = self.trainer
         if self.changed:
             return f"{', '.join(self.changed)} changed"
         if not state:
@@ -282,8 +281,8 @@ def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule,
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())
     if trainer.checkpoint_callbacks and not any(isinstance(item, RunCheckpoint) for item in callbacks):
-        about = {"settings": settings_of(data, module), "limits": {"max_steps": trainer.max_steps}}
-        callbacks.append(RunCheckpoint(monitor, about=about))
+        limits = {"max_steps": trainer.max_steps}
+        callbacks.append(RunCheckpoint(monitor, about={"settings": settings_of(data, module), "limits": limits}))
 
 
 def updates_per_epoch(longest: int, left: int) -> int:

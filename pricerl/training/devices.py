@@ -63,8 +63,7 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
             f"trainer.strategy must be one of auto, ddp, found {strategy!r}: others shard or wrap the model for one "
             "backward pass per step, and an update has three"
         )
-    several = num_nodes > 1 or count_devices(devices) > 1
-    return ReplicatedStrategy(timeout=ANSWER_WITHIN) if several else "auto"
+    return ReplicatedStrategy(timeout=ANSWER_WITHIN) if num_nodes > 1 or count_devices(devices) > 1 else "auto"
 
 
 def count_devices(devices: Any) -> int:

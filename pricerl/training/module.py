@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -53,12 +54,11 @@ class SACModule(OffPolicyModule):
         compile: Literal["auto", "off", "on"] = "auto",
         init: str = "shipped",
     ) -> None:
-        agent = build_agent(task, algorithm, network)
         rates = {"critic": algorithm.critic_lr, "actor": algorithm.actor_lr, "alpha": algorithm.alpha_lr}
         super().__init__(algorithm, discount_of(task, algorithm), rates, algorithm.final_lr_share, compile)
-        settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile, "init": init}
-        self.save_hyperparameters({"task": task._asdict(), **settings}, logger=False)
-        self.agent = agent
+        parts = {"task": task._asdict(), "algorithm": asdict(algorithm), "network": asdict(network)}
+        self.save_hyperparameters({**parts, "compile": compile, "init": init}, logger=False)
+        self.agent = build_agent(task, algorithm, network)
         self.network = network
         self.init = init
 
@@ -70,8 +70,7 @@ class SACModule(OffPolicyModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return three Adam optimizers: critics, actor, temperature."""
-        agent = self.agent
-        config = self.algorithm
+        agent, config = self.agent, self.algorithm
         return [
             agent.critic_optimizer(agent.critic.parameters(), config.critic_lr, config.max_grad_norm),
             Adam(agent.actor.parameters(), config.actor_lr, config.max_grad_norm),
@@ -146,7 +145,7 @@ class SACModule(OffPolicyModule):
             refuse({f"{found}; leave it out, or train them with this network and data": named})
             print_notes([f"{found}; training starts from random weights"])
         elif getattr(self._data, "advises", False):
-            self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}
+            self._start = copy.deepcopy(self.agent.state_dict())
 
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
         """Score the policy; at the end of a seller's training, take the start's weights back if these earn more."""
@@ -158,7 +157,7 @@ class SACModule(OffPolicyModule):
         ended = trainer.state.fn == "fit" and 0 < trainer.max_steps <= trainer.global_step
         if self._start is None or not ended:
             return scores
-        learned = {name: value.clone() for name, value in self.agent.state_dict().items()}
+        learned = copy.deepcopy(self.agent.state_dict())
         self.agent.load_state_dict(self._start)
         benchmark = self._data.benchmark(self.step_discount, (trainer.global_rank, trainer.world_size))
         gained = scores[self._data.monitor].sum() - benchmark.measure(self.policy).sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,6 @@ class CompiledStep:
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
         """Make the step, leave its gradients in ``.grad``, and return what the function returns."""
-        results: tuple[Tensor, ...]
         results, gradients, *norm = self.graph(*inputs)
         if self.averages:
             average(gradients)
@@ -65,7 +65,7 @@ class CompiledStep:
         (self.optimizer.grad_norm,) = norm
         for parameter, gradient in zip(self.optimizer.params, gradients, strict=True):
             parameter.grad = gradient
-        return results
+        return tuple(results)
 
     def _differentiate(self, *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         loss, *details = self.function(*inputs)
@@ -175,9 +175,8 @@ class OffPolicyModule(LightningModule, Algorithm):
         trainer: Any = self.trainer
         if trainer.lr_scheduler_configs:
             return
-        share = 1.0
-        if trainer.max_steps > 0:
-            share -= (1.0 - self.final_lr_share) * min(1.0, trainer.global_step / trainer.max_steps)
+        done = min(1.0, trainer.global_step / trainer.max_steps) if trainer.max_steps > 0 else 0.0
+        share = 1.0 - (1.0 - self.final_lr_share) * done
         for optimizer, rate in zip(trainer.optimizers, self.learning_rates.values(), strict=True):
             group = optimizer.param_groups[0]
             if isinstance(group["lr"], Tensor):
@@ -238,8 +237,8 @@ class OffPolicyModule(LightningModule, Algorithm):
             self.evaluation = metrics
         for name, values in scores.items():
             metrics[name].update(values)
-        writes = self.trainer.state.fn != "fit"  # `RunMetrics` writes the row of an evaluation while training
-        self.log_dict(metrics, logger=writes)
+        # `RunMetrics` writes the row of an evaluation while training.
+        self.log_dict(metrics, logger=self.trainer.state.fn != "fit")
 
     test_step = validation_step
 
@@ -270,6 +269,5 @@ class OffPolicyModule(LightningModule, Algorithm):
 
 def is_long_enough(trainer: Any) -> bool:
     """Return whether a run makes so many updates, and has so much time for them, that compiling pays."""
-    if any(seconds < COMPILE_FROM_SECONDS for seconds in seconds_left(trainer)):
-        return False
-    return bool(trainer.max_steps < 0 or trainer.max_steps - trainer.global_step >= COMPILE_FROM)
+    updates = math.inf if trainer.max_steps < 0 else trainer.max_steps - trainer.global_step
+    return updates >= COMPILE_FROM and min(seconds_left(trainer), default=math.inf) >= COMPILE_FROM_SECONDS

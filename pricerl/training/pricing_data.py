@@ -71,9 +71,9 @@ class PricingDataModule(PricingData, ReplayDataModule):
                 found = "does not show whether its rows are days or weeks; name a file with more of them"
                 raise DataError(self.preprocessor.source, [found])
 
-    def build_env(self, num_envs: int | None = None) -> PricingVectorEnv:
-        """Return a vector env whose rows, ``num_envs`` by default, start on training days, each in a posterior draw."""
-        return PricingVectorEnv(num_envs or self.num_envs, self.dynamics)
+    def build_env(self) -> PricingVectorEnv:
+        """Return a vector env whose rows start on training days, each in a posterior draw."""
+        return PricingVectorEnv(self.num_envs, self.dynamics)
 
     def build_differentiable_env(self, step_discount: float) -> DifferentiableMarket:
         """Return `GRADIENT_ROWS` rows of the market for gradients."""
@@ -82,19 +82,23 @@ class PricingDataModule(PricingData, ReplayDataModule):
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Compare policy and plan, run held-out episodes and paths; outside ``fit`` add errors of forecasts."""
         share = (rank, num_ranks)
-        policy = learner.policy
-        episodes = score_episodes(policy, self.dynamics, share=share)
-        paths = score_paths(policy, self.dynamics, share)
-        gain = self.benchmark(learner.step_discount, share).measure(policy)
-        harmed = paths.policy_gain_mean < 0.0
-        found = {**episodes._asdict(), **paths._asdict(), "harmed_share": harmed, self.monitor: gain}
-        found["plan_share"] = 1.0 + self.reward.resolved().profit_share * gain
+        episodes = score_episodes(learner.policy, self.dynamics, share=share)
+        paths = score_paths(learner.policy, self.dynamics, share)
+        gain = self.benchmark(learner.step_discount, share).measure(learner.policy)
+        found = {
+            **episodes._asdict(),
+            **paths._asdict(),
+            "harmed_share": paths.policy_gain_mean < 0.0,
+            self.monitor: gain,
+            "plan_share": 1.0 + self.reward.resolved().profit_share * gain,
+        }
         if self.trainer is not None and self.trainer.state.fn != "fit":  # no update changes the forecasts
             backtests = run_backtests(self.preprocessor, self.market_config, self.cost, self.seed, pool=self.pool)
-            nearest = [item.scores[0] for item in backtests.values()]
-            if nearest:
-                found["forecast_error"] = torch.tensor([score.wape_market for score in nearest[rank::num_ranks]])
-                found["interval_coverage"] = torch.tensor([score.coverage for score in nearest[rank::num_ranks]])
+            if nearest := [item.scores[0] for item in backtests.values()]:
+                found |= {
+                    "forecast_error": torch.tensor([score.wape_market for score in nearest[rank::num_ranks]]),
+                    "interval_coverage": torch.tensor([score.coverage for score in nearest[rank::num_ranks]]),
+                }
         return found
 
     def state_dict(self) -> dict[str, Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pricerl.errors import CheckpointError, refuse
-from pricerl.runs.checkpoint import SAVER, Checkpoint
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.writing import is_same
 
@@ -60,10 +58,9 @@ def _last_usable(generation: Generation) -> Checkpoint | None:
 
 def has_nothing_left(checkpoint: Checkpoint, max_steps: int) -> bool:
     """Return whether training has ended at a checkpoint, by itself or by its limit."""
-    saver = checkpoint.content.get("callbacks", {}).get(SAVER, {})
-    stopped = saver.get("finished", False) and checkpoint.update < max_steps
-    stored: Mapping[str, Any] = checkpoint.about.get("limits", {})
-    return bool(stopped and stored.get("max_steps") == max_steps) or 0 < max_steps <= checkpoint.update
+    same_limit = checkpoint.about.get("limits", {}).get("max_steps") == max_steps
+    stopped = checkpoint.saver.get("finished", False) and checkpoint.update < max_steps
+    return bool(stopped and same_limit) or 0 < max_steps <= checkpoint.update
 
 
 def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) -> tuple[Generation, Checkpoint | None]:

@@ -32,8 +32,8 @@ def build_agent(task: TaskSpec, algorithm: SACConfig, network: NetworkConfig) ->
     if network.normalized and algorithm.actor_horizon:
         raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
     rewards = task.reward_low, task.reward_high
-    discount = discount_of(task, algorithm)
-    bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
+    known = all(map(math.isfinite, rewards))
+    bounds = value_bounds(*rewards, discount_of(task, algorithm), MAX_ENTROPY_BONUS) if known else None
     kind = NormalizedAgent if network.normalized else SACAgent
     return kind(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
 
@@ -66,10 +66,9 @@ def shipped_policy(task: TaskSpec, layout: str) -> dict[str, Any] | None:
     agent = build_agent(task, algorithm, network)
     if start_from(SHIPPED, agent, network, layout):
         return None
-    settings = {"task": task._asdict(), "algorithm": asdict(algorithm), "network": asdict(network)}
     return {
         "state_dict": {f"agent.{name}": value for name, value in agent.state_dict().items()},
-        "hyper_parameters": settings,
+        "hyper_parameters": {"task": task._asdict(), "algorithm": asdict(algorithm), "network": asdict(network)},
     }
 
 
@@ -97,8 +96,7 @@ class SavedPolicy(nn.Module):
     @classmethod
     def is_in(cls, checkpoint: Checkpoint) -> bool:
         """Return whether a checkpoint's learner is SAC and no class of a user's own."""
-        kind = checkpoint.settings["model"].get("class_path", USUAL_CLASSES["model"])
-        return bool(kind == USUAL_CLASSES["model"])
+        return bool(checkpoint.settings["model"].get("class_path", USUAL_CLASSES["model"]) == USUAL_CLASSES["model"])
 
     @property
     def layout(self) -> str:

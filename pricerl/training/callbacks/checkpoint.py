@@ -13,10 +13,11 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from pricerl import __version__
-from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
+from pricerl.errors import InterruptedRunError, NonFiniteError, signals_handled
 from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, SAVER, Checkpoint, rank_file, save
 from pricerl.runs.folder import BEST, LAST, Generation, RunFolder
 from pricerl.runs.names import RUNS
+from pricerl.writing import explained
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""
@@ -82,8 +83,8 @@ class RunCheckpoint(ModelCheckpoint):
             return
         if self.generation is None:
             run = RunFolder(Path(trainer.default_root_dir) / RUNS / trainer.datamodule.run_name)
-            made = str(run.start().path) if trainer.is_global_zero else ""
-            self.generation = Generation(Path(trainer.strategy.broadcast(made)))
+            made = run.start() if trainer.is_global_zero else None
+            self.generation = trainer.strategy.broadcast(made)
         self.dirpath = str(self.generation.path)
 
     def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
@@ -169,7 +170,7 @@ class RunCheckpoint(ModelCheckpoint):
             logger.save()
         folder = self.generation.path
         self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
-        try:
+        with explained(folder, self.stands()):
             if trainer.global_rank:
                 save(rank_file(folder, trainer.global_rank, update), data.process_state())
             trainer.strategy.barrier()
@@ -178,12 +179,7 @@ class RunCheckpoint(ModelCheckpoint):
                 if self.best_update == update:
                     self.generation.take_over(folder / LAST, BEST)
                 self.generation.keep_ranks({update, self.best_update})
-        except OSError as error:
-            raise UsageError(
-                f"{error.filename or folder} cannot be written: {error.strerror or error}; {self.stands()}"
-            ) from error
-        finally:
-            self._epochs = None
+        self._epochs = None
         self.last_update = update
         self.best_model_path = "" if self.best_update is None else str(folder / BEST)
         if trainer.is_global_zero:
@@ -231,9 +227,11 @@ def own_saver(trainer: Any) -> RunCheckpoint | None:
 def raise_diverged(trainer: Any, update: int, finding: str) -> NoReturn:
     """Raise a ``NonFiniteError`` with update, finding, remedy and the last good checkpoint."""
     saved = own_saver(trainer)
-    good = "this run has saved no checkpoint yet"
-    if saved is not None and saved.last_update > 0:
-        good = f"the last good checkpoint is {saved.last}, of update {saved.last_update}"
+    good = (
+        f"the last good checkpoint is {saved.last}, of update {saved.last_update}"
+        if saved is not None and saved.last_update > 0
+        else "this run has saved no checkpoint yet"
+    )
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
     )

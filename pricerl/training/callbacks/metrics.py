@@ -77,8 +77,9 @@ class RunMetrics(Callback):
         """Write the row of an evaluation."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             place = {name: value for name, value in _counters(trainer).items() if "/" not in name}
-            known = trainer.callback_metrics.items()
-            scores = {name: float(value) for name, value in known if name.startswith("eval/")}
+            scores = {
+                name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("eval/")
+            }
             _write_row(trainer, {"epoch": trainer.current_epoch, **place, **scores})
 
     def take_means(self, trainer: Trainer) -> dict[str, float]:
@@ -159,22 +160,18 @@ class MetricsLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Append a row and flush it to the disk; new columns, and the first row of a process, rewrite the file."""
-        numbers = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
-        row = {name: str(value) for name, value in {**numbers, "step": step}.items()}
+        values = {**metrics, "step": step}.items()
+        row = {name: str(value.item() if isinstance(value, Tensor) else value) for name, value in values}
         columns = sorted({*self._columns, *row})
         with naming(self._path):
             if columns == self._columns:
                 write_through(self._path, _render(columns, [row], headed=False), "ab")
                 return
-            known = self._known_rows()
+            # Of rows that this process has not written, only those before the checkpoint stay.
+            known = [old for old in _read_rows(self._path) if self._columns or _is_before(old, self._resumed)]
             self._columns = sorted({*columns, *(name for old in known[:1] for name in old)})
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_file(self._path, _render(self._columns, [*known, row]))
-
-    def _known_rows(self) -> list[dict[str, str]]:
-        """Return the rows of the file that stay: all that this process wrote, else those before the checkpoint."""
-        rows = _read_rows(self._path)
-        return rows if self._columns else [row for row in rows if _is_before(row, self._resumed)]
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -190,8 +187,8 @@ def _is_before(row: Mapping[str, str], resumed: Checkpoint | None) -> bool:
         return False
     updates = float(row["updates"] or 0.0)
     is_evaluation = any(value and name.startswith("eval/") for name, value in row.items())
-    states = [state for state in resumed.content.values() if isinstance(state, dict) and "evaluated" in state]
-    evaluated = not states or states[0]["evaluated"]
+    states = (state for state in resumed.content.values() if isinstance(state, dict))
+    evaluated = next((state["evaluated"] for state in states if "evaluated" in state), True)
     return updates < resumed.update or (updates == resumed.update and (evaluated or not is_evaluation))
 
 
