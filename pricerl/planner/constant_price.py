@@ -42,9 +42,8 @@ class Plan(NamedTuple):
 @lru_cache(maxsize=2)  # every evaluation during training needs the same one
 def best_constant_price(dynamics: Dynamics) -> Plan:
     """Search each product's candidate prices for the highest posterior-mean reward: the benchmark without memory."""
-    products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
     prices = find_candidates(dynamics)
-    rewards = [value_average_day(*pair)[0].mean(0) for pair in zip(products, prices, strict=True)]
+    rewards = [value_average_day(Product(dynamics, row), own)[0].mean(0) for row, own in enumerate(prices)]
     value, best = torch.stack(rewards).max(1, keepdim=True)
     return Plan(prices.gather(1, best)[:, 0], value[:, 0])
 

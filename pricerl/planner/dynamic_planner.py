@@ -125,11 +125,10 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
         value[products] = solved[:, edges][:, :, edges]
     constant = torch.full_like(grids.step, torch.nan, dtype=dynamics.history.price.dtype)
     if failures:
-        rows = torch.tensor(list(failures), device=constant.device)
         best = best_constant_price(dynamics)
         price = torch.where(best.value.isfinite(), best.price, dynamics.history.current_price())
-        constant[rows] = price[rows]
-    names = [history.product for history in dynamics.market.preprocessor.products]
+        constant[[*failures]] = price[[*failures]]
+    names = dynamics.market.preprocessor.names
     notes = tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items()))
     return DynamicPlan(dynamics, grids, value, constant, notes)
 
@@ -139,13 +138,11 @@ def _price_grids(dynamics: Dynamics) -> Grids:
     history = dynamics.history
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
     products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
-    ranges = torch.stack([_price_range(product, remembered[product.rows()]) for product in products])
-    low = ranges[:, 0]
-    width = ranges[:, 1] - low
-    sizes = [_grid_size(*pair) for pair in zip(dynamics.guarded, width.tolist(), strict=True)]
+    low, high = torch.stack([_price_range(product, remembered[product.rows()]) for product in products], 1)
+    sizes = [_grid_size(*pair) for pair in zip(dynamics.guarded, (high - low).tolist(), strict=True)]
     size = torch.tensor(sizes, device=low.device)
     point = torch.arange(max(sizes), device=low.device).minimum(size[:, None] - 1)
-    step = width / (size - 1)
+    step = (high - low) / (size - 1)
     return Grids(low[:, None] + step[:, None] * point, step, size)
 
 
@@ -176,9 +173,7 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     if dynamics.limits.gaps is not None:  # no price lies in them
         prices = nearest_on_grid(prices, dynamics.limits.rows(prices.new_full(prices.shape, product, dtype=torch.long)))
     level = value_average_day(Product(dynamics, product), prices)[0].double()
-    left = fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days)
-    farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))
-    rises = [*RISES, farthest]
+    rises = [*RISES, max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))]  # the last is the farthest
     sides = []
     for sign, moved in ((-1, gain > 0), (1, loss > 0)):  # in other draws, prices on that side change no demand
         lifted = _sum_rewards(dynamics, product, prices, moved, [sign * rise for rise in rises])
@@ -186,7 +181,7 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     table = torch.cat([sides[0].flip(0), level.sum(0, keepdim=True), sides[1]]).T / len(gain)
     points = torch.tensor([*(-rise for rise in rises[::-1]), 0.0, *rises], device=table.device, dtype=table.dtype)
     total = table.new_zeros(len(log_price), len(log_price))
-    for share in left.flatten().tolist():
+    for share in fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days).flatten().tolist():
         rise = share * (log_price[:, None] - log_price)
         right = torch.searchsorted(points, rise.contiguous()).clamp(1, len(points) - 1)
         between = (rise - points[right - 1]) / (points[right] - points[right - 1])
@@ -201,11 +196,9 @@ def _sum_rewards(dynamics: Dynamics, product: int, price: Tensor, chosen: Tensor
         return price.new_zeros(len(rises), len(price), dtype=torch.float64)
     own = torch.full((1, 1), product, device=draw.device)
     gain, loss = (values[own, draw] for values in (dynamics.market.memory_gain, dynamics.market.memory_loss))
-    sums = []
-    for some in torch.split(price.new_tensor(rises), max(1, 50_000 // (len(draw) * len(price)))):  # bounds the memory
-        reward, _ = dynamics.constant_price(price, own, draw, lift(some[:, None, None], gain, loss))
-        sums.append(reward.sum(1, dtype=torch.float64))
-    return torch.cat(sums)
+    parts = torch.split(price.new_tensor(rises), max(1, 50_000 // (len(draw) * len(price))))  # bounds the memory
+    lifts = (lift(part[:, None, None], gain, loss) for part in parts)
+    return torch.cat([dynamics.constant_price(price, own, draw, item)[0].sum(1, dtype=torch.float64) for item in lifts])
 
 
 def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor, step_discount: float) -> Tensor:
@@ -239,16 +232,14 @@ def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor,
 
 def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
     """Return the highest value ``worth (P, G, G)`` of a next price (axis 1) within reach of each current price."""
-    most = reachable.shape[1] // 2
+    size = worth.shape[1]
     best = torch.full_like(worth, -torch.inf)
-    for move in range(-most, most + 1):
-        allowed = reachable[:, move + most]
-        if allowed.any():
-            moved = worth[:, max(move, 0) : worth.shape[1] + min(move, 0)]
-            if not allowed.all():
-                moved = torch.where(allowed[:, None, None], moved, -torch.inf)
-            target = best[:, max(-move, 0) : worth.shape[1] - max(move, 0)]
-            torch.maximum(target, moved, out=target)
+    for move, allowed in enumerate(reachable.T, -(reachable.shape[1] // 2)):
+        moved = worth[:, max(move, 0) : size + min(move, 0)]
+        if not allowed.all():
+            moved = torch.where(allowed[:, None, None], moved, -torch.inf)
+        target = best[:, max(-move, 0) : size - max(move, 0)]
+        torch.maximum(target, moved, out=target)
     return best
 
 
@@ -262,7 +253,7 @@ def _reachable(dynamics: Dynamics, products: Tensor, grids: Grids) -> Tensor | N
     sign = ratio.new_ones(len(ratio))
     drop, rise = (limits.change(side)[:, None] * (1 + 1e-4) for side in (-sign, sign))  # up to rounding
     inside = (ratio >= 1 + drop) & (ratio <= 1 + rise)
-    small = torch.stack([is_small(column, sign, limits) for column in ratio.T], 1)
+    small = is_small(ratio.T, sign, limits).T
     found = (inside & ~small) | (ratio == 1)
     widest = int(found.any(0).nonzero().sub(most).abs().max())
     return found[:, most - widest : most + widest + 1]
@@ -271,8 +262,7 @@ def _reachable(dynamics: Dynamics, products: Tensor, grids: Grids) -> Tensor | N
 def _find_infeasible(dynamics: Dynamics, grids: Grids) -> dict[int, str]:
     """Return the products whose guardrails leave no plan, by index, each with finding and replacement."""
     found = {}
-    product, last = dynamics.history.latest()
-    start = dynamics.start(product, last)
+    start = dynamics.start(*dynamics.history.latest())
     feasible = dynamics.band(start).feasible | dynamics.waits(start)
     for row, step in enumerate(grids.step.tolist()):
         largest = _largest_change(dynamics.guarded[row])

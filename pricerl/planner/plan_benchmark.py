@@ -93,8 +93,7 @@ class PlanBenchmark:
     def _score(self, choose: Choice) -> Tensor:
         generator = torch.Generator(self.start.price.device).manual_seed(NOISE_SEED)
         noise = CommonNoise(generator, self._rows % len(self._draws), len(self._draws))
-        _, outcome = roll_out(choose, self.dynamics, self.start, DAYS, noise)
-        reward = outcome.reward
+        reward = roll_out(choose, self.dynamics, self.start, DAYS, noise)[1].reward
         decision = torch.arange(reward.shape[1], device=reward.device) // self.dynamics.days_per_step
         weight = self.step_discount**decision
         return (reward * weight).sum(1) / weight.sum()

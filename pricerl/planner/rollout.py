@@ -53,9 +53,8 @@ def roll_out(
     prices = []
     outcomes = []
     for _ in range(0, days, dynamics.days_per_step):
-        price = choose(state)
-        state, outcome = dynamics.advance(state, price, dynamics.days_per_step, noise)
-        prices.append(price)
+        prices.append(choose(state))
+        state, outcome = dynamics.advance(state, prices[-1], dynamics.days_per_step, noise)
         outcomes.append(outcome)
     return torch.stack(prices, 1), Outcome(*(torch.cat(values, 1) for values in zip(*outcomes, strict=True)))
 
@@ -118,9 +117,9 @@ def approach_all(targets: Tensor, dynamics: Dynamics, products: Tensor, days: in
 def starts(dynamics: Dynamics, products: Tensor) -> Iterator[tuple[Tensor, int, State]]:
     """Yield the positions among ``products (B,)`` whose minimum holds end alike, the days until then, their states."""
     known = {index: hold_left(Product(dynamics, index)) for index in {*products.tolist()}}
-    left = [known[index] for index in products.tolist()]
-    for wait in sorted({*left}):
-        at = torch.tensor([row for row, own in enumerate(left) if own == wait], device=products.device)
+    left = torch.tensor([known[index] for index in products.tolist()], device=products.device)
+    for wait in sorted({*left.tolist()}):
+        at = (left == wait).nonzero()[:, 0]
         yield at, wait, dynamics.start(products[at], dynamics.history.num_days[products[at]] - 1)
 
 

@@ -42,8 +42,9 @@ def write_sample(name: str, today: date) -> str:
 
     sample = SAMPLES[name]
     start = (today - timedelta(days=sample.days)).isoformat()
-    config = SellerConfig(sample.market, sample.days, sample.units, sample.seed, len(sample.products), start)
-    frame, _ = simulate(config)
+    frame, _ = simulate(
+        SellerConfig(sample.market, sample.days, sample.units, sample.seed, len(sample.products), start)
+    )
     frame[PRODUCT] = [product for product in sample.products for _ in range(sample.days)]
     priced = frame.rename(columns={PRODUCT_PRICE: f"{PRODUCT_PRICE} ({sample.currency})"})
     return str(priced.to_csv(index=False, lineterminator="\n"))

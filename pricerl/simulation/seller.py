@@ -78,13 +78,16 @@ class SellerConfig:
         if self.market not in self.markets:
             close = did_you_mean(str(self.market), self.markets)
             raise UsageError(f"market must be one of {', '.join(self.markets)}, found {self.market!r}{close}")
-        rules = {
-            "days": (FEWEST_DAYS <= self.days <= MOST_DAYS, f"be {FEWEST_DAYS} to {MOST_DAYS:,}"),
-            "units": (0 < self.units <= MOST_UNITS, f"be above 0 and at most {MOST_UNITS:,.0f}"),
-            "products": (1 <= self.products <= MOST_PRODUCTS, f"be 1 to {MOST_PRODUCTS:,}"),
-            "seed": (self.seed >= 0, "be 0 or more"),
-        }
-        check_settings("", self, rules)
+        check_settings(
+            "",
+            self,
+            {
+                "days": (FEWEST_DAYS <= self.days <= MOST_DAYS, f"be {FEWEST_DAYS} to {MOST_DAYS:,}"),
+                "units": (0 < self.units <= MOST_UNITS, f"be above 0 and at most {MOST_UNITS:,.0f}"),
+                "products": (1 <= self.products <= MOST_PRODUCTS, f"be 1 to {MOST_PRODUCTS:,}"),
+                "seed": (self.seed >= 0, "be 0 or more"),
+            },
+        )
         read_day(self.start, "start")
 
     @property
@@ -188,16 +191,17 @@ def write_days(
     profit += generator.normal(0.0, PROFIT_NOISE * truth["current_price"] * config.units, config.days)
     forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, config.days))
     forecast[:WEEK] = np.nan
-    frame = {
-        columns.REPORT_DATE: config.dates.astype(str),
-        columns.PRODUCT_PRICE: price,
-        columns.ORGANIC_CONVERSION: organic,
-        columns.AD_CONVERSION: ad,
-        columns.TOTAL_PROFIT: np.round(profit, 2),
-        columns.TOTAL_SALES: sales,
-        columns.PREDICTED_SALES: np.round(forecast, 2),
-    }
-    return pd.DataFrame(frame)
+    return pd.DataFrame(
+        {
+            columns.REPORT_DATE: config.dates.astype(str),
+            columns.PRODUCT_PRICE: price,
+            columns.ORGANIC_CONVERSION: organic,
+            columns.AD_CONVERSION: ad,
+            columns.TOTAL_PROFIT: np.round(profit, 2),
+            columns.TOTAL_SALES: sales,
+            columns.PREDICTED_SALES: np.round(forecast, 2),
+        }
+    )
 
 
 def draw_conversions(
