@@ -86,7 +86,7 @@ MOST_STATEMENTS = {
     "operations/watching": 290,
     "planner": 227,
     "runs": 238,
-    "sac": 399,
+    "sac": 393,
     "serve": 454,
     "shop": 367,
     "simulation": 125,

@@ -74,8 +74,7 @@ class NetworkConfig:
         counts = isinstance(self.hidden, tuple) and bool(self.hidden) and all(map(_is_count, self.hidden))
         constant = counts and self.layer_norm and 1 in self.hidden
         known = counts and _is_count(self.num_critics)
-        layers = pairwise((USUAL_INPUTS, *self.hidden)) if known else ()
-        weights = sum(before * width for before, width in layers) * (self.num_critics if known else 1)
+        weights = sum(map(math.prod, pairwise((USUAL_INPUTS, *self.hidden)))) * self.num_critics if known else 0
         unread = self.normalized and (self.residual or self.critic_dropout or self.value_bounds)
         ordered = -math.inf < self.log_std_min < self.log_std_max < math.inf
         _refuse(

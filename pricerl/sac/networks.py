@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -49,14 +50,13 @@ class Trunk(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        in_dims = (in_dim, *config.hidden[:-1])
         self.blocks = nn.ModuleList(
             HiddenLayer(
                 linear(before, width),
                 norm(width) if config.layer_norm else nn.Identity(),
                 skip=residual and layer > 0 and before == width,
             )
-            for layer, (before, width) in enumerate(zip(in_dims, config.hidden, strict=True))
+            for layer, (before, width) in enumerate(pairwise((in_dim, *config.hidden)))
         )
 
     def forward(self, features: Tensor, dropout: float) -> Tensor:
@@ -120,13 +120,13 @@ class Actor(nn.Module):
         mean, log_std = self._gaussian(observation, dropout=self.training and not deterministic)
         return torch.tanh(mean if deterministic else _draw(mean, log_std))
 
-    def features(self, observation: Tensor, dropout: bool) -> Tensor:
-        """Return the last hidden features ``(B, H)``."""
+    def features(self, observation: Tensor, dropout: bool, *products: int) -> Tensor:
+        """Return the last hidden features ``(B, H)``; a trunk of categories also needs their number of products."""
         columns = self.visible_dim if observation.shape[-1] == self.visible_dim else self.observation_dim
         check_shapes(("observation", observation, "BO"), sizes={"B": observation.shape[0], "O": columns})
         observation = observation[:, : self.visible_dim]
         normalized = observation if self.normalization is None else self.normalization(observation)
-        return self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
+        return self.trunk(normalized, self.config.actor_dropout if dropout else 0.0, *products)
 
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
         features = self.features(observation, dropout)

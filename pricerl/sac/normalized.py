@@ -213,10 +213,8 @@ class NormalizedAgent(SACAgent):
             target = td_target(batch.reward / self.spread, batch.discount, next_q, next_log_prob, self.log_alpha.exp())
             histogram = hl_gauss(target, self.critic.edges, BLUR * 2.0 * LARGEST_VALUE / NUM_BINS)
         logits = self.critic.join(rows, next_rows)
-        q_mean = self.critic.value(logits.detach()).mean() * self.spread
-        return categorical_loss(logits, histogram), q_mean
+        return categorical_loss(logits, histogram), self.critic.value(logits.detach()).mean() * self.spread
 
     def actor_loss(self, batch: Transition) -> tuple[Tensor, Tensor]:
         """Return the loss ``()`` of newly sampled actions, and their log probabilities ``(B / 2,)`` as constants."""
-        half = Transition(*(field[::2] for field in batch))
-        return super().actor_loss(half)
+        return super().actor_loss(Transition(*(field[::2] for field in batch)))

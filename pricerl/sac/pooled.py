@@ -36,8 +36,7 @@ class PooledTrunk(nn.Module):
         norm: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
-        widths = [in_dim, *config.hidden]
-        self.own = nn.ModuleList(linear(before, width) for before, width in pairwise(widths))
+        self.own = nn.ModuleList(linear(before, width) for before, width in pairwise((in_dim, *config.hidden)))
         self.all = nn.ModuleList(linear(2 * before, width) for before, width in pairwise(config.hidden))
         self.norms = nn.ModuleList(norm(width) if config.layer_norm else nn.Identity() for width in config.hidden)
 
@@ -67,11 +66,10 @@ class PooledActor(Actor):
         super().__init__(columns, action_dim, config, normalization)
         self.trunk = PooledTrunk(columns, config, Linear, nn.LayerNorm)
 
-    def features(self, observation: Tensor, dropout: bool) -> Tensor:
+    def features(self, observation: Tensor, dropout: bool, *products: int) -> Tensor:
         """Return the last hidden features of each product, ``(B, K, H)``."""
         rows = observation.reshape(-1, self.observation_dim)
-        rows = rows if self.normalization is None else self.normalization(rows)
-        return self.trunk(rows, self.config.actor_dropout if dropout else 0.0, len(rows) // len(observation))
+        return super().features(rows, dropout, len(rows) // len(observation))
 
 
 class PooledCritic(Critic):

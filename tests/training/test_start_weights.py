@@ -65,7 +65,7 @@ def test_the_network_that_ships_earns_what_the_plan_of_an_unseen_seller_earns(da
 
 def test_packed_weights_give_the_same_actions_but_for_half_precision(data: PricingDataModule, tmp_path: Path) -> None:
     module, other = make(data), make(data)
-    module.normalization.update(torch.rand(64, data.task.observation_dim))
+    module.agent.normalization.update(torch.rand(64, data.task.observation_dim))
     (tmp_path / "weights").write_bytes(pack(module.agent, module.network, data.layout))
     assert start_from(tmp_path / "weights", other.agent, other.network, data.layout) == ""
     seen = torch.rand(8, data.task.observation_dim)
