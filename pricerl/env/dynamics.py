@@ -75,17 +75,21 @@ class Dynamics:
         costs = UnitCosts(*cost.means, cost.known, tuple(map(tuple, steps)), self.reward.measure == "profit")
         return GuardedProduct(rails, support_box(history.price[history.observed], rails), costs)
 
-    @torch.no_grad()
     def _best_price(self) -> Tensor:
         """Return the constant price ``(P,)`` of the highest posterior-mean reward inside the fixed limits, in money."""
         product, _ = self.history.latest()
         box = price_box(self.limits.rows(product), self.history.current_price())
         share = torch.linspace(0, 1, PRICES, device=product.device)
-        draw = torch.arange(self.market.num_draws, device=product.device)[:, None]
-        prices = torch.lerp(box.low[:, None], box.high[:, None], share)
-        rows = zip(product[:, None, None], prices[:, None], strict=True)
-        best = [self.constant_price(price, row, draw)[0].mean(0).argmax() for row, price in rows]
-        return prices.gather(1, torch.stack(best)[:, None])[:, 0]
+        return self.best_among(torch.lerp(box.low[:, None], box.high[:, None], share))[0]
+
+    @torch.no_grad()
+    def best_among(self, prices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the constant prices of the highest posterior-mean reward among ``(P, N)``, and it, ``(P,)`` each."""
+        draw = torch.arange(self.market.num_draws, device=prices.device)[:, None]
+        rows = zip(self.history.latest()[0][:, None, None], prices[:, None], strict=True)
+        rewards = [self.constant_price(price, row, draw)[0].mean(0) for row, price in rows]
+        value, best = torch.stack(rewards).max(1, keepdim=True)
+        return prices.gather(1, best)[:, 0], value[:, 0]
 
     @cached_property
     def quantiles(self) -> UnitQuantiles:

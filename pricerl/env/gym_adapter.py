@@ -16,7 +16,7 @@ from gymnasium.wrappers import FlattenObservation
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.errors import NonFiniteError, UsageError, did_you_mean
+from pricerl.errors import NonFiniteError, UsageError, did_you_mean, refuse
 
 Array = NDArray[Any]
 Env = gymnasium.Env[Any, Any]
@@ -143,11 +143,12 @@ class GymVectorEnv:
 def _registered_name(env_id: str) -> str:
     """Return the name of an id in Gymnasium's registry; nothing is imported, also not the module before a colon."""
     module, _, name = env_id.rpartition(":")
-    if module and module not in sys.modules:
-        raise UsageError(
+    refuse(
+        {
             f"{env_id}: the module {module!r} is not imported; import it first, or allow it with --allow "
-            f"{module.partition('.')[0]}"
-        )
+            f"{module.partition('.')[0]}": module and module not in sys.modules
+        }
+    )
     try:
         gymnasium.spec(name)
     except gymnasium.error.Error as error:

@@ -95,9 +95,12 @@ class HistoryTensors:
         """Return the first and last day index on which episodes start, ``(B,)`` each; see ``Starts``."""
         last_trained = self.train_days[product] - 1
         last = self.num_days[product] - 1
-        if starts == "train":
-            return last_trained.clamp(max=LOOK_BACK_DAYS - 1), last_trained
-        return (last_trained.clamp(min=0) if starts == "holdout" else last), last
+        ranges = {
+            "train": (last_trained.clamp(max=LOOK_BACK_DAYS - 1), last_trained),
+            "holdout": (last_trained.clamp(min=0), last),
+            "latest": (last, last),
+        }
+        return ranges[starts]
 
     def holdout_starts(self) -> tuple[Tensor, Tensor]:
         """Return product and day index of every held-out day, from the last training day on, ``(M,)`` each."""

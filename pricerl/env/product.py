@@ -72,8 +72,7 @@ class Product:
     @cached_property
     def log_reference_price(self) -> float:
         """Log of the price that buyers remember at the end of the history."""
-        history = self.history
-        return float(reference_prices(np.log(history.price), history.step_days)[-1])
+        return float(reference_prices(np.log(self.history.price), self.history.step_days)[-1])
 
     @cached_property
     def today(self) -> Today:
@@ -99,8 +98,8 @@ class Product:
 
     def dates_ahead(self, days: int) -> DateArray:
         """Return the next days, or weeks, after the history, ``(H,)``."""
-        history = self.history
-        return np.asarray(history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, days + 1))
+        last = self.history.dates[-1].astype("datetime64[D]")
+        return np.asarray(last + self.history.step_days * np.arange(1, days + 1))
 
     def rows(self, count: int = 1) -> Tensor:
         """Return the product's index in ``count`` rows, on the market's device."""

@@ -89,8 +89,7 @@ class DifferentiableMarket:
         proposal = dynamics.propose(state, action[:, 0], band)
         with torch.no_grad():
             allowed = project(proposal, state.price, band)
-        price = pass_through(proposal, allowed)
-        after, outcome = dynamics.hold(state, price, days, self._draw_z(days))
+        after, outcome = dynamics.hold(state, pass_through(proposal, allowed), days, self._draw_z(days))
         return after, outcome.reward.sum(1), self._discount
 
     def keep(self, state: State) -> None:

@@ -174,11 +174,11 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
         prices = nearest_on_grid(prices, dynamics.limits.rows(prices.new_full(prices.shape, product, dtype=torch.long)))
     level = value_average_day(Product(dynamics, product), prices)[0].double()
     rises = [*RISES, max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))]  # the last is the farthest
-    sides = []
-    for sign, moved in ((-1, gain > 0), (1, loss > 0)):  # in other draws, prices on that side change no demand
-        lifted = _sum_rewards(dynamics, product, prices, moved, [sign * rise for rise in rises])
-        sides.append(level[~moved].sum(0) + lifted)
-    table = torch.cat([sides[0].flip(0), level.sum(0, keepdim=True), sides[1]]).T / len(gain)
+    below, above = (
+        level[~moved].sum(0) + _sum_rewards(dynamics, product, prices, moved, [sign * rise for rise in rises])
+        for sign, moved in ((-1, gain > 0), (1, loss > 0))  # in other draws, prices on that side change no demand
+    )
+    table = torch.cat([below.flip(0), level.sum(0, keepdim=True), above]).T / len(gain)
     points = torch.tensor([*(-rise for rise in rises[::-1]), 0.0, *rises], device=table.device, dtype=table.dtype)
     total = table.new_zeros(len(log_price), len(log_price))
     for share in fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days).flatten().tolist():
@@ -261,16 +261,14 @@ def _reachable(dynamics: Dynamics, products: Tensor, grids: Grids) -> Tensor | N
 
 def _find_infeasible(dynamics: Dynamics, grids: Grids) -> dict[int, str]:
     """Return the products whose guardrails leave no plan, by index, each with finding and replacement."""
-    found = {}
     start = dynamics.start(*dynamics.history.latest())
     feasible = dynamics.band(start).feasible | dynamics.waits(start)
-    for row, step in enumerate(grids.step.tolist()):
-        largest = _largest_change(dynamics.guarded[row])
-        if not feasible[row]:
-            found[row] = "the planner finds no allowed price within one step (data.guardrails), so it keeps the price"
-        elif dynamics.config.action == "step" and 0 < largest < step:
-            found[row] = (
-                f"the planner's grid of {SIZES[-1]} prices is too coarse for changes of at most "
-                f"{math.expm1(largest):.2%} (data.guardrails), so the best constant price replaces the plan"
-            )
-    return found
+    largest = map(_largest_change, dynamics.guarded)
+    coarse = {
+        row: f"the planner's grid of {SIZES[-1]} prices is too coarse for changes of at most "
+        f"{math.expm1(change):.2%} (data.guardrails), so the best constant price replaces the plan"
+        for row, (change, step) in enumerate(zip(largest, grids.step.tolist(), strict=True))
+        if dynamics.config.action == "step" and 0 < change < step
+    }
+    stuck = "the planner finds no allowed price within one step (data.guardrails), so it keeps the price"
+    return coarse | dict.fromkeys((~feasible).nonzero()[:, 0].tolist(), stuck)
