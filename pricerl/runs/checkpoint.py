@@ -7,7 +7,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -191,7 +191,7 @@ class Checkpoint:
             CheckpointError,
         )
         known = {name: value for name, value in stored.items() if name in Settings.__struct_fields__}
-        return _changed_reading(known, _without_sources)
+        return without_query(known, keeps_preset=False)
 
     def check_settings(self, usual: Mapping[str, Any]) -> None:
         """Refuse stored settings, compared with the usual ones, of which one would be read as the name of a file.
@@ -288,25 +288,19 @@ def _others(path: Path) -> str:
     return f"; {unfinished[-1].path} is unfinished: go on with fit --ckpt_path last" if unfinished else ""
 
 
-def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of a run without the query on a database, which no checkpoint brings to another one."""
-    return _changed_reading(settings, lambda reading: {"query": None})
+def without_query(settings: Mapping[str, Any], keeps_preset: bool = True) -> dict[str, Any]:
+    """Return settings of a run without the query on a database, which no checkpoint brings to another one.
 
-
-def _without_sources(reading: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return changes of settings of reading after which they name neither a query nor the file of a preset."""
-    is_file = Path(str(reading.get("preset"))).suffix in (".yaml", ".yml")
-    return {"query": None, "preset": "auto"} if is_file else {"query": None}
-
-
-def _changed_reading(
-    settings: Mapping[str, Any], changes: Callable[[Mapping[str, Any]], dict[str, str | None]]
-) -> dict[str, Any]:
+    Unless it ``keeps_preset``, they do not name the file of a preset either.
+    """
     data = settings.get("data", {})
     group = data.get("init_args", data)
     if not isinstance(group, dict) or not isinstance(reading := group.get("reading"), dict):
         return dict(settings)
-    changed = {**group, "reading": {**reading, **{k: v for k, v in changes(reading).items() if k in reading}}}
+    named: dict[str, str | None] = {"query": None} if "query" in reading else {}
+    if not keeps_preset and Path(str(reading.get("preset"))).suffix in (".yaml", ".yml"):
+        named["preset"] = "auto"
+    changed = {**group, "reading": {**reading, **named}}
     return {**settings, "data": {**data, "init_args": changed} if "init_args" in data else changed}
 
 

@@ -61,14 +61,18 @@ def write_policy(actor: nn.Module, dynamics: Dynamics, folder: Path, about: Mapp
     write_text(path.with_suffix(".json"), json.dumps({**about, **described}, indent=1) + "\n")
     inputs = {name: torch.ones(2, *size, dtype=torch.float64) for name, size in sizes.items()}
     inputs["product"] = torch.zeros(2, dtype=torch.int64)
-    shapes = {name: {0: torch.export.Dim("B")} for name in inputs}
     # onnxscript 0.7.2 optimizes an input of the clamps of price endings away.
     options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
     with warnings.catch_warnings(), explained(path):
         warnings.simplefilter("ignore")  # torch about itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
-        policy = PricePolicy(actor, dynamics).eval()
-        made: Any = torch.onnx.export(policy, kwargs=inputs, dynamic_shapes=shapes, output_names=OUTPUTS, **options)
+        made: Any = torch.onnx.export(
+            PricePolicy(actor, dynamics).eval(),
+            kwargs=inputs,
+            dynamic_shapes={name: {0: torch.export.Dim("B")} for name in inputs},
+            output_names=OUTPUTS,
+            **options,
+        )
         for node in made.model_proto.graph.node:
             del node.metadata_props[:]  # lines and paths of this machine
         write_file(path, made.model_proto.SerializeToString())

@@ -18,7 +18,7 @@ from pricerl.data.features import shifted_mean
 from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
-from pricerl.errors import UsageError, check_settings, did_you_mean
+from pricerl.errors import check_settings, did_you_mean, refuse
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from pricerl.simulation.varied import add_effects, draw_kind, lift_by_memory
 from pricerl.writing import write_text
@@ -75,9 +75,12 @@ class SellerConfig:
     """Allowed markets."""
 
     def __post_init__(self) -> None:
-        if self.market not in self.markets:
-            close = did_you_mean(str(self.market), self.markets)
-            raise UsageError(f"market must be one of {', '.join(self.markets)}, found {self.market!r}{close}")
+        refuse(
+            {
+                f"market must be one of {', '.join(self.markets)}, found {self.market!r}"
+                f"{did_you_mean(str(self.market), self.markets)}": self.market not in self.markets
+            }
+        )
         check_settings(
             "",
             self,

@@ -52,9 +52,9 @@ class Algorithm(Protocol):
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
 
-    @abstractmethod
     def observe(self, observation: Tensor) -> None:
-        """Update input statistics with observations ``(B, O)``."""
+        """Update input statistics with observations ``(B, O)``, if any."""
+        return
 
     def observe_returns(self, returns: Tensor) -> None:
         """Update statistics of the discounted sums ``(B,)`` of the rewards of each row's episode so far, if any."""

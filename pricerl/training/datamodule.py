@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from torch import Tensor
 from typing_extensions import Self
 
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import CheckpointError, UsageError, refuse
 from pricerl.runs.checkpoint import Checkpoint, rank_file, read_saved
 from pricerl.sac.value_gradient import DifferentiableEnv
 from pricerl.terminal import print_notes
@@ -28,6 +28,9 @@ from pricerl.training.off_policy import Episodes, OffPolicyModule
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
 
+
+WHOLE_EPOCHS = {"limit_train_batches": 1.0, "val_check_interval": 1.0, "overfit_batches": 0.0}
+"""Settings of a trainer that leave the length of epochs alone."""
 
 PROCESS = "process"
 """Key of the state of a process in the data's."""
@@ -70,8 +73,13 @@ class ReplayDataModule(LightningDataModule, ABC):
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
-        if num_envs < 1 or eval_every < 1:
-            raise UsageError(f"data.num_envs and data.eval_every must be positive, found {num_envs} and {eval_every}")
+        refuse(
+            {
+                f"data.num_envs and data.eval_every must be positive, found {num_envs} and {eval_every}": (
+                    min(num_envs, eval_every) < 1
+                )
+            }
+        )
         self.num_envs = num_envs
         self.eval_every = eval_every
         self.seed = seed
@@ -157,13 +165,16 @@ class ReplayDataModule(LightningDataModule, ABC):
         trainer = self.trainer
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
-        for name in () if trainer.fast_dev_run else ("limit_train_batches", "val_check_interval", "overfit_batches"):
-            value = getattr(trainer, name)
-            if value != (name != "overfit_batches") or type(value) is int:  # the number 1 is one batch, 1.0 means all
-                raise UsageError(
-                    f"trainer.{name} {value} is not supported: batches are sampled from a replay buffer, and "
-                    "data.eval_every is the number of updates between two evaluations"
+        given = {} if trainer.fast_dev_run else {name: getattr(trainer, name) for name in WHOLE_EPOCHS}
+        refuse(
+            {
+                f"trainer.{name} {value} is not supported: batches are sampled from a replay buffer, and "
+                "data.eval_every is the number of updates between two evaluations": (
+                    value != WHOLE_EPOCHS[name] or type(value) is int  # the number 1 is one batch, 1.0 means all
                 )
+                for name, value in given.items()
+            }
+        )
         if self.epoch_end <= done:  # a resumed run ends the epoch that it was saved in
             self.epoch_end = done + updates_per_epoch(self.eval_every, trainer.max_steps - done)
         return SampleStream(self.start_collector, trainer.lightning_module, self.epoch_end - done, self._stop_diverged)
@@ -231,12 +242,14 @@ class ReplayDataModule(LightningDataModule, ABC):
     def _restore(self, collector: Collector, state: Mapping[str, Any]) -> str:
         """Continue the saved state of a process; return why that is not exact, empty if it is."""
         trainer = self.trainer
-        if self.changed:
-            return f"{', '.join(self.changed)} changed"
-        if not state:
-            return "the checkpoint holds no states of processes"
-        if state["world_size"] != trainer.world_size:
-            return f"it was saved by {state['world_size']} processes and goes on with {trainer.world_size}"
+        before = state.get("world_size")
+        reasons = {
+            f"{', '.join(self.changed)} changed": self.changed,
+            "the checkpoint holds no states of processes": not state,
+            f"it was saved by {before} processes and goes on with {trainer.world_size}": before != trainer.world_size,
+        }
+        if why := next((reason for reason, is_so in reasons.items() if is_so), ""):
+            return why
         if self._rank:
             state = read_saved(rank_file(Path(str(trainer.ckpt_path)).parent, self._rank, trainer.global_step))
         try:
@@ -270,13 +283,17 @@ def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule,
     The metric ``monitor`` names the best checkpoint. A module that is no `OffPolicyModule`, and several processes under
     a strategy that does not average its gradients, are a ``UsageError``.
     """
-    if not isinstance(module, OffPolicyModule):
-        raise UsageError(f"{type(module).__name__} must be a subclass of {OffPolicyModule.__module__}.OffPolicyModule")
-    if trainer.world_size > 1 and not isinstance(trainer.strategy, ReplicatedStrategy):
-        raise UsageError(
+    refuse(
+        {
+            f"{type(module).__name__} must be a subclass of {OffPolicyModule.__module__}.OffPolicyModule": (
+                not isinstance(module, OffPolicyModule)
+            ),
             f"trainer.strategy {type(trainer.strategy).__name__} averages no gradients here: it expects one backward "
-            "pass per step, and an update has three; use pricerl.training.devices.ReplicatedStrategy"
-        )
+            "pass per step, and an update has three; use pricerl.training.devices.ReplicatedStrategy": (
+                trainer.world_size > 1 and not isinstance(trainer.strategy, ReplicatedStrategy)
+            ),
+        }
+    )
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 
 ANSWER_WITHIN = timedelta(minutes=10)
 """Time within which every rank must answer a message: fitting markets, compiling or saving takes minutes."""
@@ -58,11 +58,12 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
     """Return the strategy of a trainer's setting, or raise a ``UsageError`` for one that shards or wraps the model."""
     if isinstance(strategy, Strategy):
         return strategy
-    if strategy not in ("auto", "ddp"):
-        raise UsageError(
+    refuse(
+        {
             f"trainer.strategy must be one of auto, ddp, found {strategy!r}: others shard or wrap the model for one "
-            "backward pass per step, and an update has three"
-        )
+            "backward pass per step, and an update has three": strategy not in ("auto", "ddp")
+        }
+    )
     return ReplicatedStrategy(timeout=ANSWER_WITHIN) if num_nodes > 1 or count_devices(devices) > 1 else "auto"
 
 

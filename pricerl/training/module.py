@@ -15,7 +15,6 @@ from torch import Tensor
 from pricerl.errors import refuse
 from pricerl.sac.agent import held_constant
 from pricerl.sac.config import NetworkConfig, SACConfig
-from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import polyak_update
 from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.optimizer import Adam
@@ -111,15 +110,13 @@ class SACModule(OffPolicyModule):
             "train/alpha": agent.log_alpha.detach().exp(),
         }
 
-    @property
-    def normalization(self) -> InputNormalization | None:
-        """Input statistics of actor and critics."""
-        return self.agent.normalization
+    def observe(self, observation: Tensor) -> None:
+        """Merge observations ``(B, O)`` of all ranks into the input statistics of actor and critics."""
+        self.merge(observation, self.agent.normalization)
 
-    @property
-    def returns(self) -> InputNormalization | None:
-        """Statistics of discounted returns, by which rewards are scaled."""
-        return self.agent.returns if isinstance(self.agent, NormalizedAgent) else None
+    def observe_returns(self, returns: Tensor) -> None:
+        """Merge discounted returns ``(B,)`` of all ranks into the statistics by which rewards are scaled."""
+        self.merge(returns.unsqueeze(1), getattr(self.agent, "returns", None))
 
     @property
     def worker_policy(self) -> Callable[[Tensor], Tensor]:
@@ -132,7 +129,7 @@ class SACModule(OffPolicyModule):
         chosen = self.algorithm.actor_horizon
         if chosen is not None:
             return chosen
-        return 0 if self.returns is not None else getattr(self._data, "actor_horizon", 0)
+        return 0 if isinstance(self.agent, NormalizedAgent) else getattr(self._data, "actor_horizon", 0)
 
     def setup(self, stage: str) -> None:
         """Load the weights from which a training starts; a run that goes on gets its own from Lightning."""

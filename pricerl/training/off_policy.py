@@ -142,16 +142,6 @@ class OffPolicyModule(LightningModule, Algorithm):
         return module.to(map_location or "cpu")
 
     @property
-    def normalization(self) -> InputNormalization | None:
-        """Input statistics of the networks, if they have any."""
-        return None
-
-    @property
-    def returns(self) -> InputNormalization | None:
-        """Statistics of discounted returns, if the learner scales rewards by them."""
-        return None
-
-    @property
     def horizon(self) -> int:
         """Decisions over which gradients pass through an environment; such updates take long to compile."""
         return 0
@@ -212,15 +202,8 @@ class OffPolicyModule(LightningModule, Algorithm):
         for counter in (progress.total, progress.current):
             counter.ready = counter.completed = number
 
-    def observe(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` of all ranks into the input statistics, in the order of the ranks."""
-        self._update(self.normalization, observation)
-
-    def observe_returns(self, returns: Tensor) -> None:
-        """Merge discounted returns ``(B,)`` of all ranks into their statistics, in the order of the ranks."""
-        self._update(self.returns, returns.unsqueeze(1))
-
-    def _update(self, statistics: InputNormalization | None, rows: Tensor) -> None:
+    def merge(self, rows: Tensor, statistics: InputNormalization | None) -> None:
+        """Merge rows ``(B, O)`` of all ranks into statistics, if there are any, in the order of the ranks."""
         if statistics is not None:
             each = rows.reshape(-1, len(statistics.mean))  # a row may hold several products
             statistics.update(each, gather if self.averages else None)

@@ -34,11 +34,13 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
     if resume is not None:
         return _trained(_last_usable(newest[0])) if newest else None
     if given is not None and newest and (given == "last" or Path(given) == folder.path / LAST):
-        if not newest[0].is_saved:
-            raise CheckpointError(
+        refuse(
+            {
                 f"{newest[0].path} was interrupted before its first save, so there is nothing to resume; leave out "
-                "--ckpt_path, or name the checkpoint of another generation"
-            )
+                "--ckpt_path, or name the checkpoint of another generation": not newest[0].is_saved
+            },
+            CheckpointError,
+        )
         return _trained(Checkpoint.read(newest[0].path / LAST))
     return None if given is None else _trained(Checkpoint.read(given, folder.path))
 

@@ -29,8 +29,13 @@ MAX_ENTROPY_BONUS = 1.0
 
 def build_agent(task: TaskSpec, algorithm: SACConfig, network: NetworkConfig) -> SACAgent:
     """Return the untrained agent for a task; settings that exclude each other are a ``UsageError``."""
-    if network.normalized and algorithm.actor_horizon:
-        raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
+    refuse(
+        {
+            "model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon": (
+                network.normalized and algorithm.actor_horizon
+            )
+        }
+    )
     rewards = task.reward_low, task.reward_high
     known = all(map(math.isfinite, rewards))
     bounds = value_bounds(*rewards, discount_of(task, algorithm), MAX_ENTROPY_BONUS) if known else None
