@@ -93,7 +93,7 @@ class Proposer:
         if self.benchmark is None:
             watched = WatchedPolicy(self.policy)
             path = propose_path(watched, product, horizon)
-            return Proposed("policy", path, watched.failed is not None and bool(watched.failed.any()))
+            return Proposed("policy", path, bool(watched.failed.any()))
         if not behind:
             path = policy_paths(self.policy, self.dynamics, horizon)[product.index]
             if bool(path.asked.isfinite().all()):

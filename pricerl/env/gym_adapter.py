@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -68,15 +68,13 @@ class GymVectorEnv:
             )
         self.max_episode_steps = getattr(self._envs.envs[0].spec, "max_episode_steps", None)
         observed: Any = self._envs.single_observation_space
-        acted: Any = self._envs.single_action_space
+        self._acted = acted = cast(spaces.Box, self._envs.single_action_space)
         with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
-            low = observed.low.astype(np.float32)
-            high = observed.high.astype(np.float32)
+            low, high = (bounds.astype(np.float32) for bounds in (observed.low, observed.high))
         self.observation_dim = low.size
         self.action_dim = int(np.prod(acted.shape))
         self.single_observation_space: spaces.Space[Any] = spaces.Box(low, high, dtype=np.float32)
         self.single_action_space: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (self.action_dim,), np.float32)
-        self._acted = acted
         self._middle = (acted.low + acted.high) / 2
         self._reach = acted.high - self._middle
 

@@ -75,9 +75,8 @@ class DynamicPlan:
         band = self.dynamics.band(state)
         values = self._values(state)
         now, low, high = (price[:, None] for price in (state.price, band.low, band.high))
-        grid = self.grids.log_price[state.product].exp().to(now.dtype)
         edges = torch.cat([now, low, high], 1)
-        prices = torch.cat([edges, grid], 1)
+        prices = torch.cat([edges, self.grids.log_price[state.product].exp().to(now.dtype)], 1)
         worth = torch.cat([self._interpolate(state, values, edges), values], 1)
         if band.limits.skips:  # few prices are allowed, and the grid's are others
             prices = torch.stack([project(price, state.price, band) for price in prices.T], 1)

@@ -82,7 +82,7 @@ class PlanBenchmark:
         """Return a policy's mean daily reward minus the plan's per row, ``(B,)``; NaN if an action is not finite."""
         watched = WatchedPolicy(policy)
         gain = self._score(lambda now: self.dynamics.decide(now, watched(now.observation)[:, 0])) - self.planned
-        return gain if watched.failed is None else gain.masked_fill(watched.failed, torch.nan)
+        return gain.masked_fill(watched.failed, torch.nan)
 
     def compare(self, policy: Policy) -> Comparison:
         """Compare a deterministic policy with the plan, product by product; the share must be all rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -30,14 +30,13 @@ class WatchedPolicy:
     """Deterministic policy that remembers which rows of its roll-out got an action that is NaN or infinite."""
 
     policy: Policy
-    failed: Tensor | None = None
-    """``(B,)`` bool; None before the first step."""
+    failed: Tensor = field(default_factory=lambda: torch.tensor(False))
+    """``(B,)`` bool; a scalar before the first step."""
 
     def __call__(self, observation: Tensor) -> Tensor:
         """Return the policy's actions."""
         action = self.policy(observation)
-        failed = ~action.isfinite().all(1)
-        self.failed = failed if self.failed is None else self.failed | failed
+        self.failed = self.failed | ~action.isfinite().all(1)
         return action
 
 
