@@ -64,8 +64,7 @@ def read_saved(path: Path) -> dict[str, Any]:
     refuse({f"{path} is no ordinary file; {REMEDY}": path.exists() and not path.is_file()}, CheckpointError)
     try:
         with zipfile.ZipFile(path) as file:  # torch compares no checksums
-            plain = all(item.compress_type == zipfile.ZIP_STORED for item in file.infolist())
-            whole = plain and file.testzip() is None
+            whole = {item.compress_type for item in file.infolist()} <= {zipfile.ZIP_STORED} and file.testzip() is None
         # Windows replaces no file that is mapped.
         content: object = torch.load(path, "cpu", weights_only=True, mmap=os.name == "posix") if whole else None
     except OSError as error:

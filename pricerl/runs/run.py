@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.formatting import Formatter, price_digits
@@ -70,8 +70,7 @@ class Run:
     @property
     def policy(self) -> Policy:
         """Deterministic policy on the CPU, ``(B, O) -> (B, A)``; other processes load SAC's without Lightning."""
-        policy: Policy = self.module.worker_policy
-        return policy
+        return cast(Policy, self.module.worker_policy)
 
     @property
     def pricing(self) -> PricingData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from torch import Tensor
@@ -45,9 +46,8 @@ class GymDataModule(ReplayDataModule):
         self.env_id = env_id
         self.env_settings = env_settings
         self.eval_episodes = eval_episodes
-        env = GymVectorEnv(env_id, settings=env_settings)
-        env.close()
-        self._task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards
+        with closing(GymVectorEnv(env_id, settings=env_settings)) as env:
+            self._task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards
 
     @property
     def run_name(self) -> str:

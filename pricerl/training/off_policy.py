@@ -61,8 +61,7 @@ class CompiledStep:
         results, gradients, *norm = self.graph(*inputs)
         if self.averages:
             average(gradients)
-            norm = [self.optimizer.descend(gradients)]
-        (self.optimizer.grad_norm,) = norm
+        self.optimizer.grad_norm = self.optimizer.descend(gradients) if self.averages else norm[0]
         for parameter, gradient in zip(self.optimizer.params, gradients, strict=True):
             parameter.grad = gradient
         return tuple(results)
@@ -253,4 +252,4 @@ class OffPolicyModule(LightningModule, Algorithm):
 def is_long_enough(trainer: Any) -> bool:
     """Return whether a run makes so many updates, and has so much time for them, that compiling pays."""
     updates = math.inf if trainer.max_steps < 0 else trainer.max_steps - trainer.global_step
-    return updates >= COMPILE_FROM and min(seconds_left(trainer), default=math.inf) >= COMPILE_FROM_SECONDS
+    return updates >= COMPILE_FROM and seconds_left(trainer) >= COMPILE_FROM_SECONDS

@@ -68,8 +68,10 @@ class PricingDataModule(PricingData, ReplayDataModule):
         if stage == "fit" or self.path is not None:
             days = self.env_config.days_per_step(self.guardrails, self.preprocessor.step_days)
             if days != self.task.days_per_step:
-                found = "does not show whether its rows are days or weeks; name a file with more of them"
-                raise DataError(self.preprocessor.source, [found])
+                raise DataError(
+                    self.preprocessor.source,
+                    ["does not show whether its rows are days or weeks; name a file with more of them"],
+                )
 
     def build_env(self) -> PricingVectorEnv:
         """Return a vector env whose rows start on training days, each in a posterior draw."""

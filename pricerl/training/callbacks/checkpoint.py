@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -163,7 +164,7 @@ class RunCheckpoint(ModelCheckpoint):
                 raise_diverged(trainer, update, f"{name} contains NaN or infinity")
         complete = evaluated and data.epoch_end <= update
         # A time limit ends the process, not the training.
-        stopped = trainer.should_stop and not any(seconds <= 0 for seconds in seconds_left(trainer))
+        stopped = trainer.should_stop and seconds_left(trainer) > 0
         self.finished = evaluated and (stopped or 0 < trainer.max_steps <= update)
         data.evaluated = evaluated
         for logger in trainer.loggers:
@@ -213,10 +214,10 @@ class RunCheckpoint(ModelCheckpoint):
         raise InterruptedRunError(f"{done}; {self.last} is saved, resume with fit --ckpt_path last", number)
 
 
-def seconds_left(trainer: Any) -> list[float]:
-    """Return the seconds that each time limit of a run leaves."""
-    timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
-    return [seconds for seconds in timers if seconds is not None]
+def seconds_left(trainer: Any) -> float:
+    """Return the seconds that the time limits of a run leave, infinite without one."""
+    limits = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+    return min((seconds for seconds in limits if seconds is not None), default=math.inf)
 
 
 def own_saver(trainer: Any) -> RunCheckpoint | None:
