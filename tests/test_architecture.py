@@ -72,7 +72,7 @@ MOST_STATEMENTS = {
     "data/reading/sources": 410,
     "decide": 455,
     "env": 505,
-    "env/stock": 241,
+    "env/stock": 237,
     "evaluation": 426,
     "evaluation/card": 86,
     "evaluation/stock": 221,

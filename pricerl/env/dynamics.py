@@ -196,7 +196,7 @@ class Dynamics:
         rows = state.rows
         position = self.market.grid_position(price, rows.market)
         level = self.market.average_day_at(price, position, rows.market)
-        dates = self._dates(state, days)
+        dates = self.dates_after(state, days)
         lifted = price.new_ones(1, 1)
         if self.remembers:
             rise = (price.log() - state.log_reference_price) * fade(days, price.device, self.history.step_days)
@@ -229,7 +229,7 @@ class Dynamics:
             return features
         return torch.cat([features, rows.description.expand(len(price), -1, -1), rows.landmarks.locate(price)], 1)
 
-    def _dates(self, state: State, days: int) -> Tensor:
+    def dates_after(self, state: State, days: int) -> Tensor:
         """Return the calendar of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
         ahead = torch.arange(1, days + 1, device=state.day.device)
         column = state.rows.first_date + state.day + ahead[:, None]

@@ -267,7 +267,7 @@ def test_a_decision_lasts_at_least_a_week_of_the_calendar_and_the_hold_is_over_a
     assert str(today.charge(10.0).log.dates[-1]) == str(today.log.dates[-1] + 7 * DAY)
     history, row = weekly.market.preprocessor.products[0], torch.tensor([0])
     state = weekly.start(row, weekly.history.num_days - 1, row)
-    months = weekly._dates(state, 9)[2, :, 0]
+    months = weekly.dates_after(state, 9)[2, :, 0]
     ahead = (history.dates[-1] + 7 * np.arange(1, 10)).astype("datetime64[M]").astype(int) % 12 + 1
     assert months.tolist() == ahead.tolist()
 

@@ -35,23 +35,19 @@ class Shelves:
         self.market = market = dynamics.market
         self.stock = stack_stocks([item.stock or NEVER_EMPTY for item in market.products], market.device)
         self.quantiles = tabulate_units(market.size * WEEK / market.step_days)
-        history = dynamics.history
+        past = dynamics.start(*dynamics.history.latest())
         rows = WEEK // market.step_days
-        product, _ = history.latest()
-        first = history.first_date(product) + history.first_day + history.num_days
-        column = first[:, None] + torch.arange(MOST_WEEKS * rows, device=market.device)
         weeks = torch.arange(MOST_WEEKS, device=market.device)[:, None]
-        calendar = dynamics.calendar[0][column].view(-1, MOST_WEEKS, rows).sum(-1).T
+        calendar = dynamics.dates_after(past, MOST_WEEKS * rows)[0].T.reshape(-1, MOST_WEEKS, rows).sum(-1).T
         self.season = calendar * self.stock.season * (weeks < self.stock.season_end)
         """``(26, P)`` units of a week over the units of an average row of the history; 0 after the season."""
-        past = dynamics.start(*history.latest())
         self.price = past.price
         """``(P,)`` current price, in money."""
         self.log_reference_price = past.log_reference_price
-        self.prices = past.price.expand(RECENT_DAYS // WEEK, -1)
+        weekly = RECENT_DAYS // WEEK
+        trail = past.price.expand(weekly, -1) if past.trail is None else past.trail
+        self.prices = trail.view(weekly, -1, len(past.price))[:, -1]
         """``(4, P)`` weekly prices of the past, in money."""
-        if past.trail is not None:
-            self.prices = past.trail.view(len(self.prices), -1, len(product))[:, -1]
 
     def open(self, products: Tensor, inside: Tensor) -> CategoryState:
         """Return categories of products ``(B, K)`` as the mean draw has them, with what is known today.
