@@ -71,7 +71,7 @@ MOST_STATEMENTS = {
     "data/reading": 745,
     "data/reading/sources": 410,
     "decide": 455,
-    "env": 505,
+    "env": 503,
     "env/stock": 237,
     "evaluation": 426,
     "evaluation/card": 86,

@@ -60,8 +60,7 @@ class _Episodes:
             _ = dynamics.quantiles  # read once, outside compiled steps
         plain = self._decide_and_hold
         self._step: Callable[..., Any] = CompiledFunction(plain, "env steps") if dynamics.config.compile else plain
-        observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
-        return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
+        return spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32), spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def _begin(self, seed: int | None, options: Mapping[str, Any]) -> None:
         """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""

@@ -102,10 +102,9 @@ class DifferentiableMarket:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> bool:
         """Restore states kept in the same market; return False, and change nothing, if they do not fit."""
-        if not same_shapes(state, self._kept):
-            return False
-        self._copy(state)
-        return True
+        if fits := same_shapes(state, self._kept):
+            self._copy(state)
+        return fits
 
     def _copy(self, state: Mapping[str, Tensor]) -> None:
         for name, value in state.items():
