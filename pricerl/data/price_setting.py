@@ -7,13 +7,12 @@ decision to choose what it may claim. The price in force is what the shop asked 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward, find_runs
-from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.days import RECENT_DAYS
 
 Kind = Literal["plain", "promotions", "averages", "repricer"]
@@ -104,15 +103,15 @@ def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     but returns to a regular one. Weekly prices change too rarely to show a repricer.
     """
     log_price = np.log(price)
-    move = np.diff(log_price)
-    changes = float((np.abs(move) > CHANGE).mean()) if len(move) else 0.0
+    changes = count_true(np.abs(np.diff(log_price)) > CHANGE) / max(len(price) - 1, 1)
     promoted = _is_promoted(log_price, deal_windows(step_days)[1])
     coins = price / COIN
-    if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
-        return PriceSetting("averages", promoted, changes)
-    if step_days == 1 and changes >= REPRICED_SHARE and len(price) >= FEWEST_REPRICED and not promoted:
-        return PriceSetting("repricer", False, changes)
-    return PriceSetting("promotions" if promoted else "plain", promoted, changes)
+    kinds: dict[Kind, bool] = {
+        "averages": bool(np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE),
+        "promotions": promoted,
+        "repricer": step_days == 1 and changes >= REPRICED_SHARE and len(price) >= FEWEST_REPRICED,
+    }
+    return PriceSetting(next((kind for kind, holds in kinds.items() if holds), "plain"), promoted, changes)
 
 
 def deal_windows(step_days: int) -> tuple[int, ...]:
@@ -146,46 +145,23 @@ def _is_promoted(log_price: FloatArray, window: int) -> bool:
 
     Prices drawn at random return now and then as well, but from above as often as from below.
     """
-    at, fall, back = _find_moves(log_price, window, Segments([len(log_price)]))
-    counts, (fallen, risen), returns = (found[..., 0] for found in _count_moves(fall, back, np.zeros_like(at), 1))
-    if not returns:
+    move = np.diff(log_price)
+    at = np.flatnonzero(np.abs(move) > FALL)
+    fall = move[at] < 0
+    around = np.pad(log_price, window, constant_values=np.nan)[at[:, None] + np.arange(2 * window + 1)]
+    near = _is_near(around, log_price[at, None])
+    back = near[:, window + 1 :].any(axis=1)
+    falls, rises = (max(count_true(flags), 1) for flags in (fall, ~fall))
+    fallen, risen = count_true(back & fall) / falls, count_true(back & ~fall) / rises
+    if falls < FEWEST_FALLS or fallen < max(RETURNING_SHARE, risen + EXCESS):
         return False
     regular, mirrored = (float(_is_near(log, regular_prices(log, window)).mean()) for log in (log_price, -log_price))
     if regular < REGULAR_SHARE or regular - mirrored >= LOPSIDED:
         return regular >= REGULAR_SHARE
-    around = np.pad(log_price, window, constant_values=np.nan)[at[:, None] + np.arange(2 * window + 1)]
-    level = _is_near(around, log_price[at, None]).sum(axis=1) >= REGULAR_SHARE * np.isfinite(around).sum(axis=1)
+    level = near.sum(axis=1) >= REGULAR_SHARE * np.isfinite(around).sum(axis=1)
     chance = float(back.mean())
-    sds = (fallen - risen) / np.sqrt(chance * (1 - chance) * (1 / counts).sum())
-    return bool(count_true(back & fall & level) / counts[0] >= RETURNING_SHARE and sds >= LEAST_EXCESS_SDS)
-
-
-def _find_moves(log_price: FloatArray, window: int, products: Segments) -> tuple[IntArray, BoolArray, BoolArray]:
-    """Return the rows ``(M,)`` before a large move of ``log_price (N,)``, which of them fall, and which return."""
-    move = np.diff(log_price)
-    move[products.starts[1:] - 1] = 0.0  # from product to product
-    at = np.flatnonzero(np.abs(move) > FALL)
-    last = products.edges[1:][np.searchsorted(products.edges[1:], at, side="right")] - 1
-    after = np.minimum(at[:, None] + np.arange(1, window + 1), last[:, None])
-    returns = np.asarray(_is_near(log_price[after], log_price[at, None]).any(axis=1))
-    return at.astype(np.int64), np.asarray(move[at] < 0), returns
-
-
-def _count_moves(
-    fall: BoolArray, back: BoolArray, owners: IntArray, products: int
-) -> tuple[IntArray, FloatArray, BoolArray]:
-    """Return numbers, at least 1, and returning shares of falls and rises ``(2, P)``, and where falls return ``(P,)``.
-
-    That is if there are several, most return, and rises return less often. The moves are of the ``owners (M,)``.
-    """
-    number, returning = (
-        np.array([np.bincount(owners[part], minlength=products) for part in (fall & kept, ~fall & kept)])
-        for kept in (np.ones_like(fall), back)
-    )
-    counts = np.maximum(number, 1)
-    shares = returning / counts
-    returns = (number[0] >= FEWEST_FALLS) & (shares[0] >= np.maximum(RETURNING_SHARE, shares[1] + EXCESS))
-    return counts, shares, np.asarray(returns)
+    sds = (fallen - risen) / np.sqrt(chance * (1 - chance) * (1 / falls + 1 / rises))
+    return bool(count_true(back & fall & level) / falls >= RETURNING_SHARE and sds >= LEAST_EXCESS_SDS)
 
 
 def _is_near(log_price: FloatArray, level: FloatArray) -> BoolArray:
@@ -211,15 +187,14 @@ def find_prices_in_force(
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]
     reported = np.zeros(len(known), dtype=bool) if promotion is None else promotion[known]
-    is_told = reported.any() and not reported.all()
-    deal = reported if is_told else _find_deals(np.log(price), deal_windows(step_days)[1])
+    deal = reported if 0 < count_true(reported) < len(known) else _find_deals(np.log(price), deal_windows(step_days)[1])
     deal[-1] &= regular is None or not regular[known[-1]]
     recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     # below prices of 1 the smallest coin is a hundredth of the price's leading digit
     coin = COIN if price.min() >= 1 else min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
     coins = np.round(price / coin)
     below_coin = np.abs(price - coins * coin) > 1e-6 * price
-    averages = (_keeps_changing(price) and below_coin.mean() >= SUB_COIN_SHARE) or _scatters(coins[recent & ~deal])
+    averages = (below_coin.mean() >= SUB_COIN_SHARE and _keeps_changing(price)) or _scatters(coins[recent & ~deal])
     if not averages and not deal.any():
         return None
     asked = np.round(coins * coin, 10) if averages else price
@@ -234,25 +209,6 @@ def find_prices_in_force(
     found = np.round(carry_forward(found), 10)
     found[known[deal]] = np.maximum(found[known[deal]], asked[deal])
     return found
-
-
-def can_differ(recorded: FloatArray, step_days: int, promotion: BoolArray, days: Segments) -> BoolArray:
-    """Return the products ``(P,)`` for which `find_prices_in_force` may return prices, from all of them at once.
-
-    ``recorded`` and ``promotion`` are ``(D,)``, the days of each product one after another.
-    """
-    known = np.flatnonzero(np.isfinite(recorded))
-    rows = Segments(days.count(np.isfinite(recorded)))
-    price = recorded[known]
-    at, fall, back = _find_moves(np.log(price), deal_windows(step_days)[1], rows)
-    owners = rows.owners
-    *_, returns = _count_moves(fall, back, owners[at], len(rows))
-    changed = np.append(False, (np.diff(price) != 0) & (np.diff(owners) == 0))
-    recent = known > rows.spread(known[rows.edges[1:] - 1]) - LOOK_BACK_DAYS / step_days
-    for inside in (np.ones_like(recent), recent):
-        changes = rows.count(changed & inside & np.append(False, inside[:-1]))
-        returns |= _changes_mostly(rows.count(inside), changes)
-    return np.asarray(returns | days.any(promotion))
 
 
 def _find_deals(log_price: FloatArray, window: int) -> BoolArray:
@@ -271,11 +227,10 @@ def _scatters(coins: FloatArray) -> bool:
     """Return whether prices change on most rows and scatter around one that repeats: averages rounded to a coin."""
     if len(coins) < FEWEST_SCATTERED or not _keeps_changing(coins):
         return False
-    _, where, count = np.unique(coins, return_inverse=True, return_counts=True)
-    most = int(count.max())
-    others = count[where][count[where] < most]
-    repeats = most >= _least_repeats(len(coins))
-    return repeats and int((others == 1).sum()) >= ONCE_SHARE * len(others)
+    count = np.unique(coins, return_counts=True)[1]
+    others = count[count < count.max()]
+    repeats = count.max() >= _least_repeats(len(coins))
+    return bool(repeats and count_true(others == 1) >= ONCE_SHARE * others.sum())
 
 
 def _least_repeats(rows: int) -> float:
@@ -283,11 +238,7 @@ def _least_repeats(rows: int) -> float:
 
 
 def _keeps_changing(price: FloatArray) -> bool:
-    return bool(_changes_mostly(len(price), count_true(np.diff(price) != 0)))
-
-
-def _changes_mostly(rows: Any, changes: Any) -> Any:
-    return (rows >= FEWEST_PRICES) & (changes > CHANGING_SHARE * (rows - 1))
+    return len(price) >= FEWEST_PRICES and count_true(np.diff(price) != 0) > CHANGING_SHARE * (len(price) - 1)
 
 
 def _centre(coins: FloatArray, weight: FloatArray) -> float:

@@ -139,7 +139,7 @@ def test_two_sales_a_week_apart_are_no_weekly_rows() -> None:
 
 
 def test_a_price_of_almost_nothing_changes_no_pattern() -> None:
-    frame = seller(1.0, sold).assign(**{columns.PRODUCT: "one"})
+    frame = seller(1.0, sold).assign(**{columns.PRODUCT: "one"}).astype({columns.PRODUCT: "category"})
     frame[columns.REPORT_DATE] = pd.to_datetime(frame[columns.REPORT_DATE])
     tiny = frame.copy()
     tiny.iloc[10, tiny.columns.get_loc(columns.PRODUCT_PRICE)] = 1e-200

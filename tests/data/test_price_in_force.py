@@ -11,12 +11,11 @@ import torch
 from fixture_types import Shared
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.config import DataConfig
 from pricerl.data.features import build_features
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.price_setting import can_differ, find_prices_in_force
+from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.reading.reader import history_from_text, read_history
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -66,21 +65,6 @@ def test_a_posted_price_that_changed_yesterday_is_in_force() -> None:
 )
 def test_posted_prices_are_in_force_as_recorded(prices: FloatArray) -> None:
     assert find_prices_in_force(prices) is None
-
-
-def test_prices_in_force_are_sought_of_all_products_that_may_have_them() -> None:
-    generator = np.random.default_rng(5)
-    kept, moved = np.full(90, 10.0), np.repeat([10.0, 11.0, 10.5], 30)
-    deals = np.where(np.arange(90) % 15 < 4, 8.0, 10.0)
-    paid = [averages(np.full(90, 10.0), seed) for seed in range(20)]
-    random = [np.round(10 * np.exp(generator.normal(0.0, 0.1, 90)), 2) for _ in range(20)]
-    series = [kept, moved, deals, *paid, *random]
-    unmarked = np.zeros(90 * len(series), dtype=bool)
-    sought = can_differ(np.concatenate(series), 1, unmarked, Segments([90] * len(series)))
-    assert sought[:3].tolist() == [False, False, True]
-    assert sought[[find_prices_in_force(prices) is not None for prices in series]].all()
-    unmarked[95] = True  # a promotion of the second product
-    assert can_differ(np.concatenate(series), 1, unmarked, Segments([90] * len(series)))[1]
 
 
 def found_in_force(prices: FloatArray, **given: Any) -> FloatArray:

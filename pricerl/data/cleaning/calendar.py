@@ -128,10 +128,7 @@ def mask_days(calendar: Calendar, no_sale: BoolArray, unfinished: BoolArray, lon
 
 def carry_forward(values: FloatArray) -> FloatArray:
     """Return ``(D,)`` values with NaN replaced by the last known value, leading NaN by the first one."""
-    known = ~np.isnan(values)
-    first = known.argmax() if known.any() else 0
-    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), first))
-    return np.asarray(values[last])
+    return np.array(pd.Series(values).ffill().bfill(), dtype=np.float64)
 
 
 def fill_prices(price: FloatArray, no_sale: BoolArray, days: Segments) -> FloatArray:

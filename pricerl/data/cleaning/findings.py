@@ -28,7 +28,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import can_differ, find_prices_in_force
+from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 from pricerl.reasons import Reason
@@ -117,7 +117,6 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
         "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
     promotion = grid[columns.PROMOTION]
-    differing = can_differ(grid[columns.PRODUCT_PRICE], step, promotion == 1, days) & (config.current_price != "last")
     by_day = {name: grid[name] for name in columns.BY_DAY if np.isfinite(grid[name]).any()}
     costs = rows.cells[columns.UNIT_COST]
     last = rows.segments.last(np.isfinite(costs))
@@ -135,13 +134,13 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
             in_force=find_prices_in_force(
                 grid[columns.PRODUCT_PRICE][part], step, promotion[part] == 1, promotion[part] == 0
             )
-            if differs
+            if config.current_price != "last"
             else None,
             asks=config.current_price == "ask",
             holidays=holidays,
         )
-        for name, group, part, later, cost, differs in zip(
-            rows.names, rows.groups, days, findings.future.days, last_costs, differing, strict=True
+        for name, group, part, later, cost in zip(
+            rows.names, rows.groups, days, findings.future.days, last_costs, strict=True
         )
     ]
 
@@ -329,8 +328,11 @@ def _missing_days(counts: Counts, missing: MissingDays, word: str) -> str:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
         remedy = f" If they are unknown, set {SETTING} unknown." if reason else ""
         return f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"
-    unknown = f"{plural(left, word)} without a row: read as unknown{reason}. If nothing was sold on them, set {SETTING}"
-    return f"{unknown} zero." if left and reason else ""
+    return (
+        f"{plural(left, word)} without a row: read as unknown{reason}. If nothing was sold on them, set {SETTING} zero."
+        if left and reason
+        else ""
+    )
 
 
 def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
@@ -347,16 +349,14 @@ def _doubts(
     days = counts["history_days"]
     absent = counts["missing_days"] / days
     refund = counts["refund_days"] / days
-    gap = counts["gap_days"]
-    empty = counts["empty"]
     doubts = (
         history.price_doubt,
         Reason("missing_rows", {"share": absent, "days": days}) if absent > LARGEST_MISSING_SHARE else None,
         missing.doubt if absent > 0 else None,
         Reason("refunds", {"share": refund, "days": days}) if refund > LARGEST_REFUND_SHARE else None,
-        Reason("long_gaps", {"days": gap}) if gap else None,
+        Reason("long_gaps", {"days": counts["gap_days"]}) if counts["gap_days"] else None,
         zeros.reason if zeros is not None and zeros.share > LARGEST_ZERO_SHARE else None,
-        Reason("taken_as_empty", {"days": empty}) if empty / days > LARGEST_ZERO_SHARE else None,
+        Reason("taken_as_empty", {"days": counts["empty"]}) if counts["empty"] / days > LARGEST_ZERO_SHARE else None,
         measure.doubt,
     )
-    return tuple(doubt for doubt in doubts if doubt)
+    return tuple(filter(None, doubts))

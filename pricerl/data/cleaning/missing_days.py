@@ -15,7 +15,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
-from pricerl.data.cleaning.product_rows import Calendar, Segments
+from pricerl.data.cleaning.product_rows import Calendar, Segments, codes_of
 from pricerl.data.cleaning.sales_unit import near_whole
 from pricerl.data.cleaning.zero_sales import chance_of_zero, fit_truncated, improbable_runs
 from pricerl.data.days import DAY, MONDAY, WEEK, weekday_of
@@ -83,9 +83,8 @@ def find_missing_days(
     implies, and about as many as a truncated negative binomial does. A file that has such rows lists every day, so that
     a missing one is unknown; one that lacks them lists sales only. Days ``lost`` by product are no evidence.
     """
-    products = frame[columns.PRODUCT].astype("category").array
-    code = np.asarray(products.codes).astype(np.int64)
-    names = products.categories
+    code = codes_of(frame[columns.PRODUCT])
+    names = frame[columns.PRODUCT].cat.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     sold = frame[columns.TOTAL_SALES].to_numpy() > 0
     last = days[sold].max(initial=days[0]) if len(days) else None
@@ -93,15 +92,15 @@ def find_missing_days(
         return MissingDays(setting, lost=lost, last_day=last if setting == "zero" else None)
     absent, counted = _count_missing(code, days, sold, len(names))
     absent = np.maximum(absent - [len(lost.get(str(name), ())) for name in names], 0)
-    missing = int(absent.sum())
-    if not missing:
+    if not absent.any():
         return MissingDays("unknown")
     tally = _tally(code[counted], _units(frame, code, len(names))[counted], absent)
     meaning, evidence = _decide(tally)
     if meaning == "zero":
-        uncovered = _uncovered(code, days, _usual_zero_share(tally))
-        return MissingDays(meaning, evidence, uncovered, lost=lost, last_day=last)
-    share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
+        return MissingDays(
+            meaning, evidence, _uncovered(code, days, _usual_zero_share(tally)), lost=lost, last_day=last
+        )
+    share = float(absent.sum() / tally[["missing", "sold", "zero"]].to_numpy().sum())
     is_odd = meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE
     return MissingDays(
         meaning, evidence, doubt=Reason("rows_undecided", {"share": share}) if is_odd else None, lost=lost
@@ -129,16 +128,17 @@ def find_days_without_sale(
 
 def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     """Return units by row ``(N,)``: the file's, else sales over price where these are whole, else sales."""
-    names = [columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]
-    price, sales, given = frame.reindex(columns=names).to_numpy(dtype=np.float64).T
+    price, sales, given = (
+        frame.reindex(columns=[columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]).to_numpy(dtype=np.float64).T
+    )
     sales = np.nan_to_num(sales, nan=0.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         counted = np.where(price > 0, sales / price, np.nan)
         whole = near_whole(counted, price)
     sold = (sales > 0) & np.isfinite(counted)
     share = np.bincount(code, sold & whole, products) / np.maximum(np.bincount(code, sold, products), 1)
-    counted = np.where((share < 0.5)[code] & (sales == np.round(sales)), sales, counted)
-    counted = np.where(np.isfinite(counted), counted, sales)
+    are_units = (share < 0.5)[code] & (sales == np.round(sales))
+    counted = np.where(are_units | ~np.isfinite(counted), sales, counted)
     return np.minimum(np.where((given > 0) & (sales > 0), given, counted), MOST_UNITS)
 
 
@@ -213,8 +213,9 @@ def _least_zero_share(tally: pd.DataFrame) -> FloatArray:
 
 def _usual_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales."""
-    fitted = fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy(), Segments([1] * len(tally)))
-    zero = chance_of_zero(*fitted)
+    zero = chance_of_zero(
+        *fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy(), Segments([1] * len(tally)))
+    )
     return np.where(tally["sold"] > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
 
 

@@ -117,17 +117,17 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = order_rows(codes, days)
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
+    absent = np.broadcast_to(np.nan, len(frame))
+    cells = {name: np.asarray(frame.get(name, absent)) for name in (*columns.NUMERIC, *columns.FLAGS)}
     groups = frame.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object).iloc[order]
     groups = groups.groupby(codes[order]).last()
     for rows in np.split(order, starts[1:][np.diff(starts // PART_ROWS) > 0]):
         owners, sizes = np.unique(codes[rows], return_counts=True)
-        absent = np.full(len(rows), np.nan)
         yield ProductRows(
             products.categories[owners].astype(str).tolist(),
             Segments(sizes),
             days[rows],
-            {name: known[name][rows] if name in known else absent for name in (*columns.NUMERIC, *columns.FLAGS)},
+            {name: values[rows] for name, values in cells.items()},
             groups.reindex(owners).fillna("").tolist(),
         )
 

@@ -99,19 +99,18 @@ class Rows:
             total = each[[name for name in SUMMED if name in frame]].sum(min_count=1).round(DECIMALS)
             one = each.last().assign(**total).reset_index()
             frame = pd.concat([frame[~twice], one]).sort_values(DAY, ignore_index=True)
-        lost = grouped((names.get(name, name), days) for name, days in self.lost.items())
         orders = self.orders
         if orders is not None:
             lines = orders.lines.replace({"product": dict(names)}).groupby(ORDER, as_index=False)[AMOUNTS].sum()
             orders = orders._replace(lines=lines.round(dict.fromkeys(AMOUNTS, DECIMALS)))
+        lost = grouped((names.get(name, name), days) for name, days in self.lost.items())
         lost_days = {name: np.unique(np.concatenate(days)) for name, days in lost.items()}
         return replace(self, frame=frame, lost=lost_days, orders=orders)
 
     def select(self, products: Collection[str]) -> Rows:
         """Return the rows of some products."""
         frame = self.frame[self.frame[columns.PRODUCT].isin([*products])].reset_index(drop=True)
-        left = [name for name in frame[columns.PRODUCT].cat.categories if name in products]
-        frame[columns.PRODUCT] = frame[columns.PRODUCT].cat.set_categories(left)
+        frame[columns.PRODUCT] = frame[columns.PRODUCT].cat.remove_unused_categories()
         return replace(self, frame=frame, lost={name: days for name, days in self.lost.items() if name in products})
 
     def clean(self) -> History:
@@ -125,10 +124,11 @@ class Rows:
         problems = list(self.skipped)
         several = self.frame[columns.PRODUCT].nunique() > 1 or bool(self.skipped)
         days = self.frame[columns.REPORT_DATE].to_numpy()
-        country = self.config.country
         step = self.step_days
         missing = find_missing_days(self.frame, self.config.missing_days, self.lost)
-        holidays = None if country is None or step > 1 else find_holidays(country, days.min(), days.max())
+        holidays = (
+            find_holidays(self.config.country, days.min(), days.max()) if self.config.country and step == 1 else None
+        )
         for part in split_products(self.frame):
             findings, refused = find_days(part, Context(self.config, step, missing, holidays))
             histories = build_histories(findings)

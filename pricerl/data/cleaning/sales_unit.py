@@ -48,16 +48,16 @@ class Measure(NamedTuple):
 
 def find_kind(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> SalesMeasure:
     """Decide whether sales ``(N,)``, all positive, are revenue or units, from price and the file's own ``units``."""
-    if setting != "auto":
-        return setting
-    as_revenue, as_units = (float(flags.mean()) for flags in _are_whole(price, sales, units))
-    return _kind_of(price, sales, units, as_revenue, as_units)
+    shares = (float(flags.mean()) for flags in _are_whole(price, sales, units))
+    return _kind_of(price, sales, units, setting, *shares)
 
 
 def _kind_of(
-    price: FloatArray, sales: FloatArray, units: FloatArray, as_revenue: float, as_units: float
+    price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting, as_revenue: float, as_units: float
 ) -> SalesMeasure:
     """Decide as `find_kind`, with the shares of whole units under both measures."""
+    if setting != "auto":
+        return setting
     given = np.isfinite(units)
     if count_true(given) >= 0.5 * len(given):
         revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
@@ -87,7 +87,7 @@ def _measure(
     clear: float,
 ) -> Measure:
     """Decide for one product by the shares of whole units under both measures, and of sales over prices."""
-    kind = _kind_of(price, sales, units, as_revenue, as_units) if setting == "auto" else setting
+    kind = _kind_of(price, sales, units, setting, as_revenue, as_units)
     if kind == "units":
         return Measure(kind, as_units, None if as_units >= WHOLE_SHARE else Reason("units_not_whole"))
     is_clear = setting != "auto" or clear >= WHOLE_SHARE

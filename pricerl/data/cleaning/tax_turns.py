@@ -44,13 +44,12 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         exact = moved.assign(lower=lower)[alike]
         exact = exact[(exact["day"] - exact["day"].mode().min()).abs() <= pd.Timedelta(days=WEEK)]
         exact = exact.drop_duplicates("product")
-        turns = exact.set_index("product")["day"]
-        if len(turns) < ALIKE * products or exact["lower"].nunique() < FEWEST_PRICES:
+        if len(exact) < ALIKE * products or exact["lower"].nunique() < FEWEST_PRICES:
             continue
         row = int(exact.index[0])
         change = float(np.log(exact["price"][row] / exact["before"][row]))
         rows = sold.iloc[order].assign(product=codes[order])
-        rows["since"] = (rows["day"] - rows["product"].map(turns)).dt.days
+        rows["since"] = (rows["day"] - rows["product"].map(exact.set_index("product")["day"])).dt.days
         spans = rows.groupby("product")["since"].agg(["min", "max"])
         days = range(max(-WINDOW, int(spans["min"].max())), min(WINDOW, int(spans["max"].min())))
         if min(-days.start, days.stop) >= WEEK and _is_ignored(rows[rows["since"].isin(days)], days, change):

@@ -87,8 +87,7 @@ class UnlikelyZeros(NamedTuple):
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     """Test the days of one history as `find_unlikely_zeros` does."""
-    days = Segments([len(history.dates)])
-    return find_unlikely_zeros(history.dates, history.units, history.stock_unknown, days)[0]
+    return find_unlikely_zeros(history.dates, history.units, history.stock_unknown, Segments([len(history.dates)]))[0]
 
 
 def find_unlikely_zeros(
@@ -190,10 +189,9 @@ def _sum_from_price(price: FloatArray, values: FloatArray, days: Segments) -> Fl
 
 def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray, days: Segments) -> FloatArray:
     """Return the upper quartile of each day's weekday ``(D,)`` as a share of all days', at most 1."""
-    sold_units = pd.Series(units[sold])
-    usual = sold_units.groupby(weekday[sold] // WEEK).quantile(0.75).reindex(range(len(days)))
-    factor = sold_units.groupby(weekday[sold]).quantile(0.75).reindex(range(WEEK * len(days))).to_numpy()
-    return np.asarray(np.fmin(factor / np.repeat(usual.to_numpy(), WEEK), 1.0)[weekday])
+    known = pd.Series(units).where(sold)
+    usual, own = (known.groupby(group).transform("quantile", 0.75).to_numpy() for group in (days.owners, weekday))
+    return np.asarray(np.fmin(own / usual, 1.0))
 
 
 def _short_days(weekday: IntArray, units: FloatArray, out: BoolArray, days: Segments) -> BoolArray:
@@ -217,18 +215,15 @@ def _weekdays(dates: DateArray, days: Segments) -> IntArray:
 
 def _day_before(flags: BoolArray, days: Segments) -> BoolArray:
     """Return the days ``(D,)`` before the flagged ones of the same product."""
-    before = np.zeros_like(flags)
-    before[:-1] = flags[1:]
+    before = np.append(flags, False)[1:]
     before[days.edges[1:] - 1] = False
     return before
 
 
 def _open_days(weekday: IntArray, known: BoolArray, zero: BoolArray) -> BoolArray:
     """Return the days ``(D,)`` on weekdays that have sales on more than one known day in ten."""
-    cells = int(weekday.max(initial=-1)) + 1
-    count = np.maximum(np.bincount(weekday[known], minlength=cells), 1)
-    closed = np.bincount(weekday[known & zero], minlength=cells) >= 0.9 * count
-    return np.asarray(~closed[weekday])
+    empty, count = (np.bincount(weekday, flags) for flags in (known & zero, known))
+    return np.asarray((empty < 0.9 * np.maximum(count, 1))[weekday])
 
 
 def chance_of_zero(mean: FloatArray, overdispersion: FloatArray) -> FloatArray:
@@ -239,13 +234,9 @@ def chance_of_zero(mean: FloatArray, overdispersion: FloatArray) -> FloatArray:
 def _usual_demand(units: FloatArray, sold: BoolArray, days: Segments) -> tuple[FloatArray, FloatArray]:
     """Return mean and overdispersion ``(D,)``, before truncation to days with sales, of the units of each day."""
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
-    day = np.arange(len(units))
-    first, after = (days.spread(edges) for edges in (days.starts, days.edges[1:]))
-    near_first = np.maximum(day - NEAR_DAYS, first)
-    near_after = np.minimum(day + NEAR_DAYS + 1, after)
-    enough = counts[near_after] - counts[near_first] >= FEWEST_SALE_DAYS
-    first = np.where(enough, near_first, first)
-    after = np.where(enough, near_after, after)
+    whole = days.spread([days.starts, days.edges[1:]])
+    near = np.clip(np.add.outer([-NEAR_DAYS, NEAR_DAYS + 1], np.arange(len(units))), *whole)
+    first, after = np.where(np.diff(counts[near], axis=0) >= FEWEST_SALE_DAYS, near, whole)
     mean = (sums[after] - sums[first]) / (counts[after] - counts[first])
     return fit_truncated(mean, units**2, days, sold)
 
@@ -288,13 +279,12 @@ def improbable_runs(units: FloatArray, known: BoolArray, days: Segments) -> IntA
     the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
     Days that are not ``known (D,)``, with unknown sales or reported stock, end a run.
     """
-    runs = find_runs(known & (units == 0), days)
-    owner = days.owners[runs[:, 0]]
-    usual = days.count(known & (units > 0)) >= FEWEST_SALE_DAYS
-    runs, owner = runs[usual[owner]], owner[usual[owner]]
+    usual = days.spread(days.count(known & (units > 0)) >= FEWEST_SALE_DAYS)
+    runs = find_runs(usual & known & (units == 0), days)
     if not len(runs):
         return runs
-    length = runs[:, 1] - runs[:, 0]
+    owner = days.owners[runs[:, 0]]
+    length = np.diff(runs)[:, 0]
     place = np.flatnonzero(known)
     sold = units[place]
     edges = np.searchsorted(place, days.edges)
