@@ -116,10 +116,8 @@ class DataConfig:
 
 
 def _gives_a_date(date_format: str) -> bool:
-    text = _PROBE_DATE.strftime(date_format)
-    if text == _PROBE_DATE.replace(year=2024).strftime(date_format):  # Python 3.13 warns if strptime gets no year
-        return False
-    try:
-        return datetime.strptime(text, date_format) == _PROBE_DATE
+    text, year_before = (day.strftime(date_format) for day in (_PROBE_DATE, _PROBE_DATE.replace(year=2024)))
+    try:  # Python 3.13 warns if strptime gets no year
+        return text != year_before and datetime.strptime(text, date_format) == _PROBE_DATE
     except ValueError:
         return False

@@ -45,8 +45,7 @@ def lowest_before(day: str, lows: Sequence[Sequence[Any]], current_price: float)
 
 def day_texts(dates: Any) -> list[str]:
     """Return dates ``(N,)`` of any precision as days in ISO format."""
-    found: list[str] = np.datetime_as_string(np.asarray(dates, dtype="datetime64[D]")).tolist()
-    return found
+    return list(np.datetime_as_string(np.asarray(dates, dtype="datetime64[D]")).tolist())
 
 
 def steps_in(days: int, step_days: int) -> int:

@@ -86,8 +86,7 @@ class MinMaxScaler:
     @classmethod
     def fit(cls, per_product_features: Sequence[FloatArray]) -> MinMaxScaler:
         """Fit a scaler to the ``(D_p, F)`` training days of each product; a single day makes every column constant."""
-        low = np.array([features.min(axis=0) for features in per_product_features])
-        high = np.array([features.max(axis=0) for features in per_product_features])
+        low, high = (np.array([end(days, axis=0) for days in per_product_features]) for end in (np.min, np.max))
         constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
         constant[:, MONTH_COLUMN] = False
         constant[:, WEEKDAY_COLUMN] &= [len(features) > 1 for features in per_product_features]  # rows of weeks

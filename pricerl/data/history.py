@@ -220,11 +220,14 @@ class ProductHistory:
 
     def first_days(self, days: int) -> ProductHistory:
         """Return the first ``days`` days of the history, without future days: later prices say nothing about them."""
-        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        kept: dict[str, Any] = {name: value[: 0 if name in AHEAD else days] for name, value in arrays.items()}
+        kept: dict[str, Any] = {
+            name: value[: 0 if name in AHEAD else days]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray) and name != "holidays"
+        }
         if self.in_force is not None:
             kept["in_force"] = find_prices_in_force(kept["price"], self.step_days, kept.get("promotion"))
-        return replace(self, **{**kept, "holidays": self.holidays})
+        return replace(self, **kept)
 
 
 def categories_of(products: Iterable[ProductHistory]) -> list[list[ProductHistory]]:
@@ -273,9 +276,11 @@ class Reported:
 
     def renamed(self: Own, name: str) -> Own:
         """Return the same of the only product under another name."""
-        (product,) = self.products
-        (report,) = self.reports
-        return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))
+        return replace(
+            self,
+            products=tuple(replace(product, product=name) for product in self.products),
+            reports=tuple(replace(report, product=name) for report in self.reports),
+        )
 
 
 @dataclass(frozen=True, eq=False)

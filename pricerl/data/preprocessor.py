@@ -61,10 +61,11 @@ class DataPreprocessor(Reported):
         """
         history = replace(history, products=relate(history.products))
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
-        names = chosen or (None,) * len(history.products)
         forecasts = tuple(
             choose_forecast(product, days, config.forecaster, name)
-            for product, days, name in zip(history.products, train_days, names, strict=True)
+            for product, days, name in zip(
+                history.products, train_days, chosen or [None] * len(train_days), strict=True
+            )
         )
         features = tuple(map(build_features, history.products, [found.past for found in forecasts]))
         return cls(

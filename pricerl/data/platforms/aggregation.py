@@ -46,13 +46,12 @@ LEAST_COUPONS = 0.5
 
 def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
     """Sum the sales of an export per product and day, as columns of a history, or raise a ``DataError``."""
-    if preset.grain == "period" or not preset.sums:
+    if preset.grain == "period" or not preset.sums or preset.date is None:
         lack = "dates" if preset.grain == "period" else "units and prices of products"
         refuse(table.source, [f"{preset.title}, has no {lack}; {preset.instead}"])
-    assert preset.date is not None
     names = locate(preset, table.header)
-    every = table.frame.iloc[:, [table.header.index(cell) for cell in names.values()]]
-    every = every.set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
+    places = [table.header.index(cell) for cell in names.values()]
+    every = table.frame.iloc[:, places].set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
     table = _without_footer(preset, table)
     rows, notes, problems = count_sales(preset, every)
     rows, unlisted = split_cells(preset.split, rows)
@@ -66,7 +65,7 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         problems = _find_copies(table, rows.index, days)
     if problems:
         heads = {**names, columns.REPORT_DATE: names[preset.date.column]}
-        renamed = [problem._replace(column=heads.get(problem.column, problem.column)) for problem in problems]
+        renamed = (problem._replace(column=heads.get(problem.column, problem.column)) for problem in problems)
         refuse(table.source, renamed, table.files)
     lost = find_lost(table, table.header.index(names[preset.date.column]), None, dates, find_days)
     lines = pd.DataFrame({"product": named, "day": days, **values}, index=rows.index)
@@ -152,11 +151,12 @@ def _read_values(
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     rule = preset.order_discount
     every = dict.fromkeys([*used, *([rule.column, rule.subtotal or rule.column] if rule else ())])
-    none = np.zeros(len(rows))
     present = {name: rows[name] for name in every if name in rows}
     decimal = _find_decimal(present, preset.decimal) if config.decimal == "auto" else config.decimal
     numbers, problems = read_number_columns(present, rows.index.to_list(), decimal, separator)
-    numbers = {name: np.where(np.isnan(cells := numbers.get(name, none)), 0.0, cells) for name in every}
+    numbers = {
+        name: np.nan_to_num(numbers.get(name, np.zeros(len(rows))), posinf=np.inf, neginf=-np.inf) for name in every
+    }
     problems += [
         Problem(int(line), name, f"is blank in a row that counts as a sale; {preset.title}, always fills it")
         for name in used

@@ -19,7 +19,7 @@ from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.header import ALIASES
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, refuse
 
 AUTO = "auto"
 NONE = "none"
@@ -77,14 +77,11 @@ def parse_expression(text: str) -> Expression:
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, FloatArray]) -> Any:
-    if isinstance(node, ast.BinOp):
-        return _OPERATORS[type(node.op)](_evaluate(node.left, values), _evaluate(node.right, values))
-    if isinstance(node, ast.UnaryOp):
-        return _OPERATORS[type(node.op)](_evaluate(node.operand, values))
-    if isinstance(node, ast.Name):
-        return values[node.id]
-    assert isinstance(node, ast.Constant) and isinstance(node.value, str | int | float)
-    return values[node.value] if isinstance(node.value, str) else np.float64(node.value)
+    if isinstance(node, ast.BinOp | ast.UnaryOp):
+        operands = (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
+        return _OPERATORS[type(node.op)](*(_evaluate(operand, values) for operand in operands))
+    value = node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+    return values[value] if isinstance(value, str) else np.float64(value)
 
 
 ANY = "*"
@@ -277,8 +274,10 @@ def _check(preset: Preset) -> None:
     for pattern in (*preset.skip.values(), preset.product_pattern or ""):
         re.compile(pattern)
     if preset.grain == "period" or not preset.sums:
-        if not preset.instead:
-            raise ValueError("instead must state what to download, as the export has no dates or no sums")
+        refuse(
+            {"instead must state what to download, as the export has no dates or no sums": not preset.instead},
+            ValueError,
+        )
         return
     lacking = sorted({"units", "revenue"} - set(preset.sums)) if preset.kind == "sales" else []
     allowed = columns.CONVERSIONS if preset.kind == "ads" else (*columns.REQUIRED[1:], *columns.OPTIONAL_NUMBERS)
@@ -298,8 +297,7 @@ def _check(preset: Preset) -> None:
         *_find_strays("sums", preset.expressions(), cells, set(), "columns of header, optional or split in quotes"),
         *_find_strays("columns", preset.derived(), set(), {*preset.sums, PRICE}, "names of sums without quotes"),
     ]
-    if faults:
-        raise ValueError("; ".join(faults))
+    refuse(dict.fromkeys(faults, True), ValueError)
 
 
 def _find_strays(

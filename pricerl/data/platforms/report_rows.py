@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -72,7 +73,7 @@ def _fill_down(rule: FillDown | None, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _apply_status(preset: Preset, rule: Status, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[Problem]]:
     """Return the rows whose status counts as a sale, notes, and a problem per unknown status."""
-    keep, drop, unpaid = map(_matcher, (rule.keep, rule.drop, rule.unpaid))
+    keep, drop, unpaid = (partial(_is_one_of, values) for values in (rule.keep, rule.drop, rule.unpaid))
     cells = rows[rule.column]
     counted = choose_rows(cells, lambda text: keep(text) or (ANY in rule.keep and not drop(text)))
     left = _count(cells[~counted])
@@ -94,15 +95,14 @@ def _first_line(cells: pd.Series, text: str) -> int:
     return int(cells.index[int(np.argmax(choose_rows(cells, lambda cell: cell.strip() == text)))])
 
 
-def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that finds whether a text is one of several values, in which ``*`` is any text."""
-    patterns = [value.casefold() if ANY in value else fold(value) for value in values if value != ANY]
-
-    def matches(text: str) -> bool:
-        bare = "" if is_blank(text) else text.strip().casefold()
-        return any(fnmatchcase(bare, pattern) if ANY in pattern else fold(bare) == pattern for pattern in patterns)
-
-    return matches
+def _is_one_of(values: Sequence[str], text: str) -> bool:
+    """Return whether a text is one of several values, in which ``*`` is any text."""
+    bare = "" if is_blank(text) else text.strip().casefold()
+    return any(
+        fnmatchcase(bare, value.casefold()) if ANY in value else fold(bare) == fold(value)
+        for value in values
+        if value != ANY
+    )
 
 
 def _describe(counts: Counter[str], what: str, rule: Status) -> list[str]:

@@ -116,10 +116,10 @@ def _find_order_lines(table: TextTable) -> Preset | None:
 
 def _refuse_part(table: TextTable) -> None:
     """Raise a ``DataError`` if a header has nearly all columns of a preset, such as one with columns removed."""
-    found = [(presets.find_missing(preset, table.header), preset) for preset in presets.own_presets()]
     near = [
         (missing, preset)
-        for missing, preset in found
+        for preset in presets.own_presets()
+        for missing in [presets.find_missing(preset, table.header)]
         if len(preset.header) - len(missing) >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS)
     ]
     if near:
@@ -149,14 +149,15 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
     if ads.lost:
         refuse(table.source, [Problem(row.line, "", f"{row.finding}; {row.remedy}") for row in ads.lost], table.files)
     keys = [columns.PRODUCT, columns.REPORT_DATE]
-    added = ads.frame[[*keys, *preset.columns]].astype({columns.PRODUCT: object})
-    joined = frame.astype({columns.PRODUCT: object}).merge(added, on=keys, how="left", indicator=True)
+    joined = frame.merge(ads.frame[[*keys, *preset.columns]], on=keys, how="left", indicator=True)
     matched = int((joined.pop("_merge") == "both").sum())
     if not matched:
-        theirs, ours = map(_describe_rows, (ads.frame, frame))
         refuse(
             table.source,
-            [f"{preset.title}: no product and day are in both reports: it has {theirs}, the sales report {ours}"],
+            [
+                f"{preset.title}: no product and day are in both reports: it has {_describe_rows(ads.frame)}, the "
+                f"sales report {_describe_rows(frame)}"
+            ],
             table.files,
         )
     cost = f", ad cost {ads.frame['cost'].sum():,.2f}" if "cost" in ads.frame else ""
