@@ -120,10 +120,9 @@ class DataPreprocessor(Reported):
         new, known = (STEP_WORDS[days] for days in (fresh.products[0].step_days, trained["step_days"]))
         if new != known:
             raise DataError(fresh.source, [f"rows are {new}s, the policy was trained on {known}s; run fit"])
-        config = DataConfig(**trained["config"])
         order = [places.get(name, len(names) + crc32(name.encode())) for name in fresh_names]
         chosen = [trained["chosen"][index] if index < len(names) else None for index in order]
-        fitted = cls.fit(fresh, config, chosen, numbers=order)
+        fitted = cls.fit(fresh, DataConfig(**trained["config"]), chosen, numbers=order)
         old = [index for index in order if index < len(names)]
         rows = np.isin(order, old)
         fitted.scaler.gain[rows] = trained["gain"][old]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
+from itertools import compress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from pricerl.arrays import is_number
+from pricerl.arrays import grouped, is_number
 from pricerl.data.naming import describe_strangers
 from pricerl.data.reading.columns import FIRST_YEAR, PRODUCT, UNIT_COST, fold
 from pricerl.data.reading.currencies import check_currencies, find_currency, split_currency
@@ -142,26 +143,27 @@ class RowTable(NamedTuple):
 
     def check(self, rows: Sequence[Row], lines: Sequence[int]) -> list[Problem]:
         """Return unknown keys, wrong values, and costs of the same product and day; ``lines`` are the rows' places."""
-        problems = []
+        problems: list[Problem] = []
         starts = dict[tuple[Any, ...], int]()
         named = any("product" in row for row in rows)
         for row, line in zip(rows, lines, strict=True):
             problems += [
-                Problem(line, str(key), f"is not known{did_you_mean(str(key), self.columns)}")
-                for key in row
-                if key not in self.columns
+                *(
+                    Problem(line, str(key), f"is not known{did_you_mean(str(key), self.columns)}")
+                    for key in row
+                    if key not in self.columns
+                ),
+                *(
+                    Problem(line, column.name, fault)
+                    for key, column in self.columns.items()
+                    if (fault := column.find_fault(row.get(key), row))
+                ),
             ]
-            problems += [
-                Problem(line, column.name, fault)
-                for key, column in self.columns.items()
-                if (fault := column.find_fault(row.get(key), row))
-            ]
-            start = str(row.get("product")), str(row.get("from")), row.get("up_to")
+            first = starts.setdefault((str(row.get("product")), str(row.get("from")), row.get("up_to")), line)
             if row and named and row.get("product") is None:
                 problems.append(Problem(line, PRODUCT, "is blank; every row needs a product"))
-            elif row and start in starts and "from" in self.columns:
-                problems.append(Problem(line, "", f"product and first day repeat line {starts[start]}; keep one"))
-            starts.setdefault(start, line)
+            elif row and first != line and "from" in self.columns:
+                problems.append(Problem(line, "", f"product and first day repeat line {first}; keep one"))
         return problems
 
     def group(self, setting: str, rows: Sequence[Row] | None) -> dict[str, list[Row]]:
@@ -174,13 +176,8 @@ class RowTable(NamedTuple):
         known = list(map(_with_fees, rows or ()))
         if problems := self.check(known, range(1, len(known) + 1)):
             raise UsageError(f"{setting}: {'; '.join(map(str, problems))}".replace("line ", "row "))
-        found: dict[str, list[Row]] = {}
-        for row in sorted(known, key=lambda row: (row.get("from") or FIRST_DAY, -(row.get("up_to") or math.inf))):
-            given = {key: value for key, value in row.items() if value is not None}
-            if "fees" in given:
-                given["share_kept"] = round(1 - given.pop("fees") / 100, 9)
-            found.setdefault(given.get("product", ""), []).append(given)
-        return found
+        ordered = sorted(known, key=lambda row: (row.get("from") or FIRST_DAY, -(row.get("up_to") or math.inf)))
+        return grouped((row.get("product") or "", _with_share(row)) for row in ordered)
 
     def check_products(self, listed: Collection[str], known: Collection[str], count: int) -> list[str]:
         """Return products that are not ``known``, or refuse them if no other is.
@@ -234,14 +231,13 @@ class RowTable(NamedTuple):
         ]
         if problems:
             raise DataError(path, [_SETTING.sub(_REMEDY, str(problem)) for problem in sorted(problems)])
-        numbered = [pair for pair in zip(rows, lines, strict=True) if not pair[0].keys().isdisjoint(self.keys())]
-        given = [row for row, _ in numbered]
+        numbered = [not row.keys().isdisjoint(self.keys()) for row in rows]
+        given = list(compress(rows, numbered))
         named = {row.get("product") for row in given}
         empty = [row["product"] for row in rows if "product" in row and row["product"] not in named]
         notes += [f"nothing is given for {list_names(empty)}."] if empty else []
-        return RowsRead(
-            given, [f"{path}: {note}" for note in notes], [line for _, line in numbered], find_currency(texts, names)
-        )
+        noted = [f"{path}: {note}" for note in notes]
+        return RowsRead(given, noted, list(compress(lines, numbered)), find_currency(texts, names))
 
     def _match(self, header: Sequence[str], line: int) -> tuple[dict[str, int], list[str], list[Problem]]:
         """Return the place of each column by key, a note on those ignored, and the problems of the header."""
@@ -252,8 +248,11 @@ class RowTable(NamedTuple):
             for key, names in named.items()
         }
         places = {key: fitting[0] for key, fitting in found.items() if fitting}
-        doubtful = [key for key, fitting in found.items() if len({*fitting}) > 1 and not self.columns[key].several]
-        problems = [f"several columns can be {self.columns[key].name!r}; keep one" for key in doubtful]
+        problems = [
+            f"several columns can be {self.columns[key].name!r}; keep one"
+            for key, fitting in found.items()
+            if len({*fitting}) > 1 and not self.columns[key].several
+        ]
         absent = {fold(column.name): column.name for key, column in self.columns.items() if key not in places}
         unused = [cell for place, cell in enumerate(header) if cell and place not in places.values()]
         problems += [
@@ -289,6 +288,12 @@ def _with_fees(row: Row) -> dict[str, Any]:
         return dict(row)
     fees = {"fees": round(100 - kept * (100 if kept <= 1 else 1), 9)}
     return {**fees, **{key: value for key, value in row.items() if key != "share_kept"}}
+
+
+def _with_share(row: Row) -> Row:
+    """Return the values that a row has, with the share kept in place of fees."""
+    kept = {} if row.get("fees") is None else {"share_kept": round(1 - row["fees"] / 100, 9)}
+    return {**{key: value for key, value in row.items() if value is not None and key != "fees"}, **kept}
 
 
 def _cell(value: Any) -> str:

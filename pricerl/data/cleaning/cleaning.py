@@ -40,8 +40,7 @@ def find_days(rows: ProductRows, context: Context) -> tuple[CleaningFindings, di
         "from the first sale to the last"
         for name, known in compress(zip(rows.names, num_days.tolist(), strict=True), ~long)
     }
-    bounds = Bounds(*(values[long] for values in bounds))
-    return _lay_rows(rows.select(long), bounds, num_days[long], context), refused
+    return _lay_rows(rows.select(long), Bounds(*(values[long] for values in bounds)), num_days[long], context), refused
 
 
 def _count_days(rows: ProductRows, bounds: Bounds, step: int, missing: MissingDays) -> IntArray:

@@ -98,14 +98,13 @@ def build_histories(findings: CleaningFindings) -> list[ProductHistory]:
     config, step, _, holidays = findings.context
     days, dates, _, grid = findings.calendar
     rows = findings.rows
-    price = findings.price
     are_units = days.spread([measure.kind == "units" for measure in findings.measures])
-    to_revenue = np.where(are_units, price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
+    to_revenue = np.where(are_units, findings.price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
     sales = np.where(are_units, findings.units * to_revenue, np.fmax(grid[columns.TOTAL_SALES], 0.0))
     units, sales = impute_trailing_mean(np.array([findings.units, sales]), findings.masks.unknown, days)
     known = {
         "dates": dates,
-        "price": price,
+        "price": findings.price,
         "units": units,
         "sales": sales,
         "profit": np.nan_to_num(grid[columns.TOTAL_PROFIT]),
@@ -185,7 +184,6 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     unlikely = find_unlikely_zeros(dates, findings.units, known, days)
     runs = find_runs(findings.stock_outs.empty, days), improbable_runs(findings.units, known, days)
     empty, idle = (np.split(found, np.searchsorted(found[:, 0], days.edges[1:-1])) for found in runs)
-    found = zip(histories, findings.measures, counted, unlikely, days, strict=True)
     return [
         ProductReport(
             product=history.product,
@@ -204,7 +202,9 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
             doubts=_doubts(missing, measure, counts, zeros, history),
             step_days=history.step_days,
         )
-        for number, (history, measure, counts, zeros, part) in enumerate(found)
+        for number, (history, measure, counts, zeros, part) in enumerate(
+            zip(histories, findings.measures, counted, unlikely, days, strict=True)
+        )
     ]
 
 

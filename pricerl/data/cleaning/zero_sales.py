@@ -171,13 +171,12 @@ def _find_empty(
     zeros, count = (np.bincount(weekday[flags], minlength=WEEK * len(days)) for flags in (zero, tested))
     share = np.repeat(days.count(zero) / days.count(tested), WEEK)
     of_weekday = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), share)
-    empty = zero & (chance <= CHANCE_SHARE * of_weekday[weekday])
-    empty &= (expected >= FEWEST_EXPECTED) & (paying >= FEWEST_PAYING_DAYS)
+    enough = (expected >= FEWEST_EXPECTED) & (paying >= FEWEST_PAYING_DAYS)
+    empty = zero & enough & (chance <= CHANCE_SHARE * of_weekday[weekday])
     rest = tested & ~empty & ~_short_days(weekday, units, empty | out, days)
     unexplained = days.sum((zero - chance) * rest)
-    uncertain = unexplained > LARGEST_REST * days.count(zero)
-    more = unexplained > LARGEST_REST * days.count(zero & rest)
-    return np.asarray((empty | zero & rest & days.spread(more)) & ~days.spread(uncertain))
+    uncertain, more = (days.spread(unexplained > LARGEST_REST * days.count(part)) for part in (zero, zero & rest))
+    return np.asarray((empty | zero & rest & more) & ~uncertain)
 
 
 def _sum_from_price(price: FloatArray, values: FloatArray, days: Segments) -> FloatArray:

@@ -54,8 +54,7 @@ class ImportForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         An export that lacks columns or one of the products is a ``DataError``.
         """
-        _, *rows = table
-        prices = {row[0].removeprefix("'"): row[2] for row in rows}
+        prices = {row[0].removeprefix("'"): row[2] for row in [*table][1:]}
         with named(str(export)):
             heads, *lines = csv.reader(io.StringIO(export.read_bytes().decode("utf-8-sig"), newline=""))
         places = [heads.index(name) for name in self.keys if name in heads]
