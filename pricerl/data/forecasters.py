@@ -107,11 +107,11 @@ def choose_forecast(
     forecasts = {
         OWN_MEAN: SalesForecast(shifted_mean(history.sales, 0.0), np.empty(0)),
         SUPPLIED: SalesForecast(history.predicted, history.future_predicted),
-    }
-    forecasts |= {
-        name: FORECASTERS[name](history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
-        for name in (forecaster, chosen or OWN_MEAN)
-        if name not in forecasts
+        **{
+            name: FORECASTERS[name](history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
+            for name in (forecaster, chosen)
+            if name in FORECASTERS
+        },
     }
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False

@@ -206,10 +206,9 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
     """Return the features of the training days that bound the scaler; averages of prices widen the price's bounds."""
     if product.in_force is None:
         return features[:days]
-    averages = build_features(replace(product, in_force=None))
-    both = np.concatenate([features[:days], features[:days]])
-    both[days:, PRICE_COLUMNS] = averages[:days, PRICE_COLUMNS]
-    return both
+    averages = features[:days].copy()
+    averages[:, PRICE_COLUMNS] = build_features(replace(product, in_force=None))[:days, PRICE_COLUMNS]
+    return np.concatenate([features[:days], averages])
 
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import grouped
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.platforms import presets
@@ -38,15 +39,9 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
         DataError: the tables are not one sales report and its ads reports.
     """
     setting = presets.NONE if config.preset == presets.AUTO and config.columns else config.preset
-    parts: dict[str, tuple[Preset | None, dict[str, TextTable]]] = {}
-    for table in tables:
-        preset = choose_preset(table, setting)
-        _, files = parts.setdefault(preset.name if preset else "", (preset, {}))
-        files[table.source] = table
-    reports = [
-        (join_files(next(iter(files)), files) if len(files) > 1 else next(iter(files.values())), preset)
-        for preset, files in parts.values()
-    ]
+    chosen = [(choose_preset(table, setting), table) for table in tables]
+    parts = grouped((preset.name if preset else "", (preset, table)) for preset, table in chosen)
+    reports = [(_join([table for _, table in part]), part[0][0]) for part in parts.values()]
     ads = [(table, preset) for table, preset in reports if preset is not None and preset.kind == "ads"]
     sales = [(table, preset) for table, preset in reports if preset is None or preset.kind != "ads"]
     if not sales:
@@ -65,6 +60,12 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
             ],
         )
     return *sales[0], ads
+
+
+def _join(tables: Sequence[TextTable]) -> TextTable:
+    """Return the tables of one report as one; a file that is named twice counts once."""
+    files = {table.source: table for table in tables}
+    return join_files(tables[0].source, files) if len(files) > 1 else tables[-1]
 
 
 def choose_preset(table: TextTable, setting: str) -> Preset | None:
