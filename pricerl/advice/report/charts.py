@@ -50,13 +50,16 @@ def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figu
     shown = [what for what in (product["measure"], "units") if curves[what] is not None]
     first, *others = [_by_price(what, product, f) for what in shown]
     days = product["days"]
-    last = product["details"]["own_days"]["date"][-1]
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
-    given = {"now": product["current_price"], "last": last, "price": prices[-1][0], "until": days[-1]["date"]}
     words = f.say(
         "Thin line: your price, {now:price} on {last:date}. Thick: advised price, {price:price} on {until:date}. Band: "
         "90 % limits of the proposed price over the plausible scenarios.",
-        given,
+        {
+            "now": product["current_price"],
+            "last": product["details"]["own_days"]["date"][-1],
+            "price": prices[-1][0],
+            "until": days[-1]["date"],
+        },
     )
     by_day = _by_day("price", product, words, prices, translate("Thin: your price. Thick: the advised one."), f)
     units = [day["units"] for day in days]
@@ -64,17 +67,16 @@ def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figu
     given = {"ahead": next(known, ""), "band": f.say("with the noise of each {period}.")}
     words = f.say("Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}", given)
     legend = f.say("Dots: units you sold. Band: 90 %, {band}", given)
-    matrix = _who_takes_whose(product, f)
-    return [first, by_day], [*others, _by_day("units", product, words, units, legend, f), *([matrix] if matrix else [])]
+    sold = _by_day("units", product, words, units, legend, f)
+    return [first, by_day], [*others, sold, *_who_takes_whose(product, f)]
 
 
-def _who_takes_whose(product: Record, f: Formatter) -> Figure | None:
+def _who_takes_whose(product: Record, f: Formatter) -> list[Figure]:
     """Draw a circle per pair of a category: the lost buyers of the row's product who take the column's."""
     members: dict[str, tuple[float, float]] = (product.get("substitution") or {}).get("members") or {}
     if len(members) < 2:
-        return None
-    others = sorted(members.keys() - {product["product"]}, key=lambda name: -members[name][1])
-    names = [product["product"], *others[: MOST_MEMBERS - 1]]
+        return []
+    names = sorted(members, key=lambda name: (name != product["product"], -members[name][1]))[:MOST_MEMBERS]
     total = sum(units for _, units in members.values())
     taken = {
         (row, column): members[name][0] * members[other][1] / max(total - members[name][1], 1e-9)
@@ -102,7 +104,7 @@ def _who_takes_whose(product: Record, f: Formatter) -> Figure | None:
     words = f"Of 100 buyers whom a higher price of {shown(names[0])} loses, {', '.join(of_hundred)}."
     caption = f"Row: loses buyers. Column: takes them. Largest circle: {f.number(100 * largest, 0)} of 100 lost buyers."
     title = "Who takes whose buyers"
-    return Figure("category", title, svg.chart("category", title, words, parts), caption)
+    return [Figure("category", title, svg.chart("category", title, words, parts), caption)]
 
 
 def _by_price(what: str, product: Record, f: Formatter) -> Figure:
@@ -128,13 +130,13 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         f.say("{found} at {price:price}", {"found": outcome_words(what, curve[end], f), "price": prices[end]})
         for end in (0, -1)
     ]
-    level = translate(", at today's season and level of demand") if details["own_days"].get("level") else ""
     given = {
         "word": f.measure(what),
+        "title": f.measure(what).capitalize(),
         "first": ends[0],
         "last": ends[1],
         "count": len(values),
-        "level": level,
+        "level": translate(", at today's season and level of demand") if details["own_days"].get("level") else "",
         **quality,
     }
     given["dotted"] = f.say(" Dots: {count} of your {periods}{level}.", given) if values else ""
@@ -144,14 +146,12 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         given,
     )
     name = "demand" if what == "units" else what
-    given["title"] = f.measure(what).capitalize()
     caption = f.say(
         "Dots: your {periods}{level}. Line: the average {period}, band: its 90 % limits. Hatched: never tried.", given
     )
-    heading = f.say("{title} per {period} at each price", given)
-    title = f.say("{title} per {period} by price", given)
+    chart = svg.chart(name, f.say("{title} per {period} by price", given), words, parts)
     aside = translate(ASIDE.get(product.get("price_setting", ""), ""))
-    return Figure(name, heading, svg.chart(name, title, words, parts), caption + aside)
+    return Figure(name, f.say("{title} per {period} at each price", given), chart, caption + aside)
 
 
 def _days_as_of_now(what: str, product: Record) -> list[tuple[float, float]]:
@@ -204,8 +204,7 @@ def _by_day(
     start = datetime.date.fromisoformat(product["days"][0]["date"])
     past = [(datetime.date.fromisoformat(day) - start).days // f.step_days for day in own["date"]]
     shown = {day: value for day, value in zip(past, own[what], strict=True) if day >= -MOST_PAST_DAYS}
-    days = list(shown)
-    values = list(shown.values())
+    days, values = list(shown), list(shown.values())
     at = [index for index, triple in enumerate(ahead) if triple is not None]
     mean, low, high = ([triple[place] for triple in ahead if triple is not None] for place in range(3))
     frame = svg.frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
@@ -213,12 +212,13 @@ def _by_day(
     every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
     dates = {day: start + datetime.timedelta(day * f.step_days) for day in range(-42, len(ahead), every)}
     ticks = [(float(day), f.day_of_month(date.isoformat())) for day, date in dates.items()]
-    dots = svg.dots(frame, [day + 0.5 for day in days], values)
     room = frame.x(len(ahead)) - frame.x(0) > LETTER * len(translate("ahead"))
     parts = [
         svg.axes(frame, ticks, translate(f.period).capitalize(), f),
         svg.band(frame, svg.steps(at), svg.twice(low), svg.twice(high)) if at else "",
-        dots if sold else svg.line(frame, svg.steps(days), svg.twice(values), "past"),
+        svg.dots(frame, [day + 0.5 for day in days], values)
+        if sold
+        else svg.line(frame, svg.steps(days), svg.twice(values), "past"),
         svg.line(frame, svg.steps(at), svg.twice(mean), "curve" if sold else "advised") if at else "",
         svg.upright(frame, 0, "now"),
         svg.text(frame.x(0) - GAP, LABEL_Y, translate("your history"), "end", "mark"),

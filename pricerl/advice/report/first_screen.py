@@ -58,8 +58,11 @@ def _headline(view: View) -> Line:
     if view.change_day is None:
         until = until or (translate(" for now") if product["decision"]["lacks_evidence"] else "")
         return translate("Keep the price at "), now, f"{until}{order}"
-    start = view.f.say(f"{verdict.verb_of(product)} the price from {{now}} to ", {"now": now})
-    return start, new, view.f.say(" on {day:weekday_date}{order}", {"day": view.change_day, "order": order})
+    return (
+        view.f.say(f"{verdict.verb_of(product)} the price from {{now}} to ", {"now": now}),
+        new,
+        view.f.say(" on {day:weekday_date}{order}", {"day": view.change_day, "order": order}),
+    )
 
 
 def _lead(view: View) -> Line:
@@ -72,9 +75,8 @@ def _lead(view: View) -> Line:
         if (weighed := product.get("weighed")) is None:
             return sentence(verdict.why_words(product, f)), "", ""
         least, most = (f.money(end, plus="+") for end in weighed[product["measure"]][1:])
-        start = f.say("Your history does not decide: going to {settled_price:price} could bring ", product)
         return (
-            start,
+            f.say("Your history does not decide: going to {settled_price:price} could bring ", product),
             f.say("{least} to {most} {measure:measure} per {period}", {**about, "least": least, "most": most}),
             ".",
         )
@@ -84,8 +86,8 @@ def _lead(view: View) -> Line:
         start = f.say("At the advised {recommended_price:price} we expected about ", product)
     least, most = (f.money(end, plus="+" if low < 0 else "") for end in (low, high))
     units = product["uplift"]["units"][0]
-    sold = f.number(abs(units), view.digits["units"])
-    about |= {"amount": f.money(abs(mean)), "least": least, "most": most, "units": sold}
+    amount, sold = f.money(abs(mean)), f.number(abs(units), view.digits["units"])
+    about |= {"amount": amount, "least": least, "most": most, "units": sold}
     likely = f.say(", likely between {least} and {most}" if least != most else "", about)
     fewer = f.say(", and about {units} fewer units." if units < 0 else ", and about {units} more units.", about)
     return start, f.say(MORE if mean >= 0 else LESS, about), likely + fewer
@@ -151,24 +153,22 @@ def _steps(view: View) -> list[Step]:
     again = f.say("Export the new {periods} and ask again")
     predict = f"pricerl predict{option}"
     if (decided := view.decided) is not None:
-        _, price, until, _ = decided.words
         made = "Keep {price}{until}." if decided.kind == "pause" else "Set {price} in your shop{until}."
-        said = f.say(made, {"price": price, "until": until})
-        end = f.say("To decide again, end the {kind:word}", {"kind": decided.kind.replace("_", " ")})
-        return [(said, ""), (end, f"pricerl resume{view.place.options}"), (again, predict)]
+        given = {"price": decided.words[1], "until": decided.words[2], "kind": decided.kind.replace("_", " ")}
+        return [
+            (f.say(made, given), ""),
+            (f.say("To decide again, end the {kind:word}", given), f"pricerl resume{view.place.options}"),
+            (again, predict),
+        ]
     if view.place.is_late(product):
         return [(next_steps.late_words(product, f), predict)]
-    contradiction = next_steps.contradiction_words(product)
-    doubts = [(contradiction, "")] if contradiction else []
+    doubts = [(words, "") for words in filter(None, [next_steps.contradiction_words(product)])]
     if view.change_day is None:
         price = f"{product['settled_price']:.{f.price_decimals}f}"
         see = (f.say("See what {price} could bring", {"price": price}), f"pricerl what-if {price}{view.place.options}")
         write = f.say("{write:word}, and ask again", {"write": WRITE_COSTS})
-        asked = zip(
-            (translate("List your products in costs.csv"), write),
-            next_steps.cost_commands(product, option),
-            strict=False,
-        )
+        costs = (translate("List your products in costs.csv"), write)
+        asked = zip(costs, next_steps.cost_commands(product, option), strict=False)
         return [
             *doubts,
             *next_steps.confirm_steps(product, option),
@@ -179,9 +179,8 @@ def _steps(view: View) -> list[Step]:
     change = {**product, "day": view.change_day}
     hold = {"days": plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day"), "again": again}
     last = translate("Look again after two weeks: sales are too few, or not forecast, for a stop rule.")
-    if (rule := product.get("stop_rule")) is not None:
-        clause = next_steps.stop_rule_clause(rule, f, product.get("stock"))
-        last = f.say(STOP, {**rule, "clause": clause})
+    if rule := product.get("stop_rule"):
+        last = f.say(STOP, {**rule, "clause": next_steps.stop_rule_clause(rule, f, product.get("stock"))})
     return [
         *doubts,
         (

@@ -100,8 +100,9 @@ def page_of(document: Record, name: str) -> tuple[str, str]:
 
 def render_page(document: Record, product: Record, back: str = "", frame: Frame = FILE) -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
-    named = product["product"] if back else ""
-    place = Place(run=document.get("run", ""), product=named, today=document.get("today", ""))
+    place = Place(
+        run=document.get("run", ""), product=product["product"] if back else "", today=document.get("today", "")
+    )
     view = View.of(product, formatter_of(document), place)
     f = view.f
     first, others = draw_figures(product, f)

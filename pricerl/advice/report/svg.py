@@ -57,9 +57,9 @@ def frame_of(x: Points, y: Points) -> Frame:
     return Frame(x_low, x_high, math.floor(y_low / step) * step, math.ceil(y_high / step) * step)
 
 
-def tick_step(low: float, high: float, most: int = 5) -> float:
-    """Return 1, 2 or 5 times a power of ten, such that at most ``most`` steps lie between both ends."""
-    rough = (high - low) / most
+def tick_step(low: float, high: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, such that at most 5 steps lie between both ends."""
+    rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= rough * (1 - 1e-9))
 

@@ -81,22 +81,21 @@ class WorkList:
         default_factory=list, init=False
     )
 
-    _count: int = field(default=0, init=False)
-
     def __post_init__(self, products: Iterable[Record | StoredAdvice]) -> None:
         for product in products:
             self.add(product)
 
     def __len__(self) -> int:
         """Return the number of products."""
-        return self._count
+        return self.kinds.total()
 
     def add(self, product: Record | StoredAdvice) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
-        if isinstance(product, StoredAdvice):
-            found = product.summary
-        else:
-            found = self.summaries.get(product["product"]) or Summary.of(product)
+        found = (
+            product.summary
+            if isinstance(product, StoredAdvice)
+            else self.summaries.get(product["product"]) or Summary.of(product)
+        )
         if found.category:
             self.members.setdefault(found.category, []).append(found)
         elif found.gain:
@@ -104,10 +103,8 @@ class WorkList:
         if found.scores:
             self.tested.append(found.scores)
         self.lacking += found.lacks_evidence
-        place = self._count
-        self._count += 1
-        rank = RANKS[found.kind], -found.stake, found.grade, place
-        if place < self.most or rank < self._ranked[-1][0]:
+        rank = RANKS[found.kind], -found.stake, found.grade, len(self)
+        if len(self) < self.most or rank < self._ranked[-1][0]:
             insort(self._ranked, (rank, found.category, product), key=itemgetter(0))
             del self._ranked[self.most :]
         self.kinds[found.kind] += 1

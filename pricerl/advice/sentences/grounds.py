@@ -10,7 +10,7 @@ from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, plural, sentence, translate, unit_digits
 from pricerl.guardrails.limits_in_force import name_limit
-from pricerl.terminal import shown
+from pricerl.terminal import list_first, shown
 
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
@@ -36,6 +36,9 @@ SOURCES = {
     "override": "your override",
     "price test": "the schedule of your price test",
 }
+
+
+PROPOSERS = ("SAC's policy", "dynamic programming")
 
 
 def list_remedies(product: Record) -> list[tuple[str, str]]:
@@ -70,11 +73,16 @@ def beyond_tried(product: Record, f: Formatter) -> str:
 def list_alternatives(product: Record) -> list[Record]:
     """Return keeping the price, the other rules and the proposed path of an entry of ``products`` as table rows."""
     path = product["proposal"]
-    rule = PLANNER if product["decision"]["proposed_by"] == "planner" else POLICY
-    better = path["over_keep"]["probability_better"]
-    keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
-    own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
-    return [keep, *product["baselines"], own]
+    return [
+        {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None},
+        *product["baselines"],
+        {
+            "rule": PLANNER if product["decision"]["proposed_by"] == "planner" else POLICY,
+            "price": path["prices"][-1],
+            "outcome": path["outcome"],
+            "probability_better": path["over_keep"]["probability_better"],
+        },
+    ]
 
 
 def proposer_lines(product: Record, f: Formatter) -> list[str]:
@@ -83,18 +91,14 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
         return []
     if (gain := found["advantage"]) is None:
         return ["SAC's policy returns no finite price, so dynamic programming proposes this path."]
-    decision = product["decision"]
-    names = ["SAC's policy", "dynamic programming"]
-    path = "this path"
-    if decision["proposed_by"] == "planner":
-        names.reverse()
-        gain = -gain
-    elif decision["source"] == "planner":
-        path = "another path, worth less in a quarter"
-    size = f"{f.percent(abs(gain), 2)} {'less' if gain > 0 else 'more'}" if abs(gain) >= 5e-5 else "as much"
+    source, proposer = (product["decision"][name] for name in ("source", "proposed_by"))
+    own, other = PROPOSERS if proposer == "policy" else PROPOSERS[::-1]
+    path = "another path, worth less in a quarter" if source == "planner" != proposer else "this path"
+    less = "less" if (gain > 0) == (proposer == "policy") else "more"
+    size = f"{f.percent(abs(gain), 2)} {less}" if abs(gain) >= 5e-5 else "as much"
     by = f"by the objective {product['objective']}, as a share of " if product.get("objective") else ""
     what = f"{by}{MEASURES[product['measure']]} (standard error {f.percent(found['error'], 2)})"
-    return [sentence(f"{names[0]} proposes {path}; {names[1]} earns {size} {what}")]
+    return [sentence(f"{own} proposes {path}; {other} earns {size} {what}")]
 
 
 def judge_proposal(product: Record, f: Formatter) -> list[str]:
@@ -102,15 +106,14 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
     measure = product["measure"]
     over_keep = product["proposal"]["over_keep"]
     proposer = product["decision"]["proposed_by"]
-    if (gain := over_keep[measure]) is None:
-        unknown = f"The {proposer} cannot be compared with keeping the price, because costs are unknown."
-        return [unknown, *proposer_lines(product, f)]
-    verdict = "is better" if gain[1] > 0 else "is not shown to be better" if gain[0] > 0 else "is not better"
-    return [
-        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
-        f"It {scenario_words(over_keep, product)}.",
-        *proposer_lines(product, f),
-    ]
+    words = f"The {proposer} cannot be compared with keeping the price, because costs are unknown."
+    if (gain := over_keep[measure]) is not None:
+        verdict = "is better" if gain[1] > 0 else "is not shown to be better" if gain[0] > 0 else "is not better"
+        words = (
+            f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
+            f"It {scenario_words(over_keep, product)}."
+        )
+    return [words, *proposer_lines(product, f)]
 
 
 def bias_words(product: Record, f: Formatter) -> list[str]:
@@ -155,8 +158,7 @@ SEASON = {
 
 def season_words(product: Record, f: Formatter) -> str:
     """Return whether the forecast follows a yearly season."""
-    found = product.get("yearly_season")
-    if found is None:
+    if (found := product.get("yearly_season")) is None:
         return translate("No season is foreseen: the history is shorter than a year.")
     whose = "your other products" if product.get("season_of") == "catalogue" else "the history"
     return f.say(SEASON[found >= 0.5], {"whose": whose, "chance": found})
@@ -207,12 +209,11 @@ def track_lines(record: Record | None, f: Formatter) -> list[str]:
         for day in days
         if day["outcome"] == "not followed"
     ]
-    more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
     return [
         f"{plural(len(days), f'advised {f.period}')} passed, {record['followed']} at the advised price{unseen}.",
         *([f"Inside the 90 % interval: {', '.join(held)}."] if held else []),
         *(_total_words(name, check, record["inside"][name][1], f) for name, check in record["total"].items() if check),
-        *([f"Not followed, so no test of the forecast: {', '.join(off[:MOST_DAYS])}{more}."] if off else []),
+        *([f"Not followed, so no test of the forecast: {list_first(off, MOST_DAYS)}."] if off else []),
         *(_overruled_words(record["overruled"], f) if record["overruled"] else []),
     ]
 
@@ -220,12 +221,11 @@ def track_lines(record: Record | None, f: Formatter) -> list[str]:
 def _total_words(name: str, check: Record, tested: int, f: Formatter) -> str:
     """Return prediction and outcome of units, sales or profit, as means over the days ``tested``."""
     predicted, low, high, actual = (check[key] / tested for key in ("predicted", "low", "high", "actual"))
-    units = name == "units"
-    digits = unit_digits(predicted, actual) if units else f.money_digits(predicted, actual)
-    said, got = ((f.number if units else f.money)(value, digits) for value in (predicted, actual))
-    limits = f.limits(low, high, digits, label="90 %: ")
+    choose, show = (unit_digits, f.number) if name == "units" else (f.money_digits, f.money)
+    digits = choose(predicted, actual)
+    said = f"{show(predicted, digits)}{f.limits(low, high, digits, label='90 %: ')}"
     where = "inside" if check["inside"] else "outside"
-    return f"{name.capitalize()} per {f.period}: predicted {said}{limits}, actual {got}, {where}."
+    return f"{name.capitalize()} per {f.period}: predicted {said}, actual {show(actual, digits)}, {where}."
 
 
 def _overruled_words(found: Record, f: Formatter) -> list[str]:
@@ -236,9 +236,9 @@ def _overruled_words(found: Record, f: Formatter) -> list[str]:
     )
     if found["model_profit"] is None or found["actual_profit"] is None:
         return [charged]
-    gap = f.money(found["actual_profit"] - found["model_profit"], plus="+")
-    profit, expected = f.money(found["actual_profit"]), f.money(found["model_profit"])
-    return [charged, f"Profit per {f.period} was {profit}; the model expected {expected} ({gap})."]
+    profit, expected = found["actual_profit"], found["model_profit"]
+    against = f"{f.money(expected)} ({f.money(profit - expected, plus='+')})"
+    return [charged, f"Profit per {f.period} was {f.money(profit)}; the model expected {against}."]
 
 
 def edit_words(product: Record, f: Formatter) -> str:
@@ -277,14 +277,13 @@ def describe_limits(product: Record, f: Formatter) -> str:
     ends = (f"{f.price(bounds[end])} ({name_limit(bounds[f'{end}_rule'])})" for end in ("lowest", "highest"))
     beyond = " and ".join(map(name_limit, bounds["beyond"]))
     stays = f"; the current price lies beyond {beyond} and may stay" if beyond else ""
-    text = f"The next price lies between {' and '.join(ends)}{stays}"
-    days = plural(bounds["min_hold_days"], "day")
-    if bounds["max_rise"] is None:
-        return f"{text}. Each price stays at least {days}."
-    rise, drop, week = (percent_of(bounds[name], f) for name in ("max_rise", "max_drop", "max_week_change"))
+    change = "Each"
+    if bounds["max_rise"] is not None:
+        rise, drop, week = (percent_of(bounds[name], f) for name in ("max_rise", "max_drop", "max_week_change"))
+        change = f"A change is at most {rise} up or {drop} down, and {week} against the price of 7 days before; each"
     return (
-        f"{text}. A change is at most {rise} up or {drop} down, and {week} against the price of 7 days before; each "
-        f"price stays at least {days}."
+        f"The next price lies between {' and '.join(ends)}{stays}. {change} price stays at least "
+        f"{plural(bounds['min_hold_days'], 'day')}."
     )
 
 

@@ -148,12 +148,12 @@ def account_words(account: Record | None, f: Formatter, measure: str = "profit")
     kept = account["account"]
     mean, low, high = account["so_far"]
     digits = f.money_digits(mean, low, high)
-    so_far = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}"
+    amount = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}"
     limits = f.limits(low, high, digits, "+", "90 %: ")
     at_end = f.estimate(account["at_end"], f" {MEASURES[measure]}", "+")
     weight = account.get("loss_weight")
     return [
-        f"Since {f.date(kept['opened'])} your prices have earned {so_far}{limits} than keeping "
+        f"Since {f.date(kept['opened'])} your prices have earned {amount}{limits} than keeping "
         f"{f.price(kept['price'])} would have.",
         f"Expected when the quarter ends, on {f.date(account['ends'])}: {at_end}.",
         f"Worst case (90 %): {f.money(account['budget'])} less than if you had kept the price.",
@@ -198,16 +198,14 @@ def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
         if stock["cover"] is None
         else "{units} on hand last about {cover:number.1} weeks."
     )
-    few = stock["stock_out"] <= 0.99
     mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
     lost, without = stock["lost"]
-    amounts = {"coming": coming, "mean": mean, "most": most, "lost": lost, "without": without}
     given = {
         **stock,
-        **amounts,
+        **{"coming": coming, "mean": mean, "most": most, "lost": lost, "without": without},
         "units": plural(round(stock["on_hand"]), "unit"),
         "profit": f.estimate(stock["profit"]),
-        "chance": f.percent(stock["stock_out"], 0) if few else translate("more than 99 %"),
+        "chance": f.percent(stock["stock_out"], 0) if stock["stock_out"] <= 0.99 else translate("more than 99 %"),
     }
     return {
         translate("Reorder"): [
@@ -234,14 +232,14 @@ def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
 def what_would_change(product: Record, f: Formatter) -> list[str]:
     """Return what would change the answer of advice that keeps the price, in addition to costs: data or a test."""
     quality = product["data_quality"]
-    test = product["details"]["price_test"]
-    if product["details"]["bounds"]["paused"]:
+    details = product["details"]
+    if details["bounds"]["paused"]:
         return [translate("Take pause out of guardrails.yaml to price the product again.")]
     missing = quality["min_days"] - quality["usable_days"]
     helps = [f.say("Record {more}.", {"more": plural(missing, f"more {f.period}")})] if missing > 0 else []
     if quality["distinct_prices"] < 2:
         return [*helps, translate("Charge another price for two weeks.")]
-    return [*helps, *(price_test_words(test, f, product["measure"]) if test else [])]
+    return [*helps, *(price_test_words(details["price_test"], f, product["measure"]) if details["price_test"] else [])]
 
 
 NEVER = ", {lowest:price}: {new:price} may not be announced as a cut."
@@ -283,8 +281,7 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
 
     It is interpolated between points of the curves; ``what-if`` computes it, which needs torch.
     """
-    gains = _gains_at(product, price)
-    if gains is None:
+    if (gains := _gains_at(product, price)) is None:
         return [f"Nothing is forecast at {f.price(price)}."]
     exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
     known = price in product["details"]["curves"]["price"]
@@ -302,8 +299,11 @@ def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
     gains = curves.get("gain")
     if not gains or not prices[0] <= price <= prices[-1]:
         return None
-    found = {name: zip(*gains[name], strict=True) for name in MEASURED if gains[name]}
-    return {name: [float(np.interp(price, prices, ends)) for ends in three] for name, three in found.items()}
+    return {
+        name: [float(np.interp(price, prices, ends)) for ends in zip(*gains[name], strict=True)]
+        for name in MEASURED
+        if gains[name]
+    }
 
 
 PREPARED = {
@@ -330,16 +330,15 @@ def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
     given["ends"] = f.say(" until {until:date}", given) if "until" in given else ""
     given["since"] = f.say(" from {from:date} on", given) if "from" in given else ""
     given["per_day"] = f.say(" {measure:measure} per {period}", given)
-    words = PREPARED[staged["asks"]]
-    if staged["asks"] == "override":
-        gain = (_gains_at(product, given["price"]) or {}).get(product["measure"])
-        given["gain"] = f.estimate(gain, given["per_day"], "+") if gain else ""
-        words = words if gain else ("Its effect is unknown.", words[1])
-    elif staged["asks"] == "pause":
-        gain = gain_of(product)
-        given["gain"] = f.estimate(gain, given["per_day"], "+") if gain else translate("nothing")
-    elif staged["asks"] == "costs" and (before := product.get("cost_means")):
+    asks = staged["asks"]
+    charged = (_gains_at(product, given["price"]) or {}).get(product["measure"]) if asks == "override" else None
+    gain = charged or gain_of(product)
+    given["gain"] = f.estimate(gain, given["per_day"], "+") if gain else translate("nothing")
+    effect, done = PREPARED[asks]
+    if asks == "override" and not charged:
+        effect = "Its effect is unknown."
+    if asks == "costs" and (before := product.get("cost_means")):
         dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
         given |= {"effect": f.money(-dearer, plus="+"), "before": before["unit_cost"]}
-        words = OTHER_COSTS
-    return [f.say(template, given) for template in words]
+        effect, done = OTHER_COSTS
+    return [f.say(effect, given), f.say(done, given)]

@@ -23,6 +23,9 @@ MEASURED = ("profit", "sales", "units")
 
 UNTIL = " until {until:weekday_date}"
 
+TODAY = " today, it lasts until {until:weekday_date}"
+"""Time of a price that a schedule sets for a day."""
+
 WRITE_COSTS = "Write what a unit costs you, and your fees in percent of the price, into costs.csv"
 
 Record = Mapping[str, Any]
@@ -58,22 +61,26 @@ def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | No
     """Return what a person has decided on a product, as it holds today, the first day of the advice if empty."""
     order = next((order for order in product["orders"] if order["status"] in IN_FORCE), None)
     if order is None:
-        if (approved := product.get("approved")) is None:
-            return None
-        time = f.say(" from {date:weekday_date}", approved)
-        words = translate("You charge "), f.price(approved["price"]), time, translate(", as advised and approved")
-        return Decided("approval", approved["price"], "", approved["price"], followed=True, words=words)
+        return _find_approved(product.get("approved"), f)
     followed = product["decision"]["source"] in ("override", "manual", "price test") and product["model"] is not None
     advised = (product["model"] if followed else product)["recommended_price"]
     day = today or product["days"][0]["date"]
     price = scheduled_price(order["schedule"], day, order["price"]) or product["current_price"]
-    until = f.say(" today, it lasts until {until:weekday_date}" if order["schedule"] else UNTIL, order)
-    same = f.price(advised) == f.price(price)
-    said = translate(", as advised") if same else f.say("; the advice was {price:price}", {"price": advised})
-    words = translate(VERBS[order["kind"]]), f.price(price), until, said
+    verb, time = VERBS[order["kind"]], TODAY if order["schedule"] else UNTIL
     if order["status"] == "returning":
-        words = translate("You charge "), f.price(price), translate(" again, as the price test has ended"), said
+        verb, time = "You charge ", " again, as the price test has ended"
+    said = ", as advised" if f.price(advised) == f.price(price) else "; the advice was {price:price}"
+    words = translate(verb), f.price(price), f.say(time, order), f.say(said, {"price": advised})
     return Decided(order["kind"], price, order["until"], advised, followed, words)
+
+
+def _find_approved(approved: Record | None, f: Formatter) -> Decided | None:
+    """Return an approved change as a decision; None without one."""
+    if approved is None:
+        return None
+    time = f.say(" from {date:weekday_date}", approved)
+    words = translate("You charge "), f.price(approved["price"]), time, translate(", as advised and approved")
+    return Decided("approval", approved["price"], "", approved["price"], followed=True, words=words)
 
 
 def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
@@ -130,39 +137,34 @@ def _verdict(product: Record, f: Formatter) -> str:
         return sentence(f"Keep {f.price(now)}{stock_words(product, f)[0]}: {why_words(product, f)}")
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
     change = f"{verb_of(product)} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
-    ends = {"limit": product["days"][-1]["recommended_price"], "path": product["settled_price"]}
-    last = f.price(ends.get(follow, new))
-    return f"{change}." if last == f.price(new) else f"{change}, then in steps to {last}."
+    last = {"limit": product["days"][-1]["recommended_price"], "path": product["settled_price"]}.get(follow, new)
+    return f"{change}." if f.price(last) == f.price(new) else f"{change}, then in steps to {f.price(last)}."
 
 
 def stock_words(product: Record, f: Formatter) -> tuple[str, str, str]:
     """Return until which delivery a price is kept, after a space, what to order now, and its limits; empty if none."""
-    if not (stock := product.get("stock")):
-        return "", "", ""
-    until = ""
+    stock = product.get("stock") or {"awaited": False, "no_order": "no stock is known"}
+    until = order = limits = ""
     if stock["awaited"]:
         arrives, units = stock["inbound"][0]
         coming = {"units": plural(round(units), "unit"), "arrives": arrives}
         until = f.say(" until the {units} of {arrives:day_of_month} arrive", coming)
-    if stock["no_order"]:
-        return until, "", ""
-    units, low, high = stock["order"]
-    order = f.say("order {units} now", {"units": plural(round(units), "unit")})
-    return until, order, f.limits(low, high, 0, label="90 %: ")
+    if not stock["no_order"]:
+        units, low, high = stock["order"]
+        order = f.say("order {units} now", {"units": plural(round(units), "unit")})
+        limits = f.limits(low, high, 0, label="90 %: ")
+    return until, order, limits
 
 
 def _expectation(product: Record, f: Formatter) -> list[str]:
     """Return the gain of the change that is advised, or of the one that was weighed."""
-    decision = product["decision"]
     measure = product["measure"]
-    weighed = product.get("weighed")
-    if decision["follow"] == "hold":
-        price = f.price(product["settled_price"])
-        return [] if weighed is None else [f"Expected of {price}: {gain_words(weighed[measure], f, measure)}."]
+    if (weighed := product.get("weighed")) is not None:
+        return [f"Expected of {f.price(product['settled_price'])}: {gain_words(weighed[measure], f, measure)}."]
     if (gain := gain_of(product)) is None:
         return []
     uplift = product["uplift"]
-    forced = decision["source"] == "limits" and gain[0] < 0
+    forced = product["decision"]["source"] == "limits" and gain[0] < 0
     start = f"The limits cost {MEASURES[measure]}" if forced else "Expected"
     effect = measure == "sales" and uplift["profit"] is not None
     return [
@@ -186,9 +188,9 @@ def substitution_words(product: Record, f: Formatter) -> str:
         "category": shown(found["category"], 40),
         "part": f.say(FROM_SALES, found) if "data" in found else "",
     }
-    if (together := found.get("together")) is None:
-        return f.say(TAKEN, given)
-    return f.say(TAKEN, given) + f.say(TOGETHER, {"gain": gain_words(together, f, product["measure"])})
+    together = found.get("together")
+    gain = "" if together is None else f.say(TOGETHER, {"gain": gain_words(together, f, product["measure"])})
+    return f.say(TAKEN, given) + gain
 
 
 def shops_of(prior: Record) -> str:
@@ -214,10 +216,8 @@ def demand_words(product: Record, f: Formatter) -> str:
     if (prior := product.get("prior")) is not None:
         given = {"words": words, "source": shops_of(prior), "share": prior["share"]}
         words = f.say(ELSEWHERE if prior["alone"] else SHARED, given)
-    limit = None if product["raising"] is None else product["raising"]["break_even"]
-    if limit is None:
-        return words
-    return words + f.say(PAYS if prior is None else PAYS_NEXT, {"limit": limit})
+    limit = (product["raising"] or {}).get("break_even")
+    return words + ("" if limit is None else f.say(PAYS if prior is None else PAYS_NEXT, {"limit": limit}))
 
 
 ANY_COST = (
@@ -270,13 +270,12 @@ def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, l
     gain = product["uplift"]
     scenario = translate(SCENARIO)
     if gain is not None and (better := gain["probability_better"]) is not None:
-        mean = gain["cvar"]
-        worst = f.say(LOSE if mean < 0 else GAIN, {"amount": f.money(abs(mean))})
-        title = sentence(scenario_words(gain, product))[:-1]
-        return title, better, [scenario, worst, sentence(tested_words(product, f))]
+        worst = f.say(LOSE if gain["cvar"] < 0 else GAIN, {"amount": f.money(abs(gain["cvar"]))})
+        lines = [scenario, worst, sentence(tested_words(product, f))]
+        return sentence(scenario_words(gain, product)).rstrip("."), better, lines
     if (weighed := product.get("weighed")) is not None:
-        title = translate("Not clear enough for a change")
-        return title, weighed["probability_better"], [sentence(why_words(product, f)), scenario]
+        lines = [sentence(why_words(product, f)), scenario]
+        return translate("Not clear enough for a change"), weighed["probability_better"], lines
     if product["keep"][product["measure"]] is None and (words := break_even_words(product, f)):
         return translate("Your costs decide"), None, words
     return "", None, []
