@@ -126,16 +126,18 @@ def _verdict(product: Record, f: Formatter, place: Place) -> list[str]:
     return [f" {verdict.verb_of(product)} the price  {change}", *later[:1]]
 
 
-def _comparison(product: Record, f: Formatter) -> Iterator[str]:
-    """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
+def _comparison(product: Record, f: Formatter) -> list[str]:
+    """Return profit, sales and units per day at both prices; the label names the currency of amounts."""
     kept = product["keep"]
     change = verdict.compared(product)
     decided = verdict.find_decided(product, f)
-    new = "planned" if product.get("stock") else f"at {f.price(product['settled_price'])}"
-    if decided and not decided.followed:
-        new = "advised"
-    elif product["uplift"] is not None:
-        new = "change"
+    heads = {
+        "advised": decided is not None and not decided.followed,
+        "change": product["uplift"] is not None,
+        "planned": product.get("stock"),
+        f"at {f.price(product['settled_price'])}": True,
+    }
+    new = next(head for head, holds in heads.items() if holds)
     rows = [["", "keep", *([new, "difference (90 %)"] if change else [])]]
     for name in [name for name in verdict.MEASURED if kept[name] is not None]:
         means = [side[name][0] for side in (kept, *(change or ()))]
@@ -143,12 +145,15 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
         money = f", {f.currency}" if f.currency and name != "units" else ""
         rows.append([f"{name} per {f.period}{money}", *(f.number(mean, digits) for mean in means[:2])])
         if change is not None:
-            gain, low, high = change[1][name]
-            rows[-1].append(f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}")
-    width, *widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    for label, *cells in rows:
-        padded = (" " * (room - cell_len(cell)) + cell for cell, room in zip(cells, widths, strict=True))
-        yield "   ".join(["  " + set_cell_size(label, width), *padded])
+            rows[-1].append(_gained(change[1][name], digits, f))
+    width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["   ".join([f"  {label:<{width}}", *map(str.rjust, cells, widths)]) for label, *cells in rows]
+
+
+def _gained(gain: Sequence[float], digits: int, f: Formatter) -> str:
+    """Return a difference with its 90 % limits, without a currency."""
+    mean, low, high = gain
+    return f"{f.number(mean, digits, '+')}{f.limits(low, high, digits, '+')}"
 
 
 def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
@@ -164,10 +169,9 @@ def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
         verdict.substitution_words(product, f),
     ]
     stock = next_steps.stock_lines(product, f) if product.get("stock") else {}
-    rule = product["stop_rule"]
     helps = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
     helps += next_steps.what_would_change(product, f) if decision["follow"] == "hold" else []
-    proposer = grounds.proposer_lines(product, f) if decision["grade"] != "D" else []
+    rule = product["stop_rule"]
     doubts = grounds.list_doubts(product, f)
     if len(doubts) > MOST_CHECKS:
         doubts[MOST_CHECKS:] = [f"{len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"]
@@ -183,7 +187,7 @@ def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
         ("Your order", grounds.order_lines(product["orders"], f)),
         ("So far", [" ".join(grounds.track_lines(product["track_record"], f)[:2])]),
         ("Quarter", [" ".join(next_steps.account_words(product["account"], f, product["measure"]))]),
-        ("Proposal", proposer),
+        ("Proposal", grounds.proposer_lines(product, f) if decision["grade"] != "D" else []),
         ("Check", [next_steps.contradiction_words(product), *doubts]),
     ]
     return [(label, text) for label, texts in parts for text in texts if text]
@@ -195,12 +199,12 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     about = f"{work.moves[1]} to raise, {work.moves[-1]} to lower, {work.moves[0]} to keep"
     yield from _heading(plural(len(work), "product"), about, "grade")
     first = listed[:MOST_PRODUCTS]
-    heads = [work.head_of(item, f) for item in first]
+    heads = ["", *(work.head_of(item, f) for item in first)]
     rows = [("", "", f"gain per {f.period} (90 %)", ""), *(_row(item, f, place) for item in first)]
     changes, gains = (max(cell_len(row[column]) for row in rows) for column in (1, 2))
     room = max(SHORTEST_NAME, WIDTH - 9 - changes - gains)
-    for at, (name, change, earned, grade) in enumerate(rows, -1):
-        if at >= 0 and heads[at] and heads[at] not in heads[:at]:
+    for at, (name, change, earned, grade) in enumerate(rows):
+        if at and heads[at] not in heads[:at]:
             yield f" {heads[at]}"
         cells = (_fitted(name, room), set_cell_size(change, changes), " " * (gains - cell_len(earned)) + earned, grade)
         yield " " + "  ".join(cells)
@@ -235,12 +239,10 @@ def _row(product: Record, f: Formatter, place: Place) -> tuple[str, str, str, st
     new = decided.price if decided else product["recommended_price"]
     change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
     gain = verdict.gain_of(product)
-    earned = verdict.exception_words(product)
-    if decided and not decided.followed and not earned:
+    earned = "" if gain is None else _gained(gain, f.money_digits(*gain), f)
+    if decided and not decided.followed:
         earned = f"your {decided.kind.replace('_', ' ')}{decided.words[2]}"
-    elif gain is not None and not earned:
-        digits = f.money_digits(*gain)
-        earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
+    earned = verdict.exception_words(product) or earned
     return shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"
 
 

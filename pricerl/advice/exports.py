@@ -27,8 +27,8 @@ ROW = (
 def _flat_row(product: Record) -> list[Any]:
     """Return a product of ``advice.json`` as a row: first day, prices, gain per day of its measure with 90 % limits."""
     gain = zip(("gain", "gain_low", "gain_high"), gain_of(product) or (None,) * 3, strict=True)
-    better = {"probability_better": None, **(product["uplift"] or {})}
-    known = {**better, **product, **product["decision"], **dict(gain), "date": product["days"][0]["date"]}
+    uplift = product["uplift"] or {"probability_better": None}
+    known = {**uplift, **product, **product["decision"], **dict(gain), "date": product["days"][0]["date"]}
     return [known[name] for name in ROW]
 
 

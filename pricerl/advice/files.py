@@ -98,7 +98,7 @@ def _render_tables(
     products: Iterable[StoredAdvice], head: Mapping[str, Any], problems: Sequence[Problem], work: WorkList
 ) -> Iterator[tuple[str, str | bytes]]:
     """Yield all files but the pages, and add the products to the work list."""
-    orders = []
+    orders: list[tuple[str, ...]] = []
     yield TABLE, f"{COLUMNS}\n"
     yield DOCUMENT, f'{json_of(head)[:-1]}, "products": ['
     for product in products:
@@ -106,19 +106,13 @@ def _render_tables(
         yield DOCUMENT, product.record
         yield TABLE, product.days
         work.add(product)
-        if product.summary.orders:
-            orders.append((product.product, product.summary.orders))
+        name = safe_text(product.product)
+        orders += [(name, day, f"{units:g}", arrives) for day, units, arrives in product.summary.orders]
     yield DOCUMENT, "\n]}\n"
     if problems:
         yield PROBLEMS, problem_table(problems)
     if orders:
-        yield REORDERS, _render_reorders(orders)
-
-
-def _render_reorders(planned: Sequence[tuple[str, Sequence[Any]]]) -> str:
-    """Return ``reorders.csv``: one row per planned order at the supplier, from the orders of each product."""
-    rows = [(safe_text(name), day, f"{units:g}", arrives) for name, orders in planned for day, units, arrives in orders]
-    return csv_text([("Product", "Order On", "Units", "Arrives"), *rows])
+        yield REORDERS, csv_text([("Product", "Order On", "Units", "Arrives"), *orders])
 
 
 def check_folder(folder: Path, role: str = "") -> None:

@@ -286,5 +286,4 @@ class ProductAdvice:
         shown = {name: value for name, value in vars(self).items() if name != "claim"}
         for name, value in shown.items():
             plain |= to_plain(value) if name in PARTS else {name: to_plain(value)}
-        plain["chain"] = list(self.decision.chain)
-        return plain
+        return {**plain, "chain": list(self.decision.chain)}

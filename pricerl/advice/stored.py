@@ -41,18 +41,17 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
         """Return the summary of an entry of ``products`` in ``advice.json``."""
         decided = find_decided(product, PLAIN)
         change = (decided.price if decided else product["recommended_price"]) - product["current_price"]
-        gain = gain_of(product)
-        kept = product["keep"] if exception_words(product) else None
         category = product.get("substitution") or {}
         followed = decided is None or decided.followed
-        outcome = kept or product["uplift"] or product["proposal"]["over_keep"]
+        gains = product["uplift"] or product["proposal"]["over_keep"]
+        outcome = product["keep"] if exception_words(product) else gains
         return cls(
             kind=kind_of(product),
             move=(change > 0) - (change < 0),
             stake=float(abs((outcome[product["measure"]] or outcome["sales"])[0])),
             grade=product["decision"]["grade"],
             measure=product["measure"],
-            gain=gain if gain and followed else None,
+            gain=gain_of(product) if followed else None,
             scores=list((product["backtest"] or {}).get("scores", ())),
             orders=list((product.get("stock") or {}).get("orders", ())),
             lacks_evidence=product["decision"]["lacks_evidence"],

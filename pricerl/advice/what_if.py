@@ -100,8 +100,10 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     better = f"better: {COSTS_UNKNOWN}"
     if answer.probability_better is not None:
         better = better_words(answer.probability_better, answer.num_draws, answer.objective, answer.measure)
-    nearest = f"  the nearest price within all limits: {formatter.price(answer.allowed)}"
-    objections = [*(f"  outside a limit: {text}" for text in answer.objections), nearest]
+    objections = [
+        *(f"  outside a limit: {text}" for text in answer.objections),
+        f"  the nearest price within all limits: {formatter.price(answer.allowed)}",
+    ]
     cost = "" if answer.unit_cost is None else f", if a unit costs {formatter.price(answer.unit_cost)}"
     return [
         f"{answer.product}: {asked} instead of {now}{cost}",

@@ -122,11 +122,12 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     """Return profit, sales and units of keeping and changing; a price that was weighed takes the change's place."""
     product = view.product
     keep = product["keep"]
-    labels = {name: translate(name.capitalize()) for name in verdict.MEASURED if keep[name] is not None}
-    if verdict.is_before_fixed(product):
-        labels["profit"] = translate("Profit before fixed costs")
-    if product["measure"] == "sales":
-        labels["sales"] = translate("Revenue")
+    names = {
+        "profit": "Profit before fixed costs" if verdict.is_before_fixed(product) else "Profit",
+        "sales": "Revenue" if product["measure"] == "sales" else "Sales",
+        "units": "Units",
+    }
+    labels = {name: translate(label) for name, label in names.items() if keep[name] is not None}
     kept = view.f.say("keep {current_price:price}", product)
     change = verdict.compared(product)
     if change is None or not any(change[1]["units"]):

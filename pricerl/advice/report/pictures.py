@@ -60,14 +60,12 @@ def draw_sales(dates: Sequence[str], prices: Sequence[float], units: Sequence[fl
     bars = "".join(
         f"M{wide * at:.1f} {FOOT}v-{scale * max(sold, 0):.1f}h{0.7 * wide:.1f}V{FOOT}z" for at, sold in enumerate(units)
     )
-    ends = ((0, "start"), (-1, "end"))
     texts = [
         svg.text(-WIDTH * at, y, words, anchor, style)
-        for at, anchor in ends
+        for at, anchor in ((0, "start"), (-1, "end"))
         for y, words, style in ((FOOT + 15, f.day_of_month(dates[at]), "tick"), (10, f.price(prices[at]), "mark"))
     ]
-    given = {"first": prices[0], "start": dates[0], "last": prices[-1], "end": dates[-1]}
-    words = escape(f.say(SOLD, given))
+    words = escape(f.say(SOLD, {"first": prices[0], "start": dates[0], "last": prices[-1], "end": dates[-1]}))
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {FOOT + 20}" role="img" aria-label="{words}"><path class="sold" d="{bars}"/>'
         f'<polyline class="advised" points="{points}"/>{"".join(texts)}</svg>'

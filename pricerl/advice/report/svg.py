@@ -139,8 +139,7 @@ def upright(frame: Frame, at: float, style: str) -> str:
 
 def grey(frame: Frame, low: float, high: float, words: str) -> str:
     """Hatch a range of the lower axis; its label is left out if there is no room."""
-    left = frame.x(low)
-    right = frame.x(high)
+    left, right = frame.x(low), frame.x(high)
     if right - left < 1:
         return ""
     box = f'<rect class="grey" x="{left}" y="{TOP}" width="{right - left:.1f}" height="{HEIGHT - TOP - BOTTOM}"/>'

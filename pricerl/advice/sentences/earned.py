@@ -63,11 +63,14 @@ def review_words(
     _, low, high = gain
     changed = {"measure": measure, "gain": f.estimate(gain, plus="+")}
     headline = f.say("Following the advice changed {measure:measure} by {gain}", changed)
-    what = "whether that is a gain or a loss is not clear yet"
     if low == high == 0:
         kept = "Until now the advice was to keep the price"
         headline = translate("The advised change was not made" if ignored else kept)
-        what = "gains are measured against keeping it, so there is none"
-    elif low > 0 or high < 0:
-        what = "the whole range is a gain" if low > 0 else "the whole range is a loss"
+    found = {
+        "gains are measured against keeping it, so there is none": low == high == 0,
+        "the whole range is a gain": low > 0,
+        "the whole range is a loss": high < 0,
+        "whether that is a gain or a loss is not clear yet": True,
+    }
+    what = next(words for words, holds in found.items() if holds)
     return headline, f.say("On {days:days} at the advised price; {what:word}.", {"days": days, "what": what})

@@ -145,8 +145,8 @@ def judge_backtest(backtest: Record, f: Formatter) -> str:
     """Return at how many horizons the forecast beat the mean of seven rows, and the coverage of its intervals."""
     scores = backtest["scores"]
     won = sum(row["skill"] > 0 for row in scores)
-    verdict = f"The forecast beat the 7-{f.period} mean at {won} of {plural(len(scores), 'horizon')}"
-    return f"{verdict}; {_coverage_words(scores, f)}"
+    horizons = plural(len(scores), "horizon")
+    return f"The forecast beat the 7-{f.period} mean at {won} of {horizons}; {_coverage_words(scores, f)}"
 
 
 SEASON = {
@@ -183,17 +183,27 @@ def order_lines(orders: Sequence[Record], f: Formatter, statuses: Collection[str
     return [_order_words(order, f) for order in orders if order["status"] in statuses]
 
 
+ORDERS = {
+    "returning": "the price test has ended: back to the regular price, {price:price}",
+    "active": "{what} until {until:date}, by {by}: {why}",
+    "expired": "The {kind} of entry {id} by {actor} ({wanted} until {until:date}) has expired.",
+    "refused": "The {kind} of entry {id} by {actor} ({wanted} until {until:date}) is not followed: {refusal}.",
+}
+"""Words on an order, by its status."""
+
+
 def _order_words(order: Record, f: Formatter) -> str:
     price = f.price(order["price"])
-    until = f"until {f.date(order['until'])}"
-    if order["status"] == "returning":
-        return f"the price test has ended: back to the regular price, {price}"
-    if order["status"] == "active":
-        what = "price test" if order["schedule"] else "price kept" if order["price"] is None else price
-        return f"{what} {until}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
-    about = f"entry {order['id']} by {order['actor']} ({'keep the price' if order['price'] is None else price} {until})"
-    ends = "has expired" if order["status"] == "expired" else f"is not followed: {order['refusal']}"
-    return f"The {order['kind'].replace('_', ' ')} of {about} {ends}."
+    kept = order["price"] is None
+    given = {
+        **order,
+        "kind": order["kind"].replace("_", " "),
+        "wanted": "keep the price" if kept else price,
+        "what": "price test" if order.get("schedule") else "price kept" if kept else price,
+        "by": shown(order["actor"], 40),
+        "why": shown(order["reason"]),
+    }
+    return f.say(ORDERS[order["status"]], given)
 
 
 def track_lines(record: Record | None, f: Formatter) -> list[str]:
@@ -255,8 +265,10 @@ def edit_words(product: Record, f: Formatter) -> str:
         more = f" (and {plural(len(others), 'more change')})" if others else ""
         return f"{asked}{edit['why']}{more}"
     spans = {"change": bounds["max_rise"], "week": bounds["max_week_change"]}
-    known = [f"{percent_of(limit, f)} per {span}" for span, limit in spans.items() if limit]
-    known += [f"a change every {bounds['min_hold_days']} days"] if bounds["min_hold_days"] >= 2 else []
+    known = [
+        *(f"{percent_of(limit, f)} per {span}" for span, limit in spans.items() if limit),
+        *([f"a change every {bounds['min_hold_days']} days"] if bounds["min_hold_days"] >= 2 else []),
+    ]
     return f"none reached (at most {', '.join(known)})" if known else "none reached"
 
 
@@ -264,16 +276,9 @@ def describe_limits(product: Record, f: Formatter) -> str:
     """Return the limits on the next price and on later changes, as they are in force."""
     bounds = product["details"]["bounds"]
     now = f.price(product["current_price"])
-    if bounds["paused"]:
-        return f"The product is paused: its price stays at {now}."
-    if bounds["conflict"]:
-        return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
-    if bounds.get("walks_to") is not None:
-        rule = name_limit(bounds["lowest_rule" if bounds["walks_to"] > product["current_price"] else "highest_rule"])
-        return (
-            f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "
-            "in the largest steps that the limits on changes allow."
-        )
+    target = bounds.get("walks_to")
+    below = target is not None and target > product["current_price"]
+    hard = name_limit(bounds["lowest_rule" if below else "highest_rule"])
     ends = (f"{f.price(bounds[end])} ({name_limit(bounds[f'{end}_rule'])})" for end in ("lowest", "highest"))
     beyond = " and ".join(map(name_limit, bounds["beyond"]))
     stays = f"; the current price lies beyond {beyond} and may stay" if beyond else ""
@@ -281,10 +286,15 @@ def describe_limits(product: Record, f: Formatter) -> str:
     if bounds["max_rise"] is not None:
         rise, drop, week = (percent_of(bounds[name], f) for name in ("max_rise", "max_drop", "max_week_change"))
         change = f"A change is at most {rise} up or {drop} down, and {week} against the price of 7 days before; each"
-    return (
+    held = {
+        f"The product is paused: its price stays at {now}.": bounds["paused"],
+        f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held.": bounds["conflict"],
+        f"The current price, {now}, lies beyond a hard limit ({hard}). It moves to {f.price(target)} in the largest "
+        "steps that the limits on changes allow.": target is not None,
         f"The next price lies between {' and '.join(ends)}{stays}. {change} price stays at least "
-        f"{plural(bounds['min_hold_days'], 'day')}."
-    )
+        f"{plural(bounds['min_hold_days'], 'day')}.": True,
+    }
+    return next(words for words, holds in held.items() if holds)
 
 
 def percent_of(limit: float, f: Formatter) -> str:

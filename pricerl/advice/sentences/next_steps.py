@@ -171,9 +171,8 @@ def _ended_words(test: Record, f: Formatter) -> str:
     price = f.price(test["price"])
     digits = f.money_digits(test["estimate"], low, high)
     shown = f"{f.money(test['estimate'], digits, '+')} {MEASURES[test['question']]} per {f.period} at {price}"
-    proof = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
-    if low is None or high is None:
-        proof = "too short to prove a difference"
+    proven = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
+    proof = "too short to prove a difference" if None in test["limits"] else proven
     return f"The test of {price} against {f.price(test['against'])} until {f.date(test['last_day'])}: {shown}, {proof}."
 
 
@@ -271,9 +270,8 @@ def confirm_steps(product: Record, option: str = "") -> list[Step]:
 def cost_commands(product: Record, option: str = "") -> list[str]:
     """Return the commands that end a hold for lack of costs, with an ``option`` for the run; empty for other advice."""
     known = product["keep"][product["measure"]] is not None or product["data_quality"]["distinct_prices"] < 2
-    if known or product["decision"]["follow"] != "hold":
-        return []
-    return [f"pricerl init{option}", f"pricerl predict --costs costs.csv{option}"]
+    held = product["decision"]["follow"] == "hold"
+    return [f"pricerl init{option}", f"pricerl predict --costs costs.csv{option}"] if held and not known else []
 
 
 def expectation_words(product: Record, price: float, f: Formatter, place: Place) -> list[str]:
