@@ -43,8 +43,7 @@ Verdict = Literal["higher", "lower", "undecided", "running"]
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
     """Return test minus regular price of each pair, ``(n,)``, from the means of blocks ``(2 n,)``."""
-    signed = means * np.where(arms == TEST, 1.0, -1.0)
-    return np.asarray(signed.reshape(-1, 2).sum(axis=1))
+    return np.asarray((means * np.where(arms == TEST, 1.0, -1.0)).reshape(-1, 2).sum(axis=1))
 
 
 def list_turns(pairs: int, generator: np.random.Generator, exact: int = MOST_EXACT) -> BoolArray:
@@ -74,12 +73,18 @@ def randomisation_limits(differences: FloatArray, turns: BoolArray, alpha: float
     They are infinite if so few pairs cannot reject anything. Differences are ``(n,)``, turns ``(M, n)``.
     """
     moved = turns[turns.any(axis=1)]
-    means = np.sort(moved @ differences / moved.sum(axis=1))
-    # the order that happened always counts
-    spare = int(np.floor(alpha / 2 * len(turns) + 1e-9)) - (len(turns) - len(moved))
-    if spare < 0 or spare >= len(means):
-        return -np.inf, np.inf
-    return float(means[spare]), float(means[-1 - spare])
+    return limits_among(moved @ differences / moved.sum(axis=1), len(turns), alpha)
+
+
+def limits_among(effects: FloatArray, orders: int, alpha: float) -> tuple[float, float]:
+    """Return the limits of the effects that neither one-sided test of level ``alpha / 2`` rejects.
+
+    Each of ``effects (M,)`` is the one at which an order would begin to speak against larger, or smaller, ones; all
+    other ``orders``, such as the one that happened, never do. Too few orders to reject anything leave infinite limits.
+    """
+    found = np.sort(effects)
+    spare = int(alpha / 2 * orders + 1e-9) - (orders - len(found))
+    return (float(found[spare]), float(found[-1 - spare])) if 0 <= spare < len(found) else (-np.inf, np.inf)
 
 
 def log_wealth(differences: FloatArray, scale: float) -> FloatArray:
@@ -156,9 +161,8 @@ def analyse_pairs(
     low, high = confidence_sequence(differences, scale, ANYTIME)[-1]
     turns = list_turns(count, generator)
     if final:
-        inner = randomisation_limits(differences, turns, FINAL)
-        low = max(low, inner[0])
-        high = min(high, inner[1])
+        least, most = randomisation_limits(differences, turns, FINAL)
+        low, high = max(low, least), min(high, most)
     p_value = float(randomisation_p(differences[None], turns)[0])
     estimate = float(differences.mean())
     found = InterimAnalysis(undecided, count, estimate, float(low), float(high), p_value)

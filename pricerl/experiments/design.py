@@ -107,8 +107,7 @@ def measure_drift(
     ratio = units / expected
     inverse = 1 / expected
     kept = np.arange(len(units) - 2 * block + 1)[:, None] + np.arange(washout, block)
-    first = ratio[kept].mean(axis=1)
-    second = ratio[kept + block].mean(axis=1)
+    first, second = (ratio[rows].mean(axis=1) for rows in (kept, kept + block))
     level = (first + second) / 2
     whole = np.isfinite(level) & (level > 0)
     if not whole.any():

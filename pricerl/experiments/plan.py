@@ -19,6 +19,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, demand_on, value_paths
 from pricerl.experiments.design import NODE_WEIGHTS, Rule, Sales, decide_after, measure_drift
 from pricerl.experiments.prices import NEAREST, ArmPrices, find_arm_prices, gate_blocks
+from pricerl.experiments.reading import known_days
 from pricerl.experiments.schedule import (
     PROPENSITY,
     Question,
@@ -333,8 +334,8 @@ def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
 def _drift(prices: ValuedPrices, design: Switchback, size: float) -> float:
     """Return the drift of demand between blocks of the history."""
     history = prices.product.history
-    known = history.observed if history.in_stock is None else history.observed & history.in_stock
-    return measure_drift(history.units, prices.expected_units, known, size, design.block, design.washout)
+    days = known_days(history)
+    return measure_drift(history.units, prices.expected_units, days, size, design.block, design.washout)
 
 
 def plan_schedule(
@@ -374,7 +375,6 @@ def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date
 def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Product, seed: int) -> dict[str, Any]:
     """Return a planned test as an order, the content of its plan and of its log entry."""
     test = planned.test
-    known = product.fitted.cost.known
     return {
         "product": product.name,
         "first_day": schedule[0]["date"],
@@ -387,7 +387,7 @@ def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Pr
         "schedule": schedule,
         "schedule_hash": hash_schedule(schedule),
         "values": list(planned.sales.values),
-        "profits": list(_unit_values(product, "profit", planned.arms)) if known else None,
+        "profits": list(_unit_values(product, "profit", planned.arms)) if product.fitted.cost.known else None,
         "scale": planned.sales.difference_sd(planned.design.kept),
         "effect": test.uplift.mean,
         "power": test.decides,

@@ -58,7 +58,7 @@ def rules_of_test(product: Product, consent: float | None = None) -> Today:
         test_change=far,
     )
     low, high = today.log.support
-    support = (min(low, today.now / (1 + far)), max(high, today.now * (1 + far)))
+    support = min(low, today.now / (1 + far)), max(high, today.now * (1 + far))
     return replace(today, config=config, log=today.log._replace(support=support))
 
 
@@ -74,18 +74,16 @@ def find_arm_prices(
     today = rules_of_test(product, consent)
     if today.config.pause:
         return []
-    now = round(today.now, DIGITS)
+    widths = dict.fromkeys(min(width, today.config.test_change or width) for width in WIDTHS)
+    sides = (side for width in widths for side in (1 / (1 + width), 1 + width))
     found = dict[float, ArmPrices]()
-    far = today.config.test_change
-    for width in dict.fromkeys(min(width, far or width) for width in WIDTHS):
-        for side in (1 / (1 + width), 1 + width):
-            if way := _reach(product, today, side, current):
-                out = _rows_to(today, [today.now], way[-1])
-                back = _rows_to(today, way, today.now)
-                if out is not None and back is not None:
-                    wait = next(row for row, price in enumerate(way) if price != today.now)
-                    price = round(way[-1], DIGITS)
-                    found.setdefault(price, ArmPrices(now, price, max(out, back, len(way) - 1 - wait), wait))
+    for way in filter(None, (_reach(product, today, side, current) for side in sides)):
+        out = _rows_to(today, [today.now], way[-1])
+        back = _rows_to(today, way, today.now)
+        if out is not None and back is not None:
+            wait = next(row for row, price in enumerate(way) if price != today.now)
+            now, price = round(today.now, DIGITS), round(way[-1], DIGITS)
+            found.setdefault(price, ArmPrices(now, price, max(out, back, len(way) - 1 - wait), wait))
     return list(found.values())
 
 

@@ -65,6 +65,11 @@ class _Blocks:
         return np.asarray(analysis.pair_differences(valued, self.arms)[self.complete])
 
 
+def known_days(history: ProductHistory) -> BoolArray:
+    """Return the days ``(D,)`` with recorded sales on which the product was not sold out."""
+    return history.observed if history.in_stock is None else history.observed & history.in_stock
+
+
 def read_test(test: Mapping[str, Any], history: ProductHistory) -> Reading:
     """Read a test, its order as the plan or the log holds it, in a fresh history of its product."""
     pairs = design_of(test).pairs
@@ -92,7 +97,7 @@ def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, l
     """Find the rows of a schedule in a history; days at another price or without recorded sales are lost."""
     design = design_of(test)
     row_of = {str(day): row for row, day in enumerate(history.dates)}
-    known = history.observed if history.in_stock is None else history.observed & history.in_stock
+    known = known_days(history)
     days = [(row_of.get(day["date"], -1), day) for day in test["schedule"]]
     good = [known[row] and same_price(history.price[row], day["price"]) for row, day in days]
     due = [row >= 0 and not day["washout"] for row, day in days]

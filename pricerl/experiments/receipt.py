@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
+from pricerl.experiments.analysis import limits_among
 
 LEVEL = 0.1
 """Probability that the limits of any planned week miss the effect."""
@@ -156,9 +157,7 @@ def find_limits(earned: FloatArray, moved: FloatArray, level: float) -> tuple[fl
     rejected leave infinite limits.
     """
     apart = moved[0] - moved > TIE * abs(moved[0])
-    found = np.sort((earned[0] - earned[apart]) / (moved[0] - moved[apart]))
-    spare = int(level / 2 * len(moved)) - int((~apart).sum())
-    return (float(found[spare]), float(found[-1 - spare])) if 0 <= spare < len(found) else (-np.inf, np.inf)
+    return limits_among((earned[0] - earned[apart]) / (moved[0] - moved[apart]), len(moved), level)
 
 
 def _after(values: FloatArray, panel: Panel) -> FloatArray:

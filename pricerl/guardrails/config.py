@@ -127,9 +127,7 @@ class GuardrailConfig:
             if isinstance(prices := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(prices))
         given = {item.name: getattr(self, item.name) for item in fields(self)}
-        absent = [item.name for item in fields(self) if item.default is None and given[item.name] is None]
-        wanted = {name: _wanted(name, value) for name, value in given.items() if name not in absent}
-        check_settings("guardrails.", self, {name: (not words, words) for name, words in wanted.items()})
+        check_settings("guardrails.", self, {name: _wanted(name, value) for name, value in given.items()})
         _check_crossings(self)
         _check_menu(self)
         _ = self.related
@@ -186,8 +184,8 @@ class GuardrailConfig:
         refuse({f"{where} must hold settings such as 'floor: 9.90', found {own!r}": not isinstance(own, dict)})
         known = [item.name for item in fields(self) if item.name not in SHARED_BY_ALL]
         refuse({f"{where}.{name}: all products share it; set guardrails.{name}": name in SHARED_BY_ALL for name in own})
-        hints = {name: did_you_mean(str(name), known) for name in own if name not in known}
-        refuse({f"{where}: unknown setting {name}{hint}": True for name, hint in hints.items()})
+        unknown = [name for name in own if name not in known]
+        refuse({f"{where}: unknown setting {name}{did_you_mean(str(name), known)}": True for name in unknown})
         try:
             return replace(self, products=None, relations=None, **own)
         except UsageError as error:
@@ -201,11 +199,13 @@ class GuardrailConfig:
                 raise UsageError(f"guardrails.{setting}: {describe_strangers(unknown, known)}")
 
 
-def _wanted(setting: str, value: Any) -> str:
-    """Return what the value of a setting must be, empty if it is that or is checked elsewhere."""
+def _wanted(setting: str, value: Any) -> tuple[bool, str]:
+    """Return whether the value of a setting is allowed, and what it must be; only an optional one may be absent."""
     form = NO_NUMBERS.get(setting, ("be a finite number", is_number))
     checks = (form, *(check for settings, check in RANGES.items() if setting in settings))
-    return next((wanted for wanted, holds in checks if not holds(value)), "")
+    wanted = next((wanted for wanted, holds in checks if not holds(value)), "")
+    absent = value is None and getattr(GuardrailConfig, setting) is None
+    return absent or not wanted, wanted
 
 
 def _check_crossings(config: GuardrailConfig) -> None:

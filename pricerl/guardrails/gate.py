@@ -50,10 +50,9 @@ def pass_gate(proposed: object, today: Today) -> Gated:
 
 def is_price(value: object) -> TypeGuard[float]:
     """Return whether a value is a positive, finite number."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        return False
+    flag = isinstance(value, (bool, np.bool_))
     try:
-        return math.isfinite(value) and float(value) > 0
+        return not flag and isinstance(value, Real) and math.isfinite(value) and float(value) > 0
     except Exception:  # numbers too large for a float, and objects that fail as numbers
         return False
 
@@ -66,8 +65,7 @@ def _last_price(log: PriceLog) -> float:
 
 
 def _check_log(log: PriceLog) -> None:
-    prices = np.asarray(log.prices)
-    dates = np.asarray(log.dates)
+    prices, dates = np.asarray(log.prices), np.asarray(log.dates)
     faults = {
         "the price log needs one price per date": prices.shape != dates.shape or prices.ndim != 1,
         "the price log holds something that is no price": not (np.isfinite(prices) & (prices > 0)).all(),

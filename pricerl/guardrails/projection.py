@@ -99,8 +99,7 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
     drops, rises = (torch.as_tensor(limit, device=current_price.device) > 0 for limit in (limits.drop, limits.rise))
     low = torch.where(drops, limits.floor, torch.maximum(limits.floor, current_price))
     high = torch.where(rises, limits.ceiling, torch.minimum(limits.ceiling, current_price))
-    band = price_box(limits._replace(floor=low, ceiling=high, min_change=0.0), current_price)
-    return band._replace(keep=keep)
+    return price_box(limits._replace(floor=low, ceiling=high, min_change=0.0), current_price)._replace(keep=keep)
 
 
 def spread_prices(band: PriceBand, count: int) -> Tensor:
@@ -157,8 +156,7 @@ def _neighbours(high: Tensor, low: Tensor, limits: PriceLimits) -> tuple[Tensor,
 
 def _on_menu(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
     """Return the same on a menu without gaps."""
-    below = _candidates(high, menu)
-    above = _candidates(low, menu)
+    below, above = _candidates(high, menu), _candidates(low, menu)
     last = torch.where(below <= high[..., None], below, -torch.inf).amax(-1)
     return last, torch.where(above >= low[..., None], above, torch.inf).amin(-1)
 

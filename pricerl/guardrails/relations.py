@@ -47,8 +47,7 @@ class Relation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return why prices of the products, in money in their order, break the relation; empty if they do not."""
         for (one, first), (other, second) in pairwise(zip(self.products, prices, strict=True)):
             slack = FLOAT32_SLACK * max(abs(first), abs(second)) * self.count
-            low = f"{one} at {first:.10g}"
-            high = f"{other} at {second:.10g}"
+            low, high = f"{one} at {first:.10g}", f"{other} at {second:.10g}"
             holds, broken = {
                 "size_order": (first <= second + slack, f"{low} would cost more than the larger {high}"),
                 "multipack": (
@@ -148,8 +147,10 @@ def broken_by(
     if price == current[product]:
         return []
     prices = {**current, product: price}
-    found = _of_product(relations, product, current)
-    reasons = [(item.kind, item.objection([prices[name] for name in item.products])) for item in found]
+    reasons = (
+        (item.kind, item.objection([prices[name] for name in item.products]))
+        for item in _of_product(relations, product, current)
+    )
     return [(kind, why) for kind, why in reasons if why]
 
 
