@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import BoolArray, IntArray
 from pricerl.data.history import ProductHistory
-from pricerl.experiments import analysis
-from pricerl.experiments.analysis import InterimAnalysis
-from pricerl.experiments.schedule import ARMS, TEST, design_of
+from pricerl.experiments.analysis import InterimAnalysis, analyse_pairs, pair_differences
+from pricerl.experiments.schedule import ARMS, design_of
 from pricerl.guardrails.price_grid import same_price
 
 FEWEST_SHARE = 0.5
@@ -42,29 +40,6 @@ class Reading(NamedTuple):
     """Last of them in ISO format; empty if none."""
 
 
-@dataclass(frozen=True)
-class _Blocks:
-    """Rows of a test in one history, ``(2 n, block)``."""
-
-    place: IntArray
-    """Row of the history; -1 where it has none."""
-    counts: BoolArray
-    """Whether the row counts."""
-    arms: IntArray
-    """``(2 n,)`` arm of each block."""
-    complete: BoolArray
-    """``(n,)`` whether both blocks of a pair have passed and enough of their rows count."""
-
-    def differences(self, units: FloatArray, worth: Sequence[float]) -> FloatArray:
-        """Return the difference of each complete pair in ``units``, one per row of the history, test minus regular.
-
-        ``worth`` is what a unit counts at the regular and at the test price.
-        """
-        means = np.ma.array(units[self.place], mask=~self.counts).mean(axis=1).filled(np.nan)
-        valued = means * np.where(self.arms == TEST, worth[1], worth[0])
-        return np.asarray(analysis.pair_differences(valued, self.arms)[self.complete])
-
-
 def known_days(history: ProductHistory) -> BoolArray:
     """Return the days ``(D,)`` with recorded sales on which the product was not sold out."""
     return history.observed if history.in_stock is None else history.observed & history.in_stock
@@ -72,14 +47,19 @@ def known_days(history: ProductHistory) -> BoolArray:
 
 def read_test(test: Mapping[str, Any], history: ProductHistory) -> Reading:
     """Read a test, its order as the plan or the log holds it, in a fresh history of its product."""
-    pairs = design_of(test).pairs
-    blocks, lost = _match(test, history)
-    passed = int((blocks.place >= 0).sum())
+    design = design_of(test)
+    place, counts, lost = _match(test, history, design.block)
+    passed = int((place >= 0).sum())
     ended = passed == len(test["schedule"])
+    enough = (place[:, -1] >= 0) & (counts.sum(axis=1) >= FEWEST_SHARE * design.kept)
+    complete = enough.reshape(-1, 2).all(axis=1)
+    arms = np.array([ARMS.index(day["arm"]) for day in test["schedule"][:: design.block]])
+    means = np.ma.array(history.units[place], mask=~counts).mean(axis=1).filled(np.nan)
 
     def analysed(worth: Sequence[float], scale: float) -> InterimAnalysis:
-        found = blocks.differences(history.units, worth)
-        return analysis.analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended)
+        """Analyse the complete pairs, of whose units each counts as ``worth`` says for the regular and test price."""
+        differences = pair_differences(means * np.array(worth)[arms], arms)[complete]
+        return analyse_pairs(differences, design.pairs, scale, np.random.default_rng(test["seed"]), ended)
 
     in_units = test["scale"] / float(np.mean(np.abs(test["values"])))
     profits = test["profits"]
@@ -93,9 +73,13 @@ def read_test(test: Mapping[str, Any], history: ProductHistory) -> Reading:
     )
 
 
-def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, list[LostDay]]:
-    """Find the rows of a schedule in a history; days at another price or without recorded sales are lost."""
-    design = design_of(test)
+def _match(test: Mapping[str, Any], history: ProductHistory, block: int) -> tuple[IntArray, BoolArray, list[LostDay]]:
+    """Find the rows of a schedule in a history; days at another price or without recorded sales are lost.
+
+    Returns:
+        Row of the history of each scheduled day ``(2 n, block)``, -1 where it has none; whether the day counts; and
+        the lost days.
+    """
     row_of = {str(day): row for row, day in enumerate(history.dates)}
     known = known_days(history)
     days = [(row_of.get(day["date"], -1), day) for day in test["schedule"]]
@@ -106,8 +90,5 @@ def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, l
         for (row, day), counts, is_due in zip(days, good, due, strict=True)
         if is_due and not counts
     ]
-    kept = (np.array(good) & due).reshape(-1, design.block)
-    place = np.array([row for row, _ in days]).reshape(kept.shape)
-    enough = (place[:, -1] >= 0) & (kept.sum(axis=1) >= FEWEST_SHARE * design.kept)
-    arms = np.array([ARMS.index(day["arm"]) for day in test["schedule"][:: design.block]])
-    return _Blocks(place, kept, arms, enough.reshape(-1, 2).all(axis=1)), lost
+    place, kept = (np.array(found).reshape(-1, block) for found in ([row for row, _ in days], np.array(good) & due))
+    return place, kept, lost

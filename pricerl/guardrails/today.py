@@ -23,8 +23,8 @@ from pricerl.guardrails.limits import (
     GuardedProduct,
     PriceLimits,
     RecentPrices,
+    Rule,
     days_held,
-    intersect_fixed,
     price_limits,
 )
 from pricerl.guardrails.limits_in_force import LimitsInForce
@@ -203,21 +203,21 @@ class Today:
     def bounds(self) -> tuple[Bound, ...]:
         """Each rule's limits in their order; soft ones include the current price if prices move in steps."""
         product = GuardedProduct(self.config, self.log.support, self.costs)
-        floor, ceiling, *_ = intersect_fixed(product)
-        found = []
-        for rule in (*FIXED, *(MOVING if self.log.moves_in_steps else ())):
-            fixed = rule in FIXED
-            low, high = map(float, rule.bounds(product) if fixed else rule.bounds(self.config, self.recent))
-            if math.isnan(low) or math.isnan(high):
-                raise ValueError(f"{rule.setting} is no number")
-            bound = Bound(self.config.in_force(rule.setting), low, high, rule.why, False)
-            if rule.soft and fixed:
-                bound = bound.widened(ceiling, floor)
-            if rule.soft and self.log.moves_in_steps:
-                beyond = not self.same(bound.nearest(self.now), self.now)
-                bound = bound.widened(self.now, self.now)._replace(beyond=beyond)
-            found.append(bound)
-        return tuple(found)
+        fixed = [self._bound(rule, *rule.bounds(product)) for rule in FIXED]
+        moving = MOVING if self.log.moves_in_steps else ()
+        return (*fixed, *(self._bound(rule, *rule.bounds(self.config, self.recent)) for rule in moving))
+
+    def _bound(self, rule: Rule, low: float, high: float) -> Bound:
+        """Return the limits of a rule; soft ones contain the hard limits of the fixed rules and the current price."""
+        if math.isnan(low) or math.isnan(high):
+            raise ValueError(f"{rule.setting} is no number")
+        bound = Bound(self.config.in_force(rule.setting), float(low), float(high), rule.why, False)
+        if rule.soft and rule in FIXED:
+            bound = bound.widened(self._limits.ceiling.item(), self._limits.floor.item())
+        if rule.soft and self.log.moves_in_steps:
+            beyond = not self.same(bound.nearest(self.now), self.now)
+            bound = bound.widened(self.now, self.now)._replace(beyond=beyond)
+        return bound
 
     def explain(self, bound: Bound) -> str:
         """Return the reason for an edit by one of the bounds."""

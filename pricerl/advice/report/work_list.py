@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -183,9 +183,9 @@ class WorkList:
 
 def _task(product: Record, link: str, f: Formatter, today: str, digits: int) -> Task:
     """Return the row of a product, whose gain has the ``digits`` of all rows."""
-    view = View.of(product, f, Place(today=today))
-    decided = view.decided
     measure = product["measure"]
+    view = View(product, f, {measure: digits}, Place(today=today))
+    decided = view.decided
     words = "Keep {price}" if view.change_day is None else f"{verb_of(product)} to {{price}}"
     gain = gain_of(product) if decided is None or decided.followed else None
     return Task(
@@ -195,7 +195,7 @@ def _task(product: Record, link: str, f: Formatter, today: str, digits: int) -> 
         verdict="".join(decided.words) if decided else f.say(words, {"price": f.price(product["recommended_price"])}),
         note=exception_words(product),
         now=f.price(product["current_price"]),
-        gain=replace(view, digits={measure: digits}).cell(measure, {measure: gain}, "+"),
+        gain=view.cell(measure, {measure: gain}, "+"),
         grade=product["decision"]["grade"],
         since=since_words(product, f),
         record=product,
