@@ -59,9 +59,9 @@ MAX_FILES = 12
 MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
     ".": 363,
-    "advice": 346,
+    "advice": 345,
     "advice/report": 380,
-    "advice/sentences": 388,
+    "advice/sentences": 386,
     "cli": 535,
     "cli/commands": 312,
     "cli/experiments": 168,
@@ -77,7 +77,7 @@ MOST_STATEMENTS = {
     "evaluation/card": 86,
     "evaluation/stock": 221,
     "experiments": 383,
-    "guardrails": 444,
+    "guardrails": 438,
     "market": 480,
     "market/demand": 928,
     "mcp": 159,

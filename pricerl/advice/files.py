@@ -102,8 +102,7 @@ def _render_tables(
     yield TABLE, f"{COLUMNS}\n"
     yield DOCUMENT, f'{json_of(head)[:-1]}, "products": ['
     for product in products:
-        yield DOCUMENT, ",\n" if len(work) else "\n"
-        yield DOCUMENT, product.record
+        yield DOCUMENT, (b",\n" if len(work) else b"\n") + product.record
         yield TABLE, product.days
         work.add(product)
         name = safe_text(product.product)

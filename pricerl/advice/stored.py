@@ -73,8 +73,8 @@ class StoredAdvice(NamedTuple):
     @classmethod
     def of(cls, product: Record, formatter: Formatter) -> StoredAdvice:
         """Return an entry of ``products`` in ``advice.json`` as it is kept."""
-        days = csv_text(day_rows(product, formatter)).encode()
-        return cls(product["product"], Summary.of(product), days, json_of(product).encode())
+        days = csv_text(day_rows(product, formatter))
+        return cls(product["product"], Summary.of(product), days.encode(), json_of(product).encode())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the product's entry of ``products``."""

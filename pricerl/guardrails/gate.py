@@ -16,6 +16,7 @@ import numpy as np
 from pricerl.errors import NonFiniteError, refuse
 from pricerl.guardrails.today import PAUSED, Edit, PriceLog, Today
 
+HELD = "the current price is kept, and someone should look"
 NO_PRICE = "the proposal is no positive, finite number; the current price is kept"
 
 
@@ -86,8 +87,7 @@ def apply_rules(today: Today, proposed: float) -> Gated:
     if today.waits:
         return Gated(today.now, edits)
     if not today.band.feasible:
-        why = f"{today.conflict()}; the current price is kept, and someone should look"
-        return _keep(today, edits, price, "conflict", why)
+        return _keep(today, edits, price, "conflict", f"{today.conflict()}; {HELD}")
     allowed = min(max(today.on_grid(price), today.band.low), today.band.high)
     if not today.same(allowed, price):
         edits = (*edits, today.grid_edit(price, allowed))

@@ -250,14 +250,11 @@ def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> R
 
 def intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
     """Return floor and ceiling of the hard fixed rules, then of the soft ones, widened to contain them; money."""
-
-    def fold(soft: bool) -> tuple[float, float]:
-        lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)
-        return max(lows), min(highs)
-
-    floor, ceiling = fold(soft=False)
-    low, high = fold(soft=True)
-    return floor, ceiling, min(low, ceiling), max(high, floor)
+    (floors, ceilings), (lows, highs) = (
+        zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True) for soft in (False, True)
+    )
+    floor, ceiling = max(floors), min(ceilings)
+    return floor, ceiling, min(max(lows), ceiling), max(min(highs), floor)
 
 
 def _stack_gaps(

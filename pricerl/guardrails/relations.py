@@ -100,8 +100,12 @@ def resolve(relations: Sequence[Relation], advised: Mapping[str, AdvisedPrices])
     takes its smallest change if all its products move from one price to the same side, else the products of a broken
     relation keep their prices. Products that are absent are left out.
     """
-    lines = [_share_smallest_change(item, advised) for item in relations if item.kind == "one_price"]
-    bound = {name: found for line in lines for name, found in line.items()}
+    bound = {
+        name: found
+        for line in relations
+        if line.kind == "one_price"
+        for name, found in _share_smallest_change(line, advised).items()
+    }
     while True:
         now = {name: bound[name].prices if name in bound else item.prices for name, item in advised.items()}
         held = next((found for found in (_hold(item, advised, now) for item in relations) if found), None)
@@ -156,8 +160,7 @@ def broken_by(
 
 def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
     """Return the lowest and highest price, in money, that relations leave to one product; crossed if there is none."""
-    lows = [0.0]
-    highs = [math.inf]
+    lows, highs = [0.0], [math.inf]
     for item in _of_product(relations, product, current):
         at = item.products.index(product)
         before = [current[name] for name in item.products[:at]]

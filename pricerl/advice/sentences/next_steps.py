@@ -150,12 +150,12 @@ def account_words(account: Record | None, f: Formatter, measure: str = "profit")
     digits = f.money_digits(mean, low, high)
     amount = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}"
     limits = f.limits(low, high, digits, "+", "90 %: ")
-    at_end = f.estimate(account["at_end"], f" {MEASURES[measure]}", "+")
     weight = account.get("loss_weight")
     return [
         f"Since {f.date(kept['opened'])} your prices have earned {amount}{limits} than keeping "
         f"{f.price(kept['price'])} would have.",
-        f"Expected when the quarter ends, on {f.date(account['ends'])}: {at_end}.",
+        f"Expected when the quarter ends, on {f.date(account['ends'])}: "
+        f"{f.estimate(account['at_end'], f' {MEASURES[measure]}', '+')}.",
         f"Worst case (90 %): {f.money(account['budget'])} less than if you had kept the price.",
         *([f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained."] if weight else []),
     ]
@@ -293,8 +293,7 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
 def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
     """Return profit, sales and units per day over keeping at a price of the curves; None beyond them."""
     curves = product["details"]["curves"]
-    prices: Sequence[float] = curves["price"]
-    gains = curves.get("gain")
+    prices, gains = curves["price"], curves.get("gain")
     if not gains or not prices[0] <= price <= prices[-1]:
         return None
     return {
