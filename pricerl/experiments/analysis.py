@@ -164,6 +164,5 @@ def analyse_pairs(
         least, most = randomisation_limits(differences, turns, FINAL)
         low, high = max(low, least), min(high, most)
     p_value = float(randomisation_p(differences[None], turns)[0])
-    estimate = float(differences.mean())
-    found = InterimAnalysis(undecided, count, estimate, float(low), float(high), p_value)
-    return found._replace(verdict="higher" if estimate > 0 else "lower") if found.proven else found
+    found = InterimAnalysis(undecided, count, float(differences.mean()), float(low), float(high), p_value)
+    return found._replace(verdict="higher" if found.estimate > 0 else "lower") if found.proven else found

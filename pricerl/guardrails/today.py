@@ -245,13 +245,11 @@ class Today:
     @cached_property
     def walks(self) -> bool:
         """Whether the current price is beyond a hard limit that one step does not reach."""
-        floor, ceiling = self._limits.floor.item(), self._limits.ceiling.item()
         tolerance = slack(self.now, self.config.price_step)
-        inside = floor - tolerance <= self.now <= ceiling + tolerance
-        if inside or not self.log.moves_in_steps or not self._limits.reachable:
-            return False
-        reaches = self.band.high >= floor - tolerance and self.band.low <= ceiling + tolerance
-        return self.waits or (self.band.feasible and not reaches)
+        low, high = self._limits.floor.item() - tolerance, self._limits.ceiling.item() + tolerance
+        beyond = self.log.moves_in_steps and bool(self._limits.reachable) and not low <= self.now <= high
+        one_step_misses = beyond and self.band.feasible and (self.band.high < low or self.band.low > high)
+        return beyond and (self.waits or one_step_misses)
 
     @property
     def hard_limit(self) -> float:

@@ -81,20 +81,19 @@ def draw_outcome(name: str, product: Record, f: Formatter) -> Markup:
     days = range(len(tested))
     low, high, sold, inside = ([units[name] for _, units in tested] for name in ("low", "high", "actual", "inside"))
     frame = svg.frame_of([0, len(tested)], [0.0, *low, *high, *sold])
-    hit, missed = (
-        svg.dots(
-            frame,
-            [day + 0.5 for day in days if inside[day] is kind],
-            [sold[day] for day in days if inside[day] is kind],
-        )
-        for kind in (True, False)
-    )
     ticks = [(day + 0.5, f.day_of_month(tested[day][0])) for day in days[:: -(-len(tested) // 4)]]
     parts = [
         svg.axes(frame, ticks, translate(f.period).capitalize(), f),
         svg.band(frame, svg.steps(days), svg.twice(low), svg.twice(high)),
-        hit,
-        missed.replace("dots", "dots missed"),
+        *(
+            svg.dots(
+                frame,
+                [day + 0.5 for day in days if inside[day] is hit],
+                [sold[day] for day in days if inside[day] is hit],
+                style,
+            )
+            for hit, style in ((True, "dots"), (False, "dots missed"))
+        ),
     ]
     given = {"inside": sum(inside), "all": len(tested), "product": shown(product["product"])}
     title = f.say("Expected and sold units of {product}", given)

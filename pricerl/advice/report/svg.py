@@ -67,9 +67,8 @@ def tick_step(low: float, high: float) -> float:
 def ticks(low: float, high: float) -> list[float]:
     """Return the whole multiples of the step between both ends."""
     step = tick_step(low, high)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(index * step, 10) for index in range(first, last + 1)]
+    inside = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return [round(index * step, 10) for index in inside]
 
 
 def chart(name: str, title: str, text_alternative: str, parts: Sequence[str]) -> Markup:
@@ -126,10 +125,10 @@ def _points(frame: Frame, x: Points, y: Points) -> str:
     return " ".join(f"{a},{b}" for a, b in frame.places(x, y))
 
 
-def dots(frame: Frame, x: Points, y: Points) -> str:
+def dots(frame: Frame, x: Points, y: Points, style: str = "dots") -> str:
     """Draw one dot per distinct position, as a zero-length line with round ends (a tenth of a circle's bytes)."""
     path = "".join(f"M{a:g} {b:g}h0" for a, b in dict.fromkeys(frame.places(x, y)))
-    return f'<path class="dots" d="{path}"/>' if path else ""
+    return f'<path class="{style}" d="{path}"/>' if path else ""
 
 
 def upright(frame: Frame, at: float, style: str) -> str:

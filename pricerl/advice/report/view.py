@@ -129,13 +129,16 @@ class View:
     def backtest_rows(self) -> list[list[Cell]]:
         """Return a row per horizon of the backtest."""
         scores = self.product["backtest"]["scores"]
-        errors = {"Error, forecast": "wape_market", f"Error, 7-{self.f.period} mean": "wape_mean_7"}
-        if any(row["wape_supplied"] is not None for row in scores):
-            errors["Error, supplied"] = "wape_supplied"
+        errors = {
+            "Error, forecast": "wape_market",
+            f"Error, 7-{self.f.period} mean": "wape_mean_7",
+            "Error, supplied": "wape_supplied",
+        }
+        known = {label: name for label, name in errors.items() if any(row[name] is not None for row in scores)}
         return [
             [
                 Cell("Days ahead", str(row["days_ahead"])),
-                *(Cell(label, self.f.percent(row[name])) for label, name in errors.items()),
+                *(Cell(label, self.f.percent(row[name])) for label, name in known.items()),
                 Cell("Skill", self.f.number(row["skill"], plus="+")),
                 Cell("Inside 90 %", counted(row["coverage"], row["days"])),
             ]
