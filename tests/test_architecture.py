@@ -59,9 +59,9 @@ MAX_FILES = 12
 MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
     ".": 363,
-    "advice": 345,
-    "advice/report": 377,
-    "advice/sentences": 386,
+    "advice": 342,
+    "advice/report": 371,
+    "advice/sentences": 380,
     "cli": 535,
     "cli/commands": 312,
     "cli/experiments": 168,
@@ -76,8 +76,8 @@ MOST_STATEMENTS = {
     "evaluation": 426,
     "evaluation/card": 86,
     "evaluation/stock": 221,
-    "experiments": 382,
-    "guardrails": 436,
+    "experiments": 381,
+    "guardrails": 434,
     "market": 480,
     "market/demand": 928,
     "mcp": 159,

@@ -159,9 +159,12 @@ def _gained(gain: Sequence[float], digits: int, f: Formatter) -> str:
 def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
     """Return label and text of certainty, reasons, limits, order and doubts about the data."""
     decision = product["decision"]
-    sure = " ".join(line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO)
-    if (uplift := product["uplift"]) is not None and uplift["probability_better"] is not None:
-        sure = f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
+    uplift = product["uplift"]
+    sure = (
+        f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
+        if uplift and uplift["probability_better"] is not None
+        else " ".join(line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO)
+    )
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
     why = [
         "" if stated else verdict.why_words(product, f),

@@ -97,9 +97,11 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     now = formatter.price(answer.current_price)
     head = (f"per {formatter.period}, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
     rows = [head, *(_cells(name, *values, formatter) for name, values in answer.measures.items())]
-    better = f"better: {COSTS_UNKNOWN}"
-    if answer.probability_better is not None:
-        better = better_words(answer.probability_better, answer.num_draws, answer.objective, answer.measure)
+    better = (
+        f"better: {COSTS_UNKNOWN}"
+        if answer.probability_better is None
+        else better_words(answer.probability_better, answer.num_draws, answer.objective, answer.measure)
+    )
     objections = [
         *(f"  outside a limit: {text}" for text in answer.objections),
         f"  the nearest price within all limits: {formatter.price(answer.allowed)}",

@@ -334,8 +334,7 @@ def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
 def _drift(prices: ValuedPrices, design: Switchback, size: float) -> float:
     """Return the drift of demand between blocks of the history."""
     history = prices.product.history
-    days = known_days(history)
-    return measure_drift(history.units, prices.expected_units, days, size, design.block, design.washout)
+    return measure_drift(history.units, prices.expected_units, known_days(history), size, design.block, design.washout)
 
 
 def plan_schedule(

@@ -126,8 +126,7 @@ class GuardrailConfig:
         for name in LISTS:
             if isinstance(prices := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(prices))
-        given = {item.name: getattr(self, item.name) for item in fields(self)}
-        check_settings("guardrails.", self, {name: _wanted(name, value) for name, value in given.items()})
+        check_settings("guardrails.", self, {it.name: _wanted(it.name, getattr(self, it.name)) for it in fields(self)})
         _check_crossings(self)
         _check_menu(self)
         _ = self.related

@@ -17,6 +17,7 @@ from pricerl.errors import NonFiniteError, refuse
 from pricerl.guardrails.today import PAUSED, Edit, PriceLog, Today
 
 HELD = "the current price is kept, and someone should look"
+FLAGS = (bool, np.bool_)
 NO_PRICE = "the proposal is no positive, finite number; the current price is kept"
 
 
@@ -51,9 +52,8 @@ def pass_gate(proposed: object, today: Today) -> Gated:
 
 def is_price(value: object) -> TypeGuard[float]:
     """Return whether a value is a positive, finite number."""
-    flag = isinstance(value, (bool, np.bool_))
     try:
-        return not flag and isinstance(value, Real) and math.isfinite(value) and float(value) > 0
+        return not isinstance(value, FLAGS) and isinstance(value, Real) and math.isfinite(value) and float(value) > 0
     except Exception:  # numbers too large for a float, and objects that fail as numbers
         return False
 

@@ -46,8 +46,7 @@ class Figure(NamedTuple):
 
 def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figure]]:
     """Draw the charts of an entry of ``products`` in ``advice.json``: the first two, and those for the evidence."""
-    curves = product["details"]["curves"]
-    shown = [what for what in (product["measure"], "units") if curves[what] is not None]
+    shown = [what for what in (product["measure"], "units") if product["details"]["curves"][what] is not None]
     first, *others = [_by_price(what, product, f) for what in shown]
     days = product["days"]
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
@@ -67,8 +66,7 @@ def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figu
     given = {"ahead": next(known, ""), "band": f.say("with the noise of each {period}.")}
     words = f.say("Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}", given)
     legend = f.say("Dots: units you sold. Band: 90 %, {band}", given)
-    sold = _by_day("units", product, words, units, legend, f)
-    return [first, by_day], [*others, sold, *_who_takes_whose(product, f)]
+    return [first, by_day], [*others, _by_day("units", product, words, units, legend, f), *_who_takes_whose(product, f)]
 
 
 def _who_takes_whose(product: Record, f: Formatter) -> list[Figure]:

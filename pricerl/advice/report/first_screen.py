@@ -81,9 +81,11 @@ def _lead(view: View) -> Line:
             ".",
         )
     mean, low, high = gain
-    start = _later(view) + translate("We expect about ")
-    if view.decided is not None and not view.decided.followed:
-        start = f.say("At the advised {recommended_price:price} we expected about ", product)
+    start = (
+        _later(view) + translate("We expect about ")
+        if view.decided is None or view.decided.followed
+        else f.say("At the advised {recommended_price:price} we expected about ", product)
+    )
     least, most = (f.money(end, plus="+" if low < 0 else "") for end in (low, high))
     units = product["uplift"]["units"][0]
     amount, sold = f.money(abs(mean)), f.number(abs(units), view.digits["units"])

@@ -96,5 +96,4 @@ def draw_outcome(name: str, product: Record, f: Formatter) -> Markup:
         ),
     ]
     given = {"inside": sum(inside), "all": len(tested), "product": shown(product["product"])}
-    title = f.say("Expected and sold units of {product}", given)
-    return svg.chart(name, title, f.say(OUTCOME, given), parts)
+    return svg.chart(name, f.say("Expected and sold units of {product}", given), f.say(OUTCOME, given), parts)

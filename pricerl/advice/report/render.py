@@ -91,11 +91,10 @@ def render_index(document: Record, work: WorkList, links: Mapping[int, str], fra
 
 def page_of(document: Record, name: str) -> tuple[str, str]:
     """Render the page of the product ``name``, which ``products`` contains; return its path and its HTML."""
-    products = document["products"]
-    if len(products) == 1:
-        return INDEX, render_page(document, products[0])
-    index = next(index for index, product in enumerate(products) if product["product"] == name)
-    return f"{FOLDER}/{page_name(index, name)}", render_page(document, products[index], f"../{INDEX}")
+    index, product = next((at, item) for at, item in enumerate(document["products"]) if item["product"] == name)
+    if len(document["products"]) == 1:
+        return INDEX, render_page(document, product)
+    return f"{FOLDER}/{page_name(index, name)}", render_page(document, product, f"../{INDEX}")
 
 
 def render_page(document: Record, product: Record, back: str = "", frame: Frame = FILE) -> str:

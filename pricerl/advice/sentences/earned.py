@@ -21,6 +21,7 @@ TOO_FEW = {
 """The same where nothing is known."""
 
 
+CHANGED = ", which changed their {measure:measure} by {share}"
 SINCE = "Since {first:date} the new prices have"
 FROM = "From {first:date} to {last:date} the new prices have"
 
@@ -36,8 +37,7 @@ def receipt_words(receipt: Receipt, f: Formatter) -> str:
         "limits": f.limits(low, high, f.money_digits(mean, low, high), label="90 %: ") if known else "",
         "chance": translate(", no more than chance") if chance else "",
     }
-    changed = ", which changed their {measure:measure} by {share}"
-    gain = f.say(changed, {"measure": receipt.measure, "share": f.percent(own, plus="+")})
+    changed = {"measure": receipt.measure, "share": f.percent(own, plus="+")}
     return f.say(
         "{time} {found}; {following} of {products} follow{gain}; the claim by the advice was {claim:money}.{carried}",
         {
@@ -45,11 +45,15 @@ def receipt_words(receipt: Receipt, f: Formatter) -> str:
             "found": f.say((FOUND if known else TOO_FEW)[receipt.measure], given),
             "following": receipt.following,
             "products": plural(receipt.products, "product"),
-            "gain": "" if chance or not math.isfinite(own) else gain,
+            "gain": "" if chance or not math.isfinite(own) else f.say(CHANGED, changed),
             "claim": receipt.claim,
             "carried": translate(CARRY_OVER) if receipt.carried < CARRIED else "",
         },
     )
+
+
+IGNORED = "The advised change was not made"
+KEPT = "Until now the advice was to keep the price"
 
 
 def review_words(
@@ -64,8 +68,7 @@ def review_words(
     changed = {"measure": measure, "gain": f.estimate(gain, plus="+")}
     headline = f.say("Following the advice changed {measure:measure} by {gain}", changed)
     if low == high == 0:
-        kept = "Until now the advice was to keep the price"
-        headline = translate("The advised change was not made" if ignored else kept)
+        headline = translate(IGNORED if ignored else KEPT)
     found = {
         "gains are measured against keeping it, so there is none": low == high == 0,
         "the whole range is a gain": low > 0,

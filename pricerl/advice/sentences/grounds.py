@@ -234,8 +234,10 @@ def _total_words(name: str, check: Record, tested: int, f: Formatter) -> str:
     choose, show = (unit_digits, f.number) if name == "units" else (f.money_digits, f.money)
     digits = choose(predicted, actual)
     said = f"{show(predicted, digits)}{f.limits(low, high, digits, label='90 %: ')}"
-    where = "inside" if check["inside"] else "outside"
-    return f"{name.capitalize()} per {f.period}: predicted {said}, actual {show(actual, digits)}, {where}."
+    return (
+        f"{name.capitalize()} per {f.period}: predicted {said}, actual {show(actual, digits)}, "
+        f"{'inside' if check['inside'] else 'outside'}."
+    )
 
 
 def _overruled_words(found: Record, f: Formatter) -> list[str]:
@@ -264,9 +266,12 @@ def edit_words(product: Record, f: Formatter) -> str:
         asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
         more = f" (and {plural(len(others), 'more change')})" if others else ""
         return f"{asked}{edit['why']}{more}"
-    spans = {"change": bounds["max_rise"], "week": bounds["max_week_change"]}
     known = [
-        *(f"{percent_of(limit, f)} per {span}" for span, limit in spans.items() if limit),
+        *(
+            f"{percent_of(bounds[limit], f)} per {span}"
+            for limit, span in (("max_rise", "change"), ("max_week_change", "week"))
+            if bounds[limit]
+        ),
         *([f"a change every {bounds['min_hold_days']} days"] if bounds["min_hold_days"] >= 2 else []),
     ]
     return f"none reached (at most {', '.join(known)})" if known else "none reached"

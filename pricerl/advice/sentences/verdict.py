@@ -305,8 +305,9 @@ def why_words(product: Record, f: Formatter) -> str:
 
 def scenario_words(uplift: Record, product: Record) -> str:
     """Return in how many posterior draws a change is the better one, as a clause without its subject."""
-    share = uplift["probability_better"]
-    return better_words(share, product["num_draws"], product.get("objective"), product["measure"])
+    return better_words(
+        uplift["probability_better"], product["num_draws"], product.get("objective"), product["measure"]
+    )
 
 
 def codes_of(reasons: Iterable[Record]) -> set[str]:
@@ -320,8 +321,7 @@ def compared(product: Record) -> tuple[Record, Record] | None:
         return product["recommended"], product["uplift"]
     if (gain := product.get("weighed")) is None:
         return None
-    known = [name for name in MEASURED if gain[name] is not None]
-    return {name: [product["keep"][name][0] + gain[name][0]] * 3 for name in known}, gain
+    return {name: [product["keep"][name][0] + gain[name][0]] * 3 for name in MEASURED if gain[name] is not None}, gain
 
 
 def exception_words(product: Record) -> str:
