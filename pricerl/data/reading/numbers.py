@@ -21,16 +21,23 @@ NO_NAMES = frozenset({"", "#N/A", "-", "–", "—"})
 """Cells without a name: a product may be called None or NA."""
 BLANK_WORDS = frozenset({*map(str.casefold, NO_NAMES), "na", "n/a", "nan", "null", "none", "not stocked"})
 
-_THOUSANDS_SPACE = re.compile(r"(?<=\d)[\s'’](?=\d{3}(?!\d))")
-_SIGN_SPACE = re.compile(r"^([+-])\s+")
+_BARE_FORMS = (
+    (re.compile("−"), "-"),
+    (re.compile("%$"), ""),
+    (re.compile(r"^\(\s*(.*)\)$"), r"-\1"),
+    (re.compile(r"(?<=\d)[\s'’](?=\d{3}(?!\d))"), ""),
+    (re.compile(r"^([+-])\s+"), r"\1"),
+)
+"""Signs, parentheses and spaces around and in a number, one after another, and the plain form of each."""
 _SIGNED = r"[+-]?(?:(?:\d+|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
 _LAKHS = r"[+-]?[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"
 """Indian grouping, such as 1,23,456.00."""
 _INFINITE = r"[+-]?(?i:inf(?:inity)?)"
-_PATTERNS = {
-    ".": re.compile("|".join([_SIGNED.format(decimal=r"\.", group=","), _LAKHS, _INFINITE])),
-    ",": re.compile("|".join([_SIGNED.format(decimal=",", group=r"\."), _INFINITE])),
-}
+_DECIMAL_FORMS = (
+    (re.compile("|".join([_SIGNED.format(decimal=r"\.", group=","), _LAKHS, _INFINITE])), str.maketrans("", "", ",")),
+    (re.compile("|".join([_SIGNED.format(decimal=",", group=r"\."), _INFINITE])), str.maketrans(",", ".", ".")),
+)
+"""Numbers with a decimal point and with a decimal comma, and the signs that Python writes them with."""
 _SIGN_INSIDE = re.compile(r"(?P<whole>[+-]?\d+)\s?[$€£¥₹]\s?(?P<cents>\d{1,2})")
 """A currency sign in place of the decimal sign, such as 12€50."""
 CURRENCY_WORDS = r"[A-Z]{3}|(?:US|CA|AU|NZ|HK|C|A|R)\$|kr\.?|zł|Kč|Ft|lei|Fr\.|Rs\.?"
@@ -62,13 +69,10 @@ def read_number(text: str) -> tuple[float | None, float | None]:
         return value, value
     if worded := WORDED.fullmatch(text.strip()):
         text = f"{worded['sign']}{worded['rest']}" if worded["before"] else worded["other"]
-    bare = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").replace("−", "-").strip()
-    bare = bare.removesuffix("%").strip()
-    if bare.startswith("(") and bare.endswith(")"):
-        bare = "-" + bare[1:-1].strip()
-    bare = _SIGN_SPACE.sub(r"\1", _THOUSANDS_SPACE.sub("", bare))
-    point = float(bare.replace(",", "")) if _PATTERNS["."].fullmatch(bare) else None
-    comma = float(bare.replace(".", "").replace(",", ".")) if _PATTERNS[","].fullmatch(bare) else None
+    bare = "".join(sign for sign in text if unicodedata.category(sign) != "Sc")
+    for form, plain in _BARE_FORMS:
+        bare = form.sub(plain, bare).strip()
+    point, comma = (float(bare.translate(signs)) if form.fullmatch(bare) else None for form, signs in _DECIMAL_FORMS)
     return point, comma
 
 
@@ -76,17 +80,14 @@ def read_texts(texts: pa.Array) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Read texts ``(U,)``: values under a decimal point and a decimal comma, NaN for none, and which are blank."""
     bare = pc.ascii_trim_whitespace(texts)
     plain = match_texts(bare, _PLAIN) & ~match_texts(bare, _GROUPED)
-    point = np.full(len(texts), math.nan)
-    point[plain] = pc.cast(pc.replace_substring(bare.filter(pa.array(plain)), ",", "."), pa.float64())
-    comma = np.where(pc.match_substring(bare, "."), math.nan, point)
-    point = np.where(pc.match_substring(bare, ","), math.nan, point)
-    blank = np.zeros(len(texts), dtype=bool)
-    for place in np.flatnonzero(~plain):
-        text = texts[int(place)].as_py()
-        blank[place] = is_blank(text)
-        if not blank[place]:
-            point[place], comma[place] = (math.nan if side is None else side for side in read_number(text))
-    return point, comma, blank
+    known = np.full(len(texts), math.nan)
+    known[plain] = pc.cast(pc.replace_substring(bare.filter(pa.array(plain)), ",", "."), pa.float64())
+    sides = np.array([np.where(pc.match_substring(bare, mark), math.nan, known) for mark in (",", ".")])
+    blank = ~plain
+    others = texts.filter(pa.array(blank)).to_pylist()
+    sides[:, blank] = np.array(list(map(read_number, others)), dtype=np.float64).reshape(-1, 2).T
+    blank[blank] = list(map(is_blank, others))
+    return sides[0], sides[1], blank
 
 
 def read_number_columns(
@@ -106,22 +107,19 @@ def read_number_columns(
     problems: list[Problem] = []
     for name, column in texts.items():
         point, comma, blank = readings[name]
-        sign: str | None = decimal
-        if decimal == "auto":
-            # after whole numbers of three digits, a lone 1.234 may be the next size
-            has_hundreds = column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
-            doubt = doubt_point or has_hundreds or (not has_point and _is_open_throughout(column, point, comma))
-            sign, undecided = _decide(kinds[name], doubt)
-            problems += [Problem(undecided[0], name, undecided[1], everywhere=True)] if undecided else []
-        picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
-        unreadable = ~blank & np.isnan(picked) & ((sign is not None) | (np.isnan(point) & np.isnan(comma)))
-        values[name] = column.spread(picked)
-        reasons = {text: _explain(text, sign) for text in column.texts.filter(pa.array(unreadable)).to_pylist()}
-        problems += column.find_problems(name, lines, reasons)
+        # after whole numbers of three digits, a lone 1.234 may be the next size
+        has_hundreds = column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
+        doubt = doubt_point or has_hundreds or (not has_point and _is_open_throughout(column, point, comma))
+        sign, undecided = _decide(name, kinds[name], doubt) if decimal == "auto" else (decimal, [])
+        found = {".": point, ",": comma}.get(sign, np.fmax(point, comma))
+        values[name] = column.spread(found if sign else np.full_like(found, math.nan))
+        unreadable = column.texts.filter(pa.array(~blank & np.isnan(found))).to_pylist()
+        reasons = {text: _explain(text, sign) for text in unreadable}
+        problems += [*undecided, *column.find_problems(name, lines, reasons)]
     return values, problems
 
 
-def _explain(text: str, sign: str | None) -> str:
+def _explain(text: str, sign: str) -> str:
     if read_number(text) == (None, None):
         return f"must be a number, found {quote(text)!r}"
     return f"{quote(text)} is not a number with decimal sign {sign!r}; {_SETTING}"
@@ -152,20 +150,19 @@ def _is_open_throughout(column: TextColumn, point: FloatArray, comma: FloatArray
     return bool(used.sum() >= FEWEST_OPEN and (column.spread(point != comma) | ~used).all())
 
 
-def _decide(first: Mapping[str, Place], doubt_point: bool) -> tuple[str | None, Place | None]:
-    """Choose the decimal sign of a column; None with line and reason if it cannot be chosen."""
-    if "." in first and "," in first:
-        point_line, point = first["."]
-        line, comma = first[","]
-        return None, (line, f"{comma} has a decimal comma, {point} on line {point_line} a decimal point; use one")
-    if "." in first or "," in first:
-        return "." if "." in first else ",", None
+def _decide(name: str, first: Mapping[str, Place], doubt_point: bool) -> tuple[str, list[Problem]]:
+    """Choose the decimal sign of a column; none, with a problem, if it cannot be chosen."""
     unclear = ("open comma", "open point") if doubt_point else ("open comma",)
-    if cells := [first[kind] for kind in unclear if kind in first]:
+    cells = [first[kind] for kind in unclear if kind in first]
+    if "." in first and "," in first:
+        line, text = first[","]
+        found = f"{text} has a decimal comma, {first['.'][1]} on line {first['.'][0]} a decimal point; use one"
+    elif "." in first or "," in first or not cells:
+        return "," if "," in first else ".", []
+    else:
         line, text = min(cells)
-        both = " or ".join(f"{value:.10g}" for value in read_number(text))
-        return None, (line, f"{text} can be {both}; {_SETTING}")
-    return ".", None
+        found = f"{text} can be {' or '.join(f'{value:.10g}' for value in read_number(text))}; {_SETTING}"
+    return "", [Problem(line, name, found, everywhere=True)]
 
 
 _FLAGS = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0, **dict.fromkeys(BLANK_WORDS, math.nan)}
@@ -177,23 +174,15 @@ _WORDS = {
 
 def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
     """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell, or units in stock; and a problem per invalid cell."""
-    is_stock = name == IN_STOCK
-
-    def read(text: str) -> float | None:
-        word = text.strip().casefold()
-        try:
-            count = _WORDS[name][word] if word in _WORDS[name] else float(word.replace(",", "."))
-        except ValueError:
-            return None
-        faulty = not 0 <= count <= LARGEST_NUMBER if is_stock else count not in (0, 1)
-        return None if faulty and word not in _WORDS[name] else count
-
     column = TextColumn(cells)
-    found = column.map(read)
-    expected = "yes, no or the units in stock" if is_stock else "yes, no, 1 or 0"
-    reasons = {text: f"must be {expected}, found {quote(text)}" for text, value in found.items() if value is None}
-    values = np.array(list(found.values()), dtype=np.float64)
-    return column.spread(values), column.find_problems(name, lines, reasons)
+    words = [text.strip().casefold() for text in column.texts.to_pylist()]
+    known = pd.Series([_WORDS[name].get(word, word.replace(",", ".")) for word in words], dtype=object)
+    values = pd.to_numeric(known, errors="coerce").to_numpy(np.float64)
+    right = (values >= 0) & (values <= LARGEST_NUMBER) if name == IN_STOCK else np.isin(values, (0, 1))
+    expected = "yes, no or the units in stock" if name == IN_STOCK else "yes, no, 1 or 0"
+    faulty = column.texts.filter(pa.array(~right & ~np.isin(words, [*BLANK_WORDS]))).to_pylist()
+    reasons = {text: f"must be {expected}, found {quote(text)}" for text in faulty}
+    return column.spread(np.where(right, values, math.nan)), column.find_problems(name, lines, reasons)
 
 
 def read_groups(cells: Cells) -> pd.Categorical[str]:
