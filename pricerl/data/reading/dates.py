@@ -24,9 +24,14 @@ from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.tables import Cells, TextColumn
 
 _TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
-_ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,2})" + _TIME)
-_COMPACT = re.compile(r"(?P<year>(?:19|20)\d{2})(?P<second>\d{2})(?P<third>\d{2})(?P<time>)")
-_NUMERIC = re.compile(r"(?P<first>\d{1,2})(?P<mark>[-./])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME)
+_ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})" + _TIME)
+_COMPACT = re.compile(r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})")
+_NUMERIC = {
+    first: re.compile(
+        rf"(?P<{first}>\d{{1,2}})(?P<mark>[-./])(?P<{second}>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d{{2}})" + _TIME
+    )
+    for first, second in (("day", "month"), ("month", "day"))
+}
 _DAY_NAME = re.compile(
     r"(?P<day>\d{1,2})(?:\.|st|nd|rd|th|º|er)?(?: de)? (?P<month>[^\W\d]+)\.?,?(?: de)? (?P<year>\d{4}|\d{2})"
 )
@@ -64,23 +69,22 @@ def read_dates(
 
 def _decide_order(column: TextColumn, lines: Sequence[int], usual: str) -> tuple[str | None, list[Problem]]:
     """Return whether day or month comes first, based on the values that allow only one order."""
-    orders = list(column.map(_order_in).values())
-    kinds = {kind: np.array([order == kind for order in orders], dtype=bool) for kind in ("day", "month", "open")}
-    first = column.first_cells(kinds, lines)
-    if "day" in first and "month" in first:
+    orders = np.array([*column.map(_order_in).values()], dtype=object)
+    first = column.first_cells({kind: orders == kind for kind in ("day", "month", "open")}, lines)
+    clear = first.keys() & {"day", "month"}
+    if len(clear) == 2:
         line, text = first["month"]
-        other_line, other = first["day"]
-        found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
-    elif "open" not in first or len(first) > 1:
-        return "month" if "month" in first else "day", []
-    elif usual != "auto":
-        return usual, []
+        found = f"{text} has the month first, {first['day'][1]} on line {first['day'][0]} the day; use one order"
+    elif clear or usual != "auto" or "open" not in first:
+        return min(clear, default="day" if usual == "auto" else usual), []
     else:
         line, text = first["open"]
         one, two = (int(number) for number in re.split(r"\D", text)[:2])
-        found = f"{text} is not a day of the calendar"
-        if min(one, two) >= 1 and max(one, two) <= 12:
-            found = f"{text} can be {one} {date(2000, two, 1):%b} or {two} {date(2000, one, 1):%b}; {_SETTING}"
+        found = (
+            f"{text} can be {one} {date(2000, two, 1):%b} or {two} {date(2000, one, 1):%b}; {_SETTING}"
+            if min(one, two) >= 1 and max(one, two) <= 12
+            else f"{text} is not a day of the calendar"
+        )
     return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
 
 
@@ -100,10 +104,10 @@ def open_readings(cells: Cells) -> list[date]:
 
 def _order_in(text: str) -> str | None:
     """Return ``day`` or ``month`` if that must come first, ``open`` if either can, nothing if they are equal."""
-    match = _NUMERIC.fullmatch(text.strip())
-    if match is None or int(match["first"]) == int(match["second"]):
+    match = _NUMERIC["day"].fullmatch(text.strip())
+    if match is None or int(match["day"]) == int(match["month"]):
         return None
-    first, second = (int(match[name]) > 12 for name in ("first", "second"))
+    first, second = (int(match[name]) > 12 for name in ("day", "month"))
     return "open" if first == second else "day" if first else "month"
 
 
@@ -117,26 +121,18 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
         # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
         if not iso or date_format.startswith("%Y"):
             return f"{quote(text)!r} does not fit the date format {date_format!r}"
-    if iso:
-        return _calendar_day(text, iso["year"], int(iso["second"]), iso["third"], iso["time"])
-    if numeric := _NUMERIC.fullmatch(text):
-        if order is None:
-            return None
-        month, day = ("second", "first") if order == "day" else ("first", "second")
-        return _calendar_day(text, numeric["year"], int(numeric[month]), numeric[day], numeric["time"])
+    numeric = _NUMERIC[order or "day"].fullmatch(text)
+    if numeric and not order:
+        return None
     bare = " ".join(_DASHED.sub(" ", text).split())
-    named = _DAY_NAME.fullmatch(bare) or _NAME_DAY.fullmatch(bare)
-    month_named = _months().get(named["month"].casefold()) if named else None
-    if named is None or month_named is None:
+    found = iso or numeric or _DAY_NAME.fullmatch(bare) or _NAME_DAY.fullmatch(bare)
+    if not found or not (found["month"].isdecimal() or found["month"].casefold() in _months()):
         return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
-    return _calendar_day(text, named["year"], month_named, named["day"], "")
-
-
-def _calendar_day(text: str, year: str, month: int, day: str, time: str | None) -> date | str:
-    if time and re.search(r"[1-9]", time):
+    if re.search(r"[1-9]", found.groupdict().get("time") or ""):
         return f"{text} has a time of day; give one row per day, with the date alone"
+    year, month = int(found["year"]), _months().get(found["month"].casefold(), found["month"])
     try:
-        return date(int(year) + CENTURY if int(year) < 100 else int(year), month, int(day))
+        return date(year + CENTURY if year < 100 else year, int(month), int(found["day"]))
     except ValueError:
         return f"{text} is not a day of the calendar"
 
@@ -183,8 +179,8 @@ def read_days(
     fitting = [form for form in rule.formats if all(_read_form(text, form) for text in used)]
     chosen = config.date_format or (fitting[0] if len(fitting) == 1 else None)
     days, problems = read_dates(pd.Categorical.from_codes(places, categories=known), lines, chosen)
-    zones = np.where(timed, pc.struct_field(parts, "zone").fill_null("").to_pandas(), "")
-    zones = np.where(timed & (zones == ""), rule.zone, zones)
+    written = pc.struct_field(parts, "zone").fill_null("").to_pandas()
+    zones = np.where(timed & (written == ""), rule.zone, written)
     ahead = {name: _seconds_ahead(name) for name in np.unique(zones[np.unique(column.codes)])}
     if config.time_zone is None:
         in_utc = set(ahead.values()) == {0.0}
