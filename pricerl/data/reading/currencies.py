@@ -124,13 +124,34 @@ def check_currencies(
 
     ``names`` are the columns' names in the file, on its ``header_line`` or, if 0, on none.
     """
-    mentions = {}
-    for name in columns.MONEY:
-        stated = split_currency(names.get(name, "")).currency
-        header = [Mention(header_line, name, stated, repr(names[name]), in_header=True)] if stated else []
-        mentions[name] = [*header, *sorted(_first_cells(name, texts[name], lines) if name in texts else ())]
-    within = [problem for found in mentions.values() for problem in _find_clash(found)]
-    return within or _find_clash([*chain(*mentions.values())])
+    mentions = [
+        [
+            *_mention_in_header(name, names.get(name, ""), header_line),
+            *_first_mentions(name, texts.get(name, ()), lines),
+        ]
+        for name in columns.MONEY
+    ]
+    return list(chain(*map(_find_clash, mentions))) or _find_clash([*chain(*mentions)])
+
+
+def _mention_in_header(name: str, written: str, line: int) -> list[Mention]:
+    """Return the currency in the name of a column as ``written``, if any."""
+    stated = split_currency(written).currency
+    return [Mention(line, name, stated, repr(written), in_header=True)] if stated else []
+
+
+def _first_mentions(name: str, cells: Cells, lines: Sequence[int]) -> list[Mention]:
+    """Return the first cell with each currency of a column, in the order of lines."""
+    column = TextColumn(cells)
+    found = np.array([*_currencies_in(column).values()], dtype=object)
+    first = column.first_cells({currency: found == currency for currency in {*found} - {""}}, lines)
+    return sorted(Mention(line, name, currency, text) for currency, (line, text) in first.items())
+
+
+def _currencies_in(column: TextColumn) -> dict[str, str]:
+    """Return the currency of each different text as `currency_of` does, without a look at plain numbers."""
+    has_words = match_texts(column.texts, r"[^0-9.,+\-\s]").any()
+    return column.map(currency_of) if has_words else dict.fromkeys(column.texts.to_pylist(), "")
 
 
 def _find_clash(mentions: Sequence[Mention]) -> list[Problem]:
@@ -152,24 +173,6 @@ def _find_clash(mentions: Sequence[Mention]) -> list[Problem]:
 def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
     """Return the ISO 4217 code in the names of columns, or else of every price as written; empty without any."""
     stated = {split_currency(names.get(name, "")).currency for name in columns.MONEY} & list_currencies()
-    if stated or columns.PRODUCT_PRICE not in texts:
-        return min(stated, default="")
-    prices = TextColumn(texts[columns.PRODUCT_PRICE])
-    written = prices.texts.to_pylist() if _has_words(prices) else []
-    found = {currency_of(text) for text in written if any(map(str.isdigit, text))}
-    return min(found & list_currencies(), default="") if len(found) == 1 else ""
-
-
-def _first_cells(name: str, cells: Cells, lines: Sequence[int]) -> list[Mention]:
-    """Return the first cell with each currency of a column."""
-    column = TextColumn(cells)
-    if not _has_words(column):
-        return []
-    found = np.array(list(column.map(currency_of).values()), dtype=object)
-    first = column.first_cells({currency: found == currency for currency in sorted(set(found) - {""})}, lines)
-    return [Mention(line, name, currency, text) for currency, (line, text) in first.items()]
-
-
-def _has_words(column: TextColumn) -> bool:
-    """Return whether a column has more than plain numbers."""
-    return bool(match_texts(column.texts, r"[^0-9.,+\-\s]").any())
+    prices = _currencies_in(TextColumn(texts.get(columns.PRODUCT_PRICE, ())))
+    found = {currency for text, currency in prices.items() if any(map(str.isdigit, text))}
+    return min(stated or (found & list_currencies() if len(found) == 1 else ()), default="")
