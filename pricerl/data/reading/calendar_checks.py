@@ -16,6 +16,7 @@ from pricerl.data.platforms.presets import ORDER_LINES
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.tables import Parsed
+from pricerl.data.reading.value_checks import YEARS
 
 LONGEST_GAP_DAYS = 1_000
 """A longer gap between two rows is a typo in a year, or separates the history from an outdated one."""
@@ -35,6 +36,10 @@ ROWS_PER_PART = 5
 """Fewest rows per text of a column that separates shops: the number of an order is on one or a few rows."""
 
 
+FAR_APART = (
+    "rows{} are {:g} days apart (median); export one row per day, or one per week with all dates on one weekday; "
+    f"if the file has a row only for days with a sale, set {SETTING} zero"
+)
 OTHER_STEP = "rows of product {!r} are {}s, other products' rows are not; use a file of its own for it"
 NOT_APART = (
     "which no column separates; add orders up, leave returns out, delete copies, name several products in a column "
@@ -47,9 +52,8 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
     frame = parsed.frame
     if columns.REPORT_DATE not in frame.columns:
         return []
-    first, after = (np.datetime64(f"{year}-01-01") for year in (columns.FIRST_YEAR, columns.LAST_YEAR + 1))
     every = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
-    dated = np.flatnonzero((every >= first) & (every < after))
+    dated = np.flatnonzero((every >= YEARS[0]) & (every < YEARS[1]))
     codes = codes_of(frame[columns.PRODUCT])
     rows = dated[order_rows(codes[dated], every[dated])]
     days = every[rows]
@@ -58,21 +62,17 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
     problems = _find_repeats(parsed, rows, segments)
     apart: list[Problem] = []
     steps = np.ones(len(segments), dtype=np.int64)
-    for place, part in compress(enumerate(segments), _unusual_products(days, segments)):
-        name = names[place]
+    unusual = _unusual_products(days, segments)
+    for place, (name, part) in compress(enumerate(zip(names, segments, strict=True)), unusual):
         whose = f" of product {name!r}" if len(segments) > 1 else ""
         gaps = np.diff(days[part]).astype(np.int64)
         steps[place] = find_step_days(days[part])
         problems += [item._replace(product=name) for item in _check_years(days[part], rows[part], parsed.lines, whose)]
         usual = np.median(gaps[gaps > 0]) if gaps.any() else 1
-        if usual < LARGEST_DAILY_SPACING or steps[place] > 1:
-            continue
-        text = (
-            f"rows{whose} are {usual:g} days apart (median); export one row per day, or one per week with all dates on "
-            f"one weekday; if the file has a row only for days with a sale, set {SETTING} zero"
-        )
-        regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
-        (problems if setting != "zero" and regular else apart).append(Problem(0, columns.REPORT_DATE, text, name))
+        if usual >= LARGEST_DAILY_SPACING and steps[place] == 1:
+            regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
+            found = problems if setting != "zero" and regular else apart
+            found.append(Problem(0, columns.REPORT_DATE, FAR_APART.format(whose, usual), name))
     problems += _check_steps(steps, segments.sizes, names)
     unclear = apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns)
     meaning = find_missing_days(frame.iloc[dated], setting).meaning if unclear else setting

@@ -36,9 +36,10 @@ from pricerl.data.reading.tables import Parsed, TextColumn
 _LARGEST = columns.LARGEST_NUMBER
 _PRICES = (columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE)
 _COUNTS = (*columns.CONVERSIONS, columns.UNITS, columns.UNIT_COST, columns.AD_SPEND)
-_YEARS = [np.datetime64(f"{year}-01-01") for year in (columns.FIRST_YEAR, columns.LAST_YEAR + 1)]
+YEARS = [np.datetime64(f"{year}-01-01") for year in (columns.FIRST_YEAR, columns.LAST_YEAR + 1)]
+"""First day that a date may be, and the one that all are before."""
 RULES: list[tuple[str, tuple[str, ...], Any, Any]] = [
-    (f"year must lie in {columns.FIRST_YEAR}-{columns.LAST_YEAR}", (columns.REPORT_DATE,), _YEARS[0], _YEARS[1]),
+    (f"year must lie in {columns.FIRST_YEAR}-{columns.LAST_YEAR}", (columns.REPORT_DATE,), YEARS[0], YEARS[1]),
     ("must be a finite number of ordinary size", columns.NUMERIC, np.nextafter(-_LARGEST, 0), _LARGEST),
     ("must be positive", _PRICES, np.nextafter(0, 1), _LARGEST),
     (f"must be at least {columns.SMALLEST_PRICE:.6f}", _PRICES, columns.SMALLEST_PRICE, _LARGEST),
@@ -191,10 +192,12 @@ def _price_typos(name: str, price: FloatArray, codes: IntArray, lines: IntArray)
     returns = np.abs(level - earlier) < steady  # reported with the jump before
     found = (alone | first | (~returns & (jump > np.log(JUMP)))) & (len(price) > 2)
     odd, other = np.where(first, [at - 1, at], [at, at - 1])[:, found]
-    pairs = zip(price[odd].tolist(), price[other].tolist(), strict=True)
-    factors = [f"{one / two:.3g} times" if one > two else f"1/{two / one:.3g} of" for one, two in pairs]
-    rows = {"line": lines[odd], "near": lines[other], "odd": price[odd], "other": price[other], "factor": factors}
-    return _report(name, pd.DataFrame(rows), ODD_PRICE)
+    rows = pd.DataFrame({"line": lines[odd], "near": lines[other], "odd": price[odd], "other": price[other]})
+    factors = [
+        f"{one / two:.3g} times" if one > two else f"1/{two / one:.3g} of"
+        for one, two in zip(rows["odd"], rows["other"], strict=True)
+    ]
+    return _report(name, rows.assign(factor=factors), ODD_PRICE)
 
 
 SHARE_GAP = 5.0
@@ -247,8 +250,8 @@ def _priced_sales(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with a day, a price, after coupons, and sales."""
     coupons = frame.get(columns.COUPONS, pd.Series(0.0, rows.index)).fillna(0)
     rows = rows.assign(posted=rows["price"], price=rows["price"] * (1 - coupons / 100))
-    priced = rows["price"].between(columns.SMALLEST_PRICE, _LARGEST, inclusive="neither") & rows["day"].notna()
-    priced &= rows["sales"].between(0, _LARGEST, inclusive="neither")
+    has_price = rows["price"].between(columns.SMALLEST_PRICE, _LARGEST, inclusive="neither")
+    priced = has_price & rows["sales"].between(0, _LARGEST, inclusive="neither") & rows["day"].notna()
     return rows if priced.all() else rows[priced]
 
 
@@ -257,10 +260,9 @@ def _check_amounts(sold: pd.DataFrame, parsed: Parsed, config: DataConfig) -> li
     price, sales, units = _amounts(sold)
     are_units = find_kind(price, sales, units, config.sales) == "units"
     sold = sold.assign(units=np.where(units > 0, units, sales if are_units else sales / price))
-    excess = {columns.TOTAL_PROFIT: sold["profit"] - (sales * price if are_units else sales)}
+    problems = _mostly_above(sold, sold["profit"] - (sales * price if are_units else sales), columns.TOTAL_PROFIT)
     if columns.UNIT_COST not in (config.columns or {}).values():
-        excess[columns.UNIT_COST] = sold["cost"] - sold["posted"]
-    problems = [item for name, above in excess.items() for item in _mostly_above(sold, above, name)]
+        problems += _mostly_above(sold, sold["cost"] - sold["posted"], columns.UNIT_COST)
     limit = highest_other(codes_of(sold["product"]), sold["units"].to_numpy())
     if (units > 0).any():
         problems += _contradictions(sold[units > 0], are_units)
@@ -278,27 +280,23 @@ def _amounts(sold: pd.DataFrame) -> list[FloatArray]:
     return [sold[name].to_numpy() for name in ("price", "sales", "units")]
 
 
+def _count(sold: pd.DataFrame, flags: pd.Series | BoolArray | None = None) -> IntArray:
+    """Return the number of rows of each row's product, or of the flagged ones among them, ``(N,)``."""
+    codes = codes_of(sold["product"])
+    return np.bincount(codes, flags).astype(np.int64)[codes]
+
+
 def _share(flags: pd.Series | BoolArray, sold: pd.DataFrame) -> FloatArray:
     """Return the share of the rows of each row's product that are flagged, ``(N,)``."""
-    codes = codes_of(sold["product"])
-    return np.asarray(np.bincount(codes, flags) / np.maximum(np.bincount(codes), 1))[codes]
-
-
-def _count(sold: pd.DataFrame) -> IntArray:
-    """Return the number of rows of each row's product, ``(N,)``."""
-    codes = codes_of(sold["product"])
-    return np.bincount(codes)[codes]
+    return np.asarray(_count(sold, flags) / _count(sold))
 
 
 def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Problem]:
     """Return a problem per product with an ``excess`` on most of its known days."""
     above = (excess > CENTS).to_numpy()
-    if not above.any():
-        return []
-    codes = codes_of(sold["product"])
-    days, number = (np.bincount(codes[part], minlength=codes.max() + 1) for part in (excess.notna(), above))
-    mostly = above & ((days >= FEWEST_COMPARED) & (2 * number > days))[codes]
-    return _report(name, _firsts(sold.assign(days=days[codes], number=number[codes])[mostly]), ABOVE[name])
+    days, number = (_count(sold, part) for part in (excess.notna(), above))
+    mostly = above & (days >= FEWEST_COMPARED) & (2 * number > days)
+    return _report(name, _firsts(sold[mostly].assign(days=days[mostly], number=number[mostly])), ABOVE[name])
 
 
 def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
@@ -376,23 +374,17 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
 
     ``whole (N,)`` are the rows that fit whole units, ``limit (N,)`` the most units on any other day of the product.
     """
-    odd = ~whole | (sold["units"].to_numpy() > FAR * limit)
-    if not odd.any():
-        return []
-    least = sold["units"].where(whole).groupby(codes_of(sold["product"])).transform("min")
-    usual = (_count(sold) >= FEWEST_SOLD) & (_share(whole, sold) >= MOSTLY)
-    rows = sold.assign(whole=whole, limit=limit, least=least)[usual & odd]
+    least = sold["units"].where(whole).groupby(codes_of(sold["product"])).transform("min").to_numpy()
+    odd = (_count(sold) >= FEWEST_SOLD) & (_share(whole, sold) >= MOSTLY)  # days of products that show what is usual
+    odd &= ~whole | (sold["units"].to_numpy() > FAR * limit)
+    rows, whole, limit, least = sold[odd], whole[odd], limit[odd], least[odd]
     price, sales, count = _amounts(rows)
-    whole = rows["whole"].to_numpy()
     problems = []
     for factor in (10, 100):
-        small = ~rows["whole"] & (SMALL * count < rows["least"]) & (factor * count <= rows["limit"])
-        small &= fits_units(price, factor * sales)
-        small &= 2 * _share(small, rows) >= _share(~rows["whole"], rows)
+        small = ~whole & (SMALL * count < least) & (factor * count <= limit) & fits_units(price, factor * sales)
+        small &= 2 * _share(small, rows) >= _share(~whole, rows)
         tens = np.abs(count / factor - np.round(count / factor)) <= CENTS
-        large = whole & tens & (count > FAR * factor / 10 * rows["limit"]) & (count / factor <= rows["limit"])
-        problems += [
-            *_report(columns.TOTAL_SALES, rows[small], MOVED.format(times=f"1/{factor} of")),
-            *_report(columns.TOTAL_SALES, rows[large], MOVED.format(times=f"{factor} times")),
-        ]
+        large = whole & tens & (count > FAR * factor / 10 * limit) & (count / factor <= limit)
+        for moved, times in ((small, f"1/{factor} of"), (large, f"{factor} times")):
+            problems += _report(columns.TOTAL_SALES, rows[moved], MOVED.format(times=times))
     return problems
