@@ -68,7 +68,7 @@ MOST_STATEMENTS = {
     "data": 472,
     "data/cleaning": 569,
     "data/platforms": 405,
-    "data/reading": 701,
+    "data/reading": 691,
     "data/reading/sources": 410,
     "decide": 455,
     "env": 503,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from pricerl.errors import DataError
-from pricerl.formatting import plural, safe_text
+from pricerl.formatting import csv_text, plural, safe_text
 
 KEEP = "if it is right, set --data.reading.suspicious keep"
 """Remedy for values that cannot be meant."""
@@ -87,19 +85,16 @@ def refuse(source: str, problems: Iterable[Problem | str], files: Sequence[str] 
 
 def problem_table(problems: Iterable[Problem]) -> str:
     """Return problems as a CSV whose cells no spreadsheet reads as formulas."""
-    text = io.StringIO(newline="")
-    rows = (map(safe_text, (item.where, item.column, item.product, item.value, item.text)) for item in problems)
-    csv.writer(text, lineterminator="\n").writerows([("Line", "Column", "Product", "Value", "Problem"), *rows])
-    return text.getvalue()
+    rows = (tuple(map(safe_text, (it.where, it.column, it.product, it.value, it.text))) for it in problems)
+    return csv_text([("Line", "Column", "Product", "Value", "Problem"), *rows])
 
 
 def describe_skipped(problems: Iterable[Problem], num_used: int) -> tuple[str, ...]:
     """Return a note on the products that were skipped for their problems, in addition to those used; or none."""
-    names = {problem.product: None for problem in problems}
-    if not names:
-        return ()
+    names = dict.fromkeys(problem.product for problem in problems)
     of = f"{len(names)} of {plural(num_used + len(names), 'product')}"
-    return (f"Skipped, as their rows cannot be used: {of} ({list_names(names)}). check FILE lists the problems.",)
+    note = f"Skipped, as their rows cannot be used: {of} ({list_names(names)}). check FILE lists the problems."
+    return (note,) if names else ()
 
 
 def list_names(names: Iterable[str]) -> str:

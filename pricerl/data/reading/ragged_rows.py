@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, DateArray
+from pricerl.arrays import BoolArray, DateArray, grouped
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
 from pricerl.data.reading.numbers import NO_NAMES, is_blank
@@ -67,9 +67,12 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
         return table, []
     note = f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."
     nameless = [RaggedRow(table.lines[row], tuple(table.frame.iloc[row])) for row in np.flatnonzero(unnamed).tolist()]
-    frame = text_frame(table.header, (part[kept].cat.remove_unused_categories() for _, part in table.frame.items()))
-    lines = list(compress(table.lines, kept))
-    rest = replace(table, frame=frame, lines=lines, ragged=(*table.ragged, *nameless))
+    rest = replace(
+        table,
+        frame=text_frame(table.header, (part[kept].cat.remove_unused_categories() for _, part in table.frame.items())),
+        lines=list(compress(table.lines, kept)),
+        ragged=(*table.ragged, *nameless),
+    )
     return rest, [note] if sums.any() else []
 
 
@@ -130,14 +133,10 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
         day is unknown, so that the other days can be used, and of those whose day is not clear.
     """
     frame = parsed.frame
-    gone = np.zeros(len(frame), dtype=bool)
-    if not parsed.lost:
-        return ~gone, {}, [], []
-    products = frame[columns.PRODUCT].astype(object).to_numpy()
-    dates = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
-    used = list(frame[columns.PRODUCT].cat.remove_unused_categories().cat.categories)
-    folded = {fold_product(name): str(name) for name in used}
-    unknown: dict[str, list[np.datetime64]] = {}
+    products = frame[columns.PRODUCT]
+    used = list(map(str, products.unique()))
+    folded = {fold_product(name): name for name in used}
+    unknown = []
     reported = []
     unclear = []
     for row in parsed.lost:
@@ -148,11 +147,13 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
         if np.isnat(row.day):
             unclear.append(Problem(row.line, "", f"{row.finding}, and its day is not clear; {row.remedy}", owner))
             continue
-        there = set() if summed else set(products[dates == row.day])
-        for name in [product] if product else [name for name in used if name not in there]:
-            unknown.setdefault(name, []).append(row.day)
+        there = set() if summed else set(products[frame[columns.REPORT_DATE] == row.day])
+        without = [name for name in used if name not in there]
+        unknown += [(name, row.day) for name in ([product] if product else without)]
         day = f"{row.day} of {product!r}" if owner else str(row.day)
         reported.append(Problem(row.line, "", f"{row.finding}; {day} counts as unknown; {row.remedy}", owner))
-    for name, days in unknown.items():
-        gone |= (products == name) & np.isin(dates, days)
-    return ~gone, {name: np.unique(days) for name, days in unknown.items()}, reported, unclear
+    lost = {name: np.unique(days) for name, days in grouped(unknown).items()}
+    kept = np.ones(len(frame), dtype=bool)
+    for name, days in lost.items():
+        kept &= ~((products == name) & np.isin(frame[columns.REPORT_DATE], days))
+    return kept, lost, reported, unclear

@@ -82,9 +82,8 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         config = replace(config, date_order=find_order(parsed.cells.get(columns.REPORT_DATE), config.date_order))
     else:
         parsed = aggregate(preset, table, config, preset.product)
-        config = replace(config, sales="revenue")
-        if preset.lists_sales_only and config.missing_days == "auto":
-            config = replace(config, missing_days="zero")
+        lists_sales = preset.lists_sales_only and config.missing_days == "auto"
+        config = replace(config, sales="revenue", missing_days="zero" if lists_sales else config.missing_days)
     for report, joined in ads if not parsed.problems else ():
         parsed = join_ads(parsed, report, joined, config)
     frame = parsed.frame
@@ -170,15 +169,13 @@ def _parse(
     numeric = {name: cells[name] for name in columns.NUMERIC if name in cells}
     values, problems = read_number_columns(numeric, lines, config.decimal, separator)
     frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)), copy=False)
-    frame[columns.PRODUCT] = pd.Categorical([UNNAMED_PRODUCT]).repeat(len(lines))
-    if columns.PRODUCT in cells:
-        column = TextColumn(cells[columns.PRODUCT])
-        stripped = [text.strip() for text in column.texts.to_pylist()]
-        merged, names = pd.factorize(np.array(stripped, dtype=object))
-        codes, order = pd.factorize(column.spread(merged))  # categories in their order of first appearance
-        frame[columns.PRODUCT] = pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist()))
-        blank = column.rows(np.array([name in NO_NAMES for name in stripped], dtype=bool))
-        problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
+    column = TextColumn(cells.get(columns.PRODUCT, [UNNAMED_PRODUCT] * len(lines)))
+    stripped = [text.strip() for text in column.texts.to_pylist()]
+    merged, names = pd.factorize(np.array(stripped, dtype=object))
+    codes, order = pd.factorize(column.spread(merged))  # categories in their order of first appearance
+    frame[columns.PRODUCT] = pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist()))
+    blank = column.rows(np.array([name in NO_NAMES for name in stripped], dtype=bool))
+    problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
     if columns.GROUP in cells:
         frame[columns.GROUP] = read_groups(cells[columns.GROUP])
     for name in (name for name in columns.FLAGS if name in cells):
