@@ -69,7 +69,7 @@ MOST_STATEMENTS = {
     "data/cleaning": 569,
     "data/platforms": 405,
     "data/reading": 691,
-    "data/reading/sources": 410,
+    "data/reading/sources": 393,
     "decide": 455,
     "env": 503,
     "env/stock": 237,

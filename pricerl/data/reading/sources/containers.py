@@ -91,14 +91,18 @@ def _files(source: str) -> dict[str, Path]:
     if path.is_file():
         return {}
     base = path if path.is_dir() else Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
-    found = {}
-    for entry in [path] if base == path else base.glob(str(path.relative_to(base))):
-        for file in entry.rglob("*") if entry.is_dir() else [entry]:
-            *folders, last = file.relative_to(entry).parts or [""]
-            hidden = any(part.startswith((".", "_")) for part in (*folders, last))
-            if file.is_file() and not hidden and all("=" in part for part in folders):
-                found[file.relative_to(base).as_posix()] = file
+    found = {
+        file.relative_to(base).as_posix(): file
+        for entry in ([path] if base == path else base.glob(str(path.relative_to(base))))
+        for file in (entry.rglob("*") if entry.is_dir() else [entry])
+        if file.is_file() and _is_data(file.relative_to(entry).parts)
+    }
     return dict(sorted(found.items()))
+
+
+def _is_data(parts: Sequence[str]) -> bool:
+    """Return whether a file inside of a folder, the folders and its name being the ``parts``, holds data."""
+    return not any(part.startswith((".", "_")) for part in parts) and all("=" in part for part in parts[:-1])
 
 
 def _add_partitions(table: TextTable, name: str) -> TextTable:
@@ -146,7 +150,6 @@ def _open_bytes(data: bytes, source: str, depth: int = 0, packed: int = 0) -> Te
 
 def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable:
     """Read a compressed file, a workbook, or the only file of a zip archive, inside of a file of ``packed`` bytes."""
-    kind = "compressed file (gzip)" if data.startswith(_GZIP) else "zip archive or Excel workbook"
     unpacked = io.BytesIO()
     try:
         if data.startswith(_GZIP):
@@ -155,14 +158,15 @@ def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 members = [item for item in archive.infolist() if not item.is_dir()]
                 if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
-                    parts = unpack(source, map(archive.open, members), packed)
-                    return read_workbook(data, source, sum(map(len, parts)))
-                files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
+                    sizes_of_parts = map(len, unpack(source, map(archive.open, members), packed))
+                    return read_workbook(data, source, sum(sizes_of_parts))
+                files = [item.filename for item in members if not item.filename.startswith(("__MACOSX/", "."))]
                 if len(files) != 1:
-                    listed = f"{len(files)} files ({', '.join(repr(item.filename) for item in files[:5]) or 'none'})"
+                    listed = f"{len(files)} files ({', '.join(map(repr, files[:5])) or 'none'})"
                     raise DataError(source, [f"is a zip archive of {listed}; one is needed: unpack it"])
                 unpacked.writelines(unpack(source, [archive.open(files[0])], packed))
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
+        kind = "compressed file (gzip)" if data.startswith(_GZIP) else "zip archive or Excel workbook"
         raise DataError(source, [f"is not a whole {kind}; export or copy it again"]) from None
     except (RuntimeError, NotImplementedError) as error:
         raise DataError(source, [f"cannot be unpacked: {error}"]) from None
@@ -204,9 +208,9 @@ def join_files(
     shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
     lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
     check_size(source, sum(map(len, frames)), len(first.header))
-    columns = [pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0]]
     owner = np.repeat(np.arange(len(frames)), [len(part) for part in frames])
-    frame = text_frame(list(frames[0]), columns)
+    joined = (pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0])
+    frame = text_frame(list(frames[0]), joined)
     copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
     kept = ~frame.assign(copy=copy).duplicated().to_numpy()
     notes = {

@@ -130,28 +130,24 @@ def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
     num_cells = 0
     try:
         for cells in reader:
-            after = reader.line_num + 1
             num_cells += len(cells)
             check_cells(source, num_cells, sizes.MAX_SINGLE_CELLS)
-            if any(cell.strip() for cell in cells):
-                yield Record(start, after, cells)
-            start = after
+            if any(map(str.strip, cells)):
+                yield Record(start, reader.line_num + 1, cells)
+            start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(source, [f"line {start}: malformed quotes or cells ({error}); check the quotes"]) from None
 
 
 def _read_exactly(records: Iterator[Record], width: int) -> Rows:
     """Return the rows below a header with ``width`` cells, record by record."""
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    ragged: list[RaggedRow] = []
-    for line, _, cells in records:
-        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
-            ragged.append(RaggedRow(line, tuple(cells)))
-            continue
-        rows.append(cells)
-        lines.append(line)
-    return [[cells[at] for cells in rows] for at in range(width)], lines, ragged
+    whole: list[Record] = []
+    ragged: list[Record] = []
+    for record in records:  # trailing blank cells are harmless
+        fits = len(record.cells) >= width and not any(map(str.strip, record.cells[width:]))
+        (whole if fits else ragged).append(record)
+    columns = [[record.cells[at] for record in whole] for at in range(width)]
+    return columns, [record.line for record in whole], [RaggedRow(it.line, tuple(it.cells)) for it in ragged]
 
 
 def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows | None:
@@ -163,13 +159,12 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
         return None
     tail = data[-1024:]
     body = memoryview(data)[start : len(data) - len(tail) + len(tail.rstrip(b"\r\n"))]
-    names = [str(place) for place in range(width)]
+    types = dict.fromkeys(map(str, range(width)), pa.dictionary(pa.int32(), pa.string()))
     pool = pa.system_memory_pool()  # the default one commits more than it needs
-    types = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
     try:
         table = pyarrow.csv.open_csv(
             pa.BufferReader(pa.py_buffer(body)),
-            pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
+            pyarrow.csv.ReadOptions(column_names=list(types), block_size=BLOCK_BYTES),
             pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
             memory_pool=pool,

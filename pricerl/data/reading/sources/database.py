@@ -56,16 +56,19 @@ def read_query(url: str, query: str | None) -> TextTable:
         raise UsageError(f"{error}; {remedy}") from error
     try:
         with engine.connect().execution_options(stream_results=True) as connection:
-            statement = alchemy.text(query)
-            if name := re.fullmatch(r"(?:(\w+)\.)?(\w+)", query.strip()):
-                statement = alchemy.select(alchemy.text("*")).select_from(alchemy.table(name[2], schema=name[1]))
+            name = re.fullmatch(r"(?:(\w+)\.)?(\w+)", query.strip())
+            statement = (
+                alchemy.select(alchemy.text("*")).select_from(alchemy.table(name[2], schema=name[1]))
+                if name
+                else alchemy.text(query)
+            )
             result = connection.execute(statement)
-            names: list[str] = list(result.keys())
+            names = list(result.keys())
             columns: list[list[pa.Array]] = [[] for _ in names]
-            while rows := result.fetchmany(ROWS_PER_PART):
+            for number, rows in enumerate(result.partitions(ROWS_PER_PART), 1):
                 for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
                     column.append(pa.array(map(to_text, cells), pa.string()).dictionary_encode())
-                check_size(url, ROWS_PER_PART * len(columns[0]), len(names))
+                check_size(url, ROWS_PER_PART * number, len(names))
     except alchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise DataError(url, [f"the query failed: {reason}"]) from None

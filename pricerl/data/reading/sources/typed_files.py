@@ -36,13 +36,11 @@ def to_text(value: Any) -> str:
         return value
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, (float, Decimal)):
         return format(value, ".15g" if isinstance(value, float) else "f")
     if isinstance(value, datetime) and value.tzinfo is None and value.time() == time():
         return value.date().isoformat()
-    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+    return json.dumps(value) if isinstance(value, (bool, dict, list)) else str(value)
 
 
 def table_of(

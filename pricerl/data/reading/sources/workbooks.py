@@ -27,17 +27,17 @@ Sheets = dict[str, list[tuple[int, list[Any]]]]
 def read_sheets(data: bytes, source: str, unpacked: int) -> Sheets:
     """Return the cells of each sheet, or raise a ``DataError`` if damaged or beyond memory or time."""
     memory = min(MEMORY, LEAST_MEMORY + MEMORY_PER_BYTE * unpacked)
-    found: Sheets | str = (
-        f"it is damaged, has cells far from all others, or takes more than {memory // 2**20:,} MiB of memory, more "
-        "than its cells need"
-    )
     command = [sys.executable, "-c", START, str(memory), *sys.path]
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
-        if done.returncode == 0:
-            found = pickle.loads(done.stdout)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=True)
+        found: Sheets | str = pickle.loads(done.stdout)
     except subprocess.TimeoutExpired:
         found = f"it takes more than {SECONDS} s"
+    except subprocess.CalledProcessError:
+        found = (
+            f"it is damaged, has cells far from all others, or takes more than {memory // 2**20:,} MiB of memory, more "
+            "than its cells need"
+        )
     if isinstance(found, str):
         raise DataError(source, [f"is not an Excel workbook that can be read ({found}); export it as CSV"])
     return found
@@ -48,20 +48,21 @@ def answer() -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows limits no memory, and some systems refuse
         import resource
 
-        memory = int(sys.argv[1])
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
     from python_calamine import CalamineError, CalamineWorkbook
 
-    found: Sheets | str
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
         sheets = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
         cells = sum((sheet.end[0] + 1) * (sheet.end[1] + 1) for sheet in sheets.values() if sheet.end)
-        found = f"it spans {cells:,} cells, of which at most {MAX_SINGLE_CELLS:,} are read"
+        found: Sheets | str = f"it spans {cells:,} cells, of which at most {MAX_SINGLE_CELLS:,} are read"
         if cells <= MAX_SINGLE_CELLS:
-            # calamine before 0.9 panics at the rows of a sheet without cells
-            rows = {name: enumerate(sheet.iter_rows() if sheet.end else (), 1) for name, sheet in sheets.items()}
-            found = {name: [row for row in rows[name] if any(cell != "" for cell in row[1])] for name in sheets}
+            found = {
+                name: [row for row in enumerate(sheet.iter_rows(), 1) if any(cell != "" for cell in row[1])]
+                if sheet.end  # calamine before 0.9 panics at the rows of a sheet without cells
+                else []
+                for name, sheet in sheets.items()
+            }
     except (CalamineError, ValueError, OSError) as error:
         found = str(error)
     sys.stdout.buffer.write(pickle.dumps(found))
