@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from pricerl.errors import DataError
@@ -68,19 +68,28 @@ def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Proble
         number, line = divmod(int(found[1]), FILE_STEP)
         return f"line {line} of {files[number - 1]}"
 
-    def place(problem: Problem) -> Problem:
-        number, line = divmod(problem.line, FILE_STEP)
-        file = files[number - 1] if number else problem.file
-        return problem._replace(line=line, text=_LINE_OF_FILE.sub(name, problem.text), file=file)
-
-    return list(map(place, sorted(problems))) if files else sorted(problems)
+    if not files:
+        return sorted(problems)
+    return [
+        item._replace(
+            line=item.line % FILE_STEP,
+            text=_LINE_OF_FILE.sub(name, item.text),
+            file=files[item.line // FILE_STEP - 1] if item.line >= FILE_STEP else item.file,
+        )
+        for item in sorted(problems)
+    ]
 
 
 def refuse(source: str, problems: Iterable[Problem | str], files: Sequence[str] = ()) -> NoReturn:
     """Raise a ``DataError`` with all problems of ``source`` by line; ``files`` names several files read as one."""
-    known = [Problem(0, "", problem) if isinstance(problem, str) else problem for problem in problems]
-    ordered = name_files(known, files)
+    ordered = name_files((Problem(0, "", it) if isinstance(it, str) else it for it in problems), files)
     raise DataError(source, [str(problem) for problem in ordered], problem_table(ordered))
+
+
+def refuse_if(source: str, faults: Mapping[str, object]) -> None:
+    """Raise a ``DataError`` with all faults of ``source`` that are the case."""
+    if found := [fault for fault, is_so in faults.items() if is_so]:
+        raise DataError(source, found)
 
 
 def problem_table(problems: Iterable[Problem]) -> str:
@@ -92,8 +101,10 @@ def problem_table(problems: Iterable[Problem]) -> str:
 def describe_skipped(problems: Iterable[Problem], num_used: int) -> tuple[str, ...]:
     """Return a note on the products that were skipped for their problems, in addition to those used; or none."""
     names = dict.fromkeys(problem.product for problem in problems)
-    of = f"{len(names)} of {plural(num_used + len(names), 'product')}"
-    note = f"Skipped, as their rows cannot be used: {of} ({list_names(names)}). check FILE lists the problems."
+    note = (
+        f"Skipped, as their rows cannot be used: {len(names)} of {plural(num_used + len(names), 'product')} "
+        f"({list_names(names)}). check FILE lists the problems."
+    )
     return (note,) if names else ()
 
 

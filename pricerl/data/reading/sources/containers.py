@@ -10,7 +10,7 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, chain, takewhile
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.problems import FILE_STEP, Problem, list_names, refuse
+from pricerl.data.reading.problems import FILE_STEP, Problem, list_names, refuse, refuse_if
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
@@ -110,18 +110,25 @@ def _add_partitions(table: TextTable, name: str) -> TextTable:
     known = {fold(column) for column in table.header}
     pairs = [unquote(part).partition("=") for part in name.split("/")[:-1]]
     added = {key: "" if value == _NO_VALUE else value for key, mark, value in pairs if mark and fold(key) not in known}
-    repeated = (as_categorical([value]).repeat(len(table.frame)) for value in added.values())
-    columns: list[Cells] = [*(cells for _, cells in table.frame.items()), *repeated]
+    columns: Iterable[Cells] = chain(
+        (cells for _, cells in table.frame.items()),
+        (as_categorical([value]).repeat(len(table.frame)) for value in added.values()),
+    )
     ragged = tuple(row._replace(cells=(*row.cells, *added.values())) for row in table.ragged)
     return replace(table, frame=text_frame([*table.header, *added], columns), ragged=ragged) if added else table
 
 
 def _read_file(source: str, path: Path) -> bytes:
     if not path.is_file():
-        other = "is a folder without files" if path.is_dir() else "is not a regular file; name a file or folder"
         neighbours = (entry.name for entry in path.parent.glob("*") if entry.is_file())
-        absent = f"there is no such file{did_you_mean(path.name, neighbours)}"
-        raise DataError(source, [other if path.exists() else absent])
+        refuse_if(
+            source,
+            {
+                f"there is no such file{did_you_mean(path.name, neighbours)}": not path.exists(),
+                "is a folder without files": path.is_dir(),
+                "is not a regular file; name a file or folder": path.exists() and not path.is_dir(),
+            },
+        )
     check_bytes(source, path.stat().st_size)
     return path.read_bytes()
 
@@ -143,8 +150,7 @@ def _open_bytes(data: bytes, source: str, depth: int = 0, packed: int = 0) -> Te
     if data.startswith((_GZIP, _ZIP)) and depth < _DEEPEST:
         return _open_packed(data, source, depth, packed or len(data))
     text, notes = to_utf8(source, data)
-    if _MARKUP.match(text):
-        raise DataError(source, ["is a web page or XML, not a table; download it again, as CSV"])
+    refuse_if(source, {"is a web page or XML, not a table; download it again, as CSV": _MARKUP.match(text)})
     return read_json(text, source) if starts_json(text) else split_rows(text, source, notes)
 
 
@@ -158,12 +164,12 @@ def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 members = [item for item in archive.infolist() if not item.is_dir()]
                 if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
-                    sizes_of_parts = map(len, unpack(source, map(archive.open, members), packed))
-                    return read_workbook(data, source, sum(sizes_of_parts))
+                    return read_workbook(
+                        data, source, sum(map(len, unpack(source, map(archive.open, members), packed)))
+                    )
                 files = [item.filename for item in members if not item.filename.startswith(("__MACOSX/", "."))]
-                if len(files) != 1:
-                    listed = f"{len(files)} files ({', '.join(map(repr, files[:5])) or 'none'})"
-                    raise DataError(source, [f"is a zip archive of {listed}; one is needed: unpack it"])
+                listed = f"{len(files)} files ({', '.join(map(repr, files[:5])) or 'none'})"
+                refuse_if(source, {f"is a zip archive of {listed}; one is needed: unpack it": len(files) != 1})
                 unpacked.writelines(unpack(source, [archive.open(files[0])], packed))
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
         kind = "compressed file (gzip)" if data.startswith(_GZIP) else "zip archive or Excel workbook"
@@ -191,14 +197,8 @@ def join_files(
         refuse(source, bad)
     first = next(iter(tables.values()))
     places = {name: _places(first.header, part) for name, part in tables.items()}
-    if strangers := [name for name, found in places.items() if not found]:
-        raise DataError(
-            source,
-            [
-                f"{name} has other columns than {[*first.files, *tables][0]}; read files of one report together"
-                for name in strangers
-            ],
-        )
+    other = f"has other columns than {[*first.files, *tables][0]}; read files of one report together"
+    refuse_if(source, {f"{name} {other}": not found for name, found in places.items()})
     parts = tables.values()
     frames = [
         part.frame.iloc[:, places[name]].set_axis(range(len(first.header)), axis=1) for name, part in tables.items()
@@ -209,8 +209,9 @@ def join_files(
     lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
     check_size(source, sum(map(len, frames)), len(first.header))
     owner = np.repeat(np.arange(len(frames)), [len(part) for part in frames])
-    joined = (pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0])
-    frame = text_frame(list(frames[0]), joined)
+    frame = text_frame(
+        list(frames[0]), (pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0])
+    )
     copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
     kept = ~frame.assign(copy=copy).duplicated().to_numpy()
     notes = {
@@ -219,14 +220,13 @@ def join_files(
         f"({list_names(unread)}). check FILE lists the problems.": unread,
         f"Rows that files have in common, read once: {(~kept).sum()}.": not kept.all(),
     }
-    noted = (text for text, holds in notes.items() if holds)
     return TextTable(
         frame[kept].reset_index(drop=True).set_axis(list(first.header), axis=1),
         source,
         ";" if any(part.separator == ";" for part in parts) else first.separator,
         np.concatenate(lines)[kept].tolist(),
         first.header_line + (not first.files) * FILE_STEP,
-        tuple(dict.fromkeys(chain(noted, *(part.notes for part in parts)))),
+        tuple(dict.fromkeys(chain((text for text, holds in notes.items() if holds), *(part.notes for part in parts)))),
         tuple(row._replace(line=at + row.line) for at, part in zip(shifts, parts, strict=True) for row in part.ragged),
         tuple(files),
         (*bad, *chain.from_iterable(part.unread for part in parts)),

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from pricerl.data.reading.header import count_known
-from pricerl.data.reading.problems import refuse
+from pricerl.data.reading.problems import refuse, refuse_if
 from pricerl.data.reading.ragged_rows import check_share
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.sizes import check_cells, check_size
@@ -39,7 +39,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class Record(NamedTuple):
-    """One record of a CSV file that is not blank, with the line on which it starts and that after its last one."""
+    """One record of a CSV file, with the line on which it starts and that after its last one."""
 
     line: int
     after: int
@@ -59,8 +59,7 @@ def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
         text = text if encoding == "utf-8" else data.decode(encoding).encode()
     except UnicodeDecodeError as error:
         raise DataError(source, [f"byte {error.start:,} is not text; export the file as CSV in UTF-8"]) from None
-    if b"\0" in text:
-        raise DataError(source, ["contains binary data, not text; export it as CSV in UTF-8"])
+    refuse_if(source, {"contains binary data, not text; export it as CSV in UTF-8": b"\0" in text})
     return text, ("The file is not UTF-8; it was read as Windows-1252 text.",) if encoding == "cp1252" else ()
 
 
@@ -80,17 +79,18 @@ def split_rows(data: bytes, source: str, notes: tuple[str, ...] = ()) -> TextTab
     return replace(split_records(_records(data, separator, source), source, separator, data), notes=notes)
 
 
-def split_records(records: Iterator[Record], source: str, separator: str = ",", data: bytes | None = None) -> TextTable:
+def split_records(records: Iterator[Record], source: str, separator: str = ",", data: bytes = b"") -> TextTable:
     """Return the table of records, read from ``data`` if possible, or raise a ``DataError`` as `split_rows`."""
-    first = list(islice(records, HEAD_ROWS))
-    if not first:
-        raise DataError(source, ["is empty; a header line and one row per day are needed"])
+    filled = (record for record in records if any(map(str.strip, record.cells)))
+    first = list(islice(filled, HEAD_ROWS))
+    refuse_if(source, {"is empty; a header line and one row per day are needed": not first})
     at = _find_header([record.cells for record in first])
     header = first[at]
     names = [cell.strip() for cell in header.cells]
     check_size(source, 0, len(names))
-    found = read_fast(data, separator, header.after, len(names)) if data is not None else None
-    columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names))
+    columns, lines, ragged = read_fast(data, separator, header.after, len(names)) or _read_exactly(
+        chain(first[at + 1 :], filled), len(names)
+    )
     check_size(source, len(lines), len(names))
     table = TextTable(text_frame(names, columns), source, separator, lines, header.line, ragged=tuple(ragged))
     if not len(lines):
@@ -122,7 +122,7 @@ def _find_header(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
-    """Yield the records that are not blank."""
+    """Yield the records, blank ones included."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
     lines = iter(partial(text.readline, sizes.LONGEST_LINE), "")  # a longer one is cut into ragged rows
     reader = csv.reader(lines, delimiter=separator, strict=True)
@@ -132,8 +132,7 @@ def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
         for cells in reader:
             num_cells += len(cells)
             check_cells(source, num_cells, sizes.MAX_SINGLE_CELLS)
-            if any(map(str.strip, cells)):
-                yield Record(start, reader.line_num + 1, cells)
+            yield Record(start, reader.line_num + 1, cells)
             start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(source, [f"line {start}: malformed quotes or cells ({error}); check the quotes"]) from None
@@ -152,8 +151,7 @@ def _read_exactly(records: Iterator[Record], width: int) -> Rows:
 
 def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows | None:
     """Return the rows from a line on, each of ``width`` cells on one line, or None: the exact reader must read them."""
-    ends = [end.end() for end in islice(_LINE_END.finditer(data), first_line - 1)]
-    start = ends[-1] if len(ends) == first_line - 1 else len(data)
+    start = next((end.end() for end in islice(_LINE_END.finditer(data), first_line - 2, None)), len(data))
     has_quotes = data.find(b'"', start) >= 0
     if has_quotes and not _has_plain_quotes(data, start, separator):
         return None
@@ -186,8 +184,8 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
 def _categorical_of(column: pa.ChunkedArray) -> pd.Categorical[Any]:
     """Return a column whose parts share a dictionary, with codes as small as these texts allow."""
     texts = pd.Index(column.chunk(0).dictionary.to_pandas())
-    smallest = np.min_scalar_type(-len(texts))
-    codes = np.concatenate([part.indices.to_numpy() for part in column.chunks], dtype=smallest, casting="unsafe")
+    parts = [part.indices.to_numpy() for part in column.chunks]
+    codes = np.concatenate(parts, dtype=np.min_scalar_type(-len(texts)), casting="unsafe")
     return pd.Categorical.from_codes(codes, texts)
 
 
@@ -199,10 +197,9 @@ def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
     count = 0
     for block in range(0, len(text), BLOCK_BYTES):
         quotes = block + np.flatnonzero(text[block : block + BLOCK_BYTES] == ord('"'))
-        opening = (count + np.arange(len(quotes))) % 2 == 0
-        count += len(quotes)
-        opened = edge[text[np.maximum(quotes - 1, 0)]] | (quotes == 0)
-        closed = edge[text[np.minimum(quotes + 1, len(text) - 1)]] | (quotes == len(text) - 1)
-        if not np.where(opening, opened, closed).all():
+        before = (count + np.arange(len(quotes))) % 2 == 0
+        outside = quotes + np.where(before, -1, 1)  # the character on the side of a quote that is not in its cell
+        if not (edge[text.take(outside, mode="clip")] | (outside < 0) | (outside == len(text))).all():
             return False
+        count += len(quotes)
     return count % 2 == 0

@@ -10,11 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from pricerl.data.reading.problems import refuse_if
 from pricerl.data.reading.sources.sizes import check_size
 from pricerl.data.reading.sources.typed_files import table_of_arrow, to_text
 from pricerl.data.reading.tables import TextTable
 from pricerl.errors import DataError, UsageError, import_extra
 
+_REMEDY = 'reading databases needs SQLAlchemy and the database\'s driver: pip install -e ".[sql]"'
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")
 _READ_ONLY = {
     "sqlite": "PRAGMA query_only = on",
@@ -43,17 +45,16 @@ def read_query(url: str, query: str | None) -> TextTable:
         DataError: the database cannot be opened, or the query fails.
         UsageError: there is no query, the URL is no database's, or SQLAlchemy or the driver is not installed.
     """
-    remedy = 'reading databases needs SQLAlchemy and the database\'s driver: pip install -e ".[sql]"'
     if query is None:
         raise UsageError(
             "a database needs its query in every command, as no checkpoint holds it: set --data.reading.query, such as "
             "'select * from sales'"
         )
-    alchemy: Any = import_extra("sqlalchemy", remedy)
+    alchemy: Any = import_extra("sqlalchemy", _REMEDY)
     try:
         engine = _open_read_only(alchemy, alchemy.make_url(url), url)
     except (alchemy.exc.ArgumentError, ImportError) as error:
-        raise UsageError(f"{error}; {remedy}") from error
+        raise UsageError(f"{error}; {_REMEDY}") from error
     try:
         with engine.connect().execution_options(stream_results=True) as connection:
             name = re.fullmatch(r"(?:(\w+)\.)?(\w+)", query.strip())
@@ -82,14 +83,17 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
     """Return an engine whose connections cannot write; raise a ``DataError`` if the database's file does not exist."""
     kind = address.get_backend_name()
     file = Path(address.database or "")
-    if kind in ("sqlite", "duckdb") and not file.is_file():  # one file, which the driver would create
-        raise DataError(url, [f"there is no database file {address.database!r}"])
+    refuse_if(  # one file, which the driver would create
+        url,
+        {f"there is no database file {address.database!r}": kind in ("sqlite", "duckdb") and not file.is_file()},
+    )
     if kind == "sqlite":
         address = alchemy.URL.create(kind, database=file.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
     elif kind == "duckdb":
         address = address.set(query={})
-    settings = {"read_only": True, "config": _LOCKED} if kind == "duckdb" else {}
-    engine = alchemy.create_engine(address, connect_args=settings)
+    engine = alchemy.create_engine(
+        address, connect_args={"read_only": True, "config": _LOCKED} if kind == "duckdb" else {}
+    )
 
     def restrict(connection: Any, _: Any) -> None:
         if kind in _READ_ONLY:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from gzip import GzipFile
 from typing import IO
 
-from pricerl.errors import DataError
+from pricerl.data.reading.problems import refuse_if
 
 MAX_BYTES = 1024 * 2**20
 """Bytes, also unpacked."""
@@ -30,30 +30,30 @@ LONGEST_CELL = 131_072
 
 def check_bytes(source: str, size: int, state: str = "") -> None:
     """Raise a ``DataError`` if a file is too large; ``state`` says how it was measured, such as "unpacked"."""
-    if size > MAX_BYTES:
-        raise DataError(source, [f"is too large: more than {MAX_BYTES // 2**20} MiB{state}; split the file"])
+    refuse_if(source, {f"is too large: more than {MAX_BYTES // 2**20} MiB{state}; split the file": size > MAX_BYTES})
 
 
 def unpack(source: str, files: Iterable[IO[bytes] | GzipFile], packed: int) -> Iterator[bytes]:
     """Yield the parts of unpacked files; a ``DataError`` if they are too many so far for a file of ``packed`` bytes."""
     size = 0
+    most = max(FREE_BYTES, MOST_TIMES * packed)
     for file in files:
         while part := file.read(2**20):
             size += len(part)
             check_bytes(source, size, " unpacked")
-            if size > max(FREE_BYTES, MOST_TIMES * packed):
-                raise DataError(source, [f"unpacks to more than {MOST_TIMES} times its size; unpack it yourself"])
+            refuse_if(source, {f"unpacks to more than {MOST_TIMES} times its size; unpack it yourself": size > most})
             yield part
 
 
 def check_size(source: str, num_rows: int, num_columns: int, most: int = MAX_CELLS) -> None:
     """Raise a ``DataError`` if a table has too many columns or cells (more than ``most``)."""
-    if num_columns > MAX_COLUMNS:
-        raise DataError(source, [f"has {num_columns:,} columns; at most {MAX_COLUMNS:,} are read; remove some"])
+    refuse_if(
+        source,
+        {f"has {num_columns:,} columns; at most {MAX_COLUMNS:,} are read; remove some": num_columns > MAX_COLUMNS},
+    )
     check_cells(source, num_rows * num_columns, most)
 
 
 def check_cells(source: str, num_cells: int, most: int) -> None:
     """Raise a ``DataError`` if a table has too many cells."""
-    if num_cells > most:
-        raise DataError(source, [f"has more than {most:,} cells; remove columns or split the file"])
+    refuse_if(source, {f"has more than {most:,} cells; remove columns or split the file": num_cells > most})

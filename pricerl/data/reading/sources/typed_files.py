@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pricerl.data.platforms.presets import find_order_lines, recognise
 from pricerl.data.reading.header import has_required
-from pricerl.data.reading.problems import Problem, refuse
+from pricerl.data.reading.problems import Problem, refuse, refuse_if
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.csv_file import Record, split_records
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
@@ -51,10 +51,9 @@ def table_of(
     lines: Sequence[int] | None = None,
 ) -> TextTable:
     """Return the table of columns of text, rows numbered from 1 by default; raise a ``DataError`` without rows."""
-    if not columns or not len(columns[0]):
-        raise DataError(source, [NO_ROWS])
-    lines = range(1, len(columns[0]) + 1) if lines is None else lines
-    return TextTable(text_frame(names, columns), source, ",", lines, header_line=0, notes=tuple(notes))
+    refuse_if(source, {NO_ROWS: not columns or not len(columns[0])})
+    frame = text_frame(names, columns)
+    return TextTable(frame, source, ",", lines or range(1, len(frame) + 1), header_line=0, notes=tuple(notes))
 
 
 def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
@@ -62,8 +61,7 @@ def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
     tables = {}
     errors = []
     for name, rows in read_sheets(data, source, unpacked).items():
-        texts = ((line, [to_text(cell) for cell in row]) for line, row in rows)
-        records = (Record(line, line + 1, row) for line, row in texts if any(map(str.strip, row)))
+        records = (Record(line, line + 1, list(map(to_text, row))) for line, row in rows)
         try:
             tables[name] = split_records(records, source)
         except DataError as error:
@@ -75,9 +73,11 @@ def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
     fitting = [name for name, table in tables.items() if has_required(table.header)] or [
         name for name, table in tables.items() if recognise(table.header) or find_order_lines(table.header)
     ]
-    if len(fitting) != 1:
-        listed = ", ".join(map(repr, fitting or tables))
-        raise DataError(source, [f"has several sheets ({listed}); keep the one with the sales, or save it as CSV"])
+    listed = ", ".join(map(repr, fitting or tables))
+    refuse_if(
+        source,
+        {f"has several sheets ({listed}); keep the one with the sales, or save it as CSV": len(fitting) != 1},
+    )
     return replace(tables[fitting[0]], notes=(f"Sheet {fitting[0]!r} was read, the others were not.",))
 
 
@@ -178,17 +178,15 @@ _DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
 def _split_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
     """Yield line and text of each line, or number and value of each item if the text is one list."""
     if text[:1024].lstrip().startswith(b"["):
-        if len(text) > sizes.LONGEST_LIST:
-            most = f"{sizes.LONGEST_LIST // 2**20} MiB"
-            raise DataError(source, [f"is a JSON list of more than {most}; write one object per line instead"])
+        most = f"is a JSON list of more than {sizes.LONGEST_LIST // 2**20} MiB; write one object per line instead"
+        refuse_if(source, {most: len(text) > sizes.LONGEST_LIST})
         try:
             yield from enumerate(_DECODER.decode(text.decode().strip()), 1)
         except (ValueError, RecursionError):
             yield 1, None
         return
     for line, part in enumerate(io.BytesIO(text), 1):
-        if len(part) > sizes.LONGEST_LINE:
-            most = f"{sizes.LONGEST_LINE // 2**20} MiB"
-            raise DataError(source, [f"line {line}: is longer than {most}; write one object per line"])
+        most = f"line {line}: is longer than {sizes.LONGEST_LINE // 2**20} MiB; write one object per line"
+        refuse_if(source, {most: len(part) > sizes.LONGEST_LINE})
         if part.strip():
             yield line, part
