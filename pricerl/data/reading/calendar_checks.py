@@ -71,8 +71,8 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
         usual = np.median(gaps[gaps > 0]) if gaps.any() else 1
         if usual >= LARGEST_DAILY_SPACING and steps[place] == 1:
             regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
-            found = problems if setting != "zero" and regular else apart
-            found.append(Problem(0, columns.REPORT_DATE, FAR_APART.format(whose, usual), name))
+            problem = Problem(0, columns.REPORT_DATE, FAR_APART.format(whose, usual), name)
+            (problems if setting != "zero" and regular else apart).append(problem)
     problems += _check_steps(steps, segments.sizes, names)
     unclear = apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns)
     meaning = find_missing_days(frame.iloc[dated], setting).meaning if unclear else setting
@@ -147,8 +147,11 @@ def _check_years(days: DateArray, rows: IntArray, lines: Sequence[int], whose: s
         return []
     at = int(gaps.argmax())  # the side with fewer rows has the typo
     odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
-    text = (
-        f"{days[odd]}{whose} is {gaps[at]:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; "
-        "is the year right? Otherwise keep the rows after the gap"
-    )
-    return [Problem(lines[rows[odd]], columns.REPORT_DATE, text)]
+    return [
+        Problem(
+            lines[rows[odd]],
+            columns.REPORT_DATE,
+            f"{days[odd]}{whose} is {gaps[at]:,} days from the nearest row, {days[other]} on line "
+            f"{lines[rows[other]]}; is the year right? Otherwise keep the rows after the gap",
+        )
+    ]

@@ -113,8 +113,11 @@ class Mention(NamedTuple):
         """Return whether two can be one currency; within cells a sign is the usual one of those that it stands for."""
         among_cells = self.column == other.column and not (self.in_header or other.in_header)
         shared = USUAL if among_cells else SHARED
-        meant = shared.get(self.currency, frozenset()) | shared.get(other.currency, frozenset())
-        return self.currency == other.currency or bool(meant & {self.currency, other.currency})
+        return (
+            self.currency == other.currency
+            or self.currency in shared.get(other.currency, ())
+            or other.currency in shared.get(self.currency, ())
+        )
 
 
 def check_currencies(

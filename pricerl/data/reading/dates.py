@@ -59,12 +59,12 @@ def read_dates(
     column = TextColumn(cells)
     order, problems = (None, []) if date_format else _decide_order(column, lines, usual)
     outcomes = column.map(lambda text: _read_one(text.strip(), date_format, order))
-    days = [outcome if isinstance(outcome, date) else "NaT" for outcome in outcomes.values()]
+    days = np.array([it if isinstance(it, date) else "NaT" for it in outcomes.values()], dtype="datetime64[D]")
     reasons = {text: outcome for text, outcome in outcomes.items() if isinstance(outcome, str)}
     found = column.find_problems(REPORT_DATE, lines, reasons)
     if len(found) == len(lines) > FEWEST_UNREADABLE:
         found = [found[0]._replace(text=f"{found[0].text}; nor is any other cell of the column", everywhere=True)]
-    return column.spread(np.array(days, dtype="datetime64[D]")), [*problems, *found]
+    return column.spread(days), [*problems, *found]
 
 
 def _decide_order(column: TextColumn, lines: Sequence[int], usual: str) -> tuple[str | None, list[Problem]]:
@@ -171,7 +171,6 @@ def read_days(
     """Return the days ``(N,)`` of an export's dates or time stamps in the seller's zone, the problems and notes."""
     column = TextColumn(cells)
     parts = pc.extract_regex(column.texts, _STAMP)
-    timed = np.asarray(parts.is_valid())
     dates = pc.if_else(parts.is_valid(), pc.struct_field(parts, "date"), pc.utf8_trim_whitespace(column.texts))
     codes, known = pd.factorize(dates.to_pandas())
     places = codes[column.codes]
@@ -180,7 +179,7 @@ def read_days(
     chosen = config.date_format or (fitting[0] if len(fitting) == 1 else None)
     days, problems = read_dates(pd.Categorical.from_codes(places, categories=known), lines, chosen)
     written = pc.struct_field(parts, "zone").fill_null("").to_pandas()
-    zones = np.where(timed & (written == ""), rule.zone, written)
+    zones = np.where(np.asarray(parts.is_valid()) & (written == ""), rule.zone, written)
     ahead = {name: _seconds_ahead(name) for name in np.unique(zones[np.unique(column.codes)])}
     if config.time_zone is None:
         in_utc = set(ahead.values()) == {0.0}

@@ -113,8 +113,8 @@ def read_number_columns(
         sign, undecided = _decide(name, kinds[name], doubt) if decimal == "auto" else (decimal, [])
         found = {".": point, ",": comma}.get(sign, np.fmax(point, comma))
         values[name] = column.spread(found if sign else np.full_like(found, math.nan))
-        unreadable = column.texts.filter(pa.array(~blank & np.isnan(found))).to_pylist()
-        reasons = {text: _explain(text, sign) for text in unreadable}
+        unreadable = column.texts.filter(pa.array(~blank & np.isnan(found)))
+        reasons = {text: _explain(text, sign) for text in unreadable.to_pylist()}
         problems += [*undecided, *column.find_problems(name, lines, reasons)]
     return values, problems
 
@@ -135,13 +135,15 @@ def _find_kinds(column: TextColumn, point: FloatArray, comma: FloatArray, lines:
     no_comma = np.isnan(comma)
     is_open = ~no_point & ~no_comma & (point != comma)
     has_comma = np.asarray(pc.match_substring(column.texts, ",")) if is_open.any() else is_open
-    kinds = {
-        ",": no_point & ~no_comma,
-        ".": no_comma & ~no_point,
-        "open comma": is_open & has_comma,
-        "open point": is_open & ~has_comma,
-    }
-    return column.first_cells(kinds, lines)
+    return column.first_cells(
+        {
+            ",": no_point & ~no_comma,
+            ".": no_comma & ~no_point,
+            "open comma": is_open & has_comma,
+            "open point": is_open & ~has_comma,
+        },
+        lines,
+    )
 
 
 def _is_open_throughout(column: TextColumn, point: FloatArray, comma: FloatArray) -> bool:

@@ -44,12 +44,16 @@ def check_share(table: TextTable) -> list[Problem]:
     every = len(table.lines) + len(ragged)
     if not ragged or (len(table.lines) and len(ragged) <= max(FEW, LARGEST_SHARE * every)):
         return []
-    text = (
-        f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {len(table.header)}: "
-        f"this one has {len(ragged[0].cells)}; use {table.separator!r} throughout, and quotes around numbers and "
-        "texts that contain it, or export the file again"
-    )
-    return [Problem(ragged[0].line, "", text, everywhere=True)]
+    return [
+        Problem(
+            ragged[0].line,
+            "",
+            f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {len(table.header)}: "
+            f"this one has {len(ragged[0].cells)}; use {table.separator!r} throughout, and quotes around numbers and "
+            "texts that contain it, or export the file again",
+            everywhere=True,
+        )
+    ]
 
 
 def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTable, list[str]]:
@@ -65,7 +69,6 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
     kept = ~(sums | unnamed)
     if kept.all() or not kept.any():
         return table, []
-    note = f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."
     nameless = [RaggedRow(table.lines[row], tuple(table.frame.iloc[row])) for row in np.flatnonzero(unnamed).tolist()]
     rest = replace(
         table,
@@ -73,6 +76,7 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
         lines=list(compress(table.lines, kept)),
         ragged=(*table.ragged, *nameless),
     )
+    note = f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."
     return rest, [note] if sums.any() else []
 
 
@@ -99,12 +103,12 @@ def find_lost(
     for row, texts in zip(table.ragged, candidates, strict=True):
         found = {days[text] for text in texts if text in days and not np.isnat(days[text])}
         day = found.pop() if len(found) == 1 else np.datetime64("NaT", "D")
-        names = [] if product is None else _texts_at(row.cells, product, width, table.separator)
         finding, remedy = (
             ("has no product", "fill it in")
             if len(row.cells) == width
             else (f"has {plural(len(row.cells), 'cell')} where the header has {width}", "check quotes and separators")
         )
+        names = [] if product is None else _texts_at(row.cells, product, width, table.separator)
         lost.append(LostRow(row.line, finding, day, names, remedy))
     return lost
 
@@ -148,8 +152,7 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
             unclear.append(Problem(row.line, "", f"{row.finding}, and its day is not clear; {row.remedy}", owner))
             continue
         there = set() if summed else set(products[frame[columns.REPORT_DATE] == row.day])
-        without = [name for name in used if name not in there]
-        unknown += [(name, row.day) for name in ([product] if product else without)]
+        unknown += [(name, row.day) for name in used if name == product or (not product and name not in there)]
         day = f"{row.day} of {product!r}" if owner else str(row.day)
         reported.append(Problem(row.line, "", f"{row.finding}; {day} counts as unknown; {row.remedy}", owner))
     lost = {name: np.unique(days) for name, days in grouped(unknown).items()}

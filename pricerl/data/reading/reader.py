@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,8 +87,7 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         config = replace(config, sales="revenue", missing_days="zero" if lists_sales else config.missing_days)
     for report, joined in ads if not parsed.problems else ():
         parsed = join_ads(parsed, report, joined, config)
-    frame = parsed.frame
-    blanked = _blank_zero_prices(frame)
+    blanked = _blank_zero_prices(parsed.frame)
     merged, alike = merge_products(parsed)
     kept, unknown_days, lost, unclear = settle(parsed, summed=preset is not None)
     problems = {
@@ -100,10 +100,10 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         *unclear,
     }
     every = {*problems, *lost, *table.unread}
-    products = frame[columns.PRODUCT]
+    products = parsed.frame[columns.PRODUCT]
     skipped = _set_aside(problems, parsed.lines, products) if problems else []
     used = kept & ~products.isin([problem.product for problem in skipped or ()]).to_numpy()
-    usable = frame if used.all() else frame[used]
+    usable = parsed.frame if used.all() else parsed.frame[used]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)
     ragged = (
@@ -145,29 +145,37 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     if columns.UNIT_COST not in cells and (place := find_vague_cost(header, positions.values())) is not None:
         vague = {columns.UNIT_COST: table.frame.iloc[:, place]}
         numbers, trouble = read_number_columns(vague, table.lines, config.decimal, table.separator)
-        found = numbers[columns.UNIT_COST]
-        if not trouble and (costs := unit_costs(found, frame)) is not None:
+        if not trouble and (costs := unit_costs(numbers[columns.UNIT_COST], frame)) is not None:
             frame[columns.UNIT_COST] = costs
             positions[columns.UNIT_COST] = place
             cells |= vague
             name = f"Column {header[place].strip()!r} "
-            read = f"{name}was read as {columns.UNIT_COST}{'' if costs is found else ' after division by Units'}."
-            ignored = [*(note for note in ignored if not note.startswith(name)), read]
+            how = "" if costs is numbers[columns.UNIT_COST] else " after division by Units"
+            ignored = [
+                *(note for note in ignored if not note.startswith(name)),
+                f"{name}was read as {columns.UNIT_COST}{how}.",
+            ]
     too_many = check_share(table)
     find_days = partial(read_dates, date_format=config.date_format, usual=config.date_order)
-    dates = cells.get(columns.REPORT_DATE, ())
-    lost = [] if date is None or too_many else find_lost(table, date, product, dates, find_days)
-    names = {name: header[position] for name, position in positions.items()}
-    problems += [*too_many, *unreadable]
-    return Parsed(frame, table.lines, [*sums, *table.notes, *ignored], problems, lost, cells, names, table.frame)
+    return Parsed(
+        frame,
+        table.lines,
+        [*sums, *table.notes, *ignored],
+        [*problems, *too_many, *unreadable],
+        [] if date is None or too_many else find_lost(table, date, product, cells[columns.REPORT_DATE], find_days),
+        cells,
+        {name: header[position] for name, position in positions.items()},
+        table.frame,
+    )
 
 
 def _parse(
     cells: Mapping[str, Cells], lines: Sequence[int], separator: str, config: DataConfig
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Parse text columns into dates and numbers."""
-    numeric = {name: cells[name] for name in columns.NUMERIC if name in cells}
-    values, problems = read_number_columns(numeric, lines, config.decimal, separator)
+    values, problems = read_number_columns(
+        {name: cells[name] for name in columns.NUMERIC if name in cells}, lines, config.decimal, separator
+    )
     frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)), copy=False)
     column = TextColumn(cells.get(columns.PRODUCT, [UNNAMED_PRODUCT] * len(lines)))
     stripped = [text.strip() for text in column.texts.to_pylist()]
@@ -178,13 +186,14 @@ def _parse(
     problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
     if columns.GROUP in cells:
         frame[columns.GROUP] = read_groups(cells[columns.GROUP])
-    for name in (name for name in columns.FLAGS if name in cells):
-        frame[name], trouble = read_flags(name, cells[name], lines)
-        problems += trouble
-    if columns.REPORT_DATE in cells:
-        days, trouble = read_dates(cells[columns.REPORT_DATE], lines, config.date_format, config.date_order)
-        frame[columns.REPORT_DATE] = days.astype("datetime64[s]")
-        problems += trouble
+    readers: dict[str, Callable[..., tuple[Any, list[Problem]]]] = {
+        **{name: partial(read_flags, name) for name in columns.FLAGS},
+        columns.REPORT_DATE: partial(read_dates, date_format=config.date_format, usual=config.date_order),
+    }
+    for name, read in readers.items():
+        if name in cells:
+            frame[name], trouble = read(cells[name], lines)
+            problems += trouble
     return frame, problems
 
 

@@ -94,29 +94,25 @@ def check_values(parsed: Parsed) -> list[Problem]:
 
 def merge_products(parsed: Parsed) -> tuple[list[str], list[Problem]]:
     """Merge, in place, products whose names differ in form only; a note per name, a problem where they share days."""
-    frame = parsed.frame
-    names = frame[columns.PRODUCT].array
-    folded, _ = pd.factorize(np.array([fold_product(str(name)) for name in names.categories], dtype=object))
-    codes = codes_of(frame[columns.PRODUCT])
-    kept = np.unique(folded, return_index=True)[1][folded]
-    others = np.flatnonzero(kept != np.arange(len(kept)))
-    if not len(others):
+    products = parsed.frame[columns.PRODUCT]
+    names = list(map(str, products.cat.categories))
+    first = {fold_product(name): name for name in reversed(names)}
+    kept = {name: first[fold_product(name)] for name in names}
+    alike = [name for name in names if kept[name] != name]
+    if not alike:
         return [], []
-    found = {
-        code: f"{names.categories[code]!r} and {names.categories[kept[code]]!r} differ in case, spaces or Unicode form "
-        "only;"
-        for code in others
-    }
-    twice = pd.DataFrame({"product": folded[codes], "day": frame.get(columns.REPORT_DATE)}).duplicated().to_numpy()
-    shared = {code: np.isin(codes, (code, kept[code])) & twice for code in others}
+    merged = products.map(kept)
+    twice = pd.DataFrame({"product": merged, "day": parsed.frame.get(columns.REPORT_DATE)}).duplicated()
+    shared = {name: (products.isin([name, kept[name]]) & twice).to_numpy() for name in alike}
+    found = {name: f"{name!r} and {kept[name]!r} differ in case, spaces or Unicode form only;" for name in alike}
     problems = [
-        Problem(parsed.lines[int(rows.argmax())], columns.PRODUCT, f"{found[code]} {WRITE_ALIKE}", everywhere=True)
-        for code, rows in shared.items()
+        Problem(parsed.lines[int(rows.argmax())], columns.PRODUCT, f"{found[name]} {WRITE_ALIKE}", everywhere=True)
+        for name, rows in shared.items()
         if rows.any()
     ]
     if problems:
         return [], problems
-    frame[columns.PRODUCT] = pd.Categorical.from_codes(kept[codes], dtype=names.dtype).remove_unused_categories()
+    parsed.frame[columns.PRODUCT] = pd.Categorical(merged, categories=[*dict.fromkeys(kept.values())])
     return [f"Products {text} read as one." for text in found.values()], []
 
 
@@ -131,8 +127,9 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     unknown = np.broadcast_to(np.nan, len(frame))
-    known = {name: frame.get(column, unknown) for column, name in _NAMES.items()}
-    rows = pd.DataFrame({"line": parsed.lines, **known}, copy=False)
+    rows = pd.DataFrame(
+        {"line": parsed.lines, **{name: frame.get(column, unknown) for column, name in _NAMES.items()}}, copy=False
+    )
     codes = codes_of(rows["product"])
     order = order_rows(codes, rows["day"].to_numpy())
     for name in frame.columns.intersection(list(_PRICES), sort=False):
@@ -185,12 +182,11 @@ def _price_typos(name: str, price: FloatArray, codes: IntArray, lines: IntArray)
     near = at[:, None] + np.arange(-2, 2)
     own = (near >= 0) & (near < len(price)) & (codes.take(near, mode="clip") == codes[at, None])
     earlier, before, level, after = np.where(own, np.log(price.take(near, mode="clip")), np.nan).T
-    jump = np.abs(level - before)
     steady = np.log(STEADY)
     alone = (np.abs(before - after) < steady) | (np.isnan(after) & (np.abs(earlier - before) < steady))
     first = ~alone & np.isnan(earlier) & (np.abs(level - after) < steady)  # the row before is the odd one
     returns = np.abs(level - earlier) < steady  # reported with the jump before
-    found = (alone | first | (~returns & (jump > np.log(JUMP)))) & (len(price) > 2)
+    found = (alone | first | (~returns & (np.abs(level - before) > np.log(JUMP)))) & (len(price) > 2)
     odd, other = np.where(first, [at - 1, at], [at, at - 1])[:, found]
     rows = pd.DataFrame({"line": lines[odd], "near": lines[other], "odd": price[odd], "other": price[other]})
     factors = [
@@ -270,8 +266,8 @@ def _check_amounts(sold: pd.DataFrame, parsed: Parsed, config: DataConfig) -> li
         whole_units = fits_units(price, sales)
         odd = _taxed_rows(sold, whole_units) or _moved_points(sold, whole_units, limit)
         problems += [*odd, *(_coarse_sales(sold) if config.sales == "auto" else ())]
-    far = sold[(sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0)]
-    problems += _report(columns.TOTAL_SALES, far, FAR_ABOVE)
+    far = (sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0)
+    problems += _report(columns.TOTAL_SALES, sold[far], FAR_ABOVE)
     return problems or check_tax_turns(sold, parsed.lines)
 
 
@@ -301,8 +297,7 @@ def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Prob
 
 def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
     """Return products and rows whose sales contradict price times units, or a problem if they mix two levels of tax."""
-    price, sales, units = _amounts(sold)
-    due = units if are_units else units * price
+    due = sold["units"] if are_units else sold["units"] * sold["price"]
     ratio = sold["sales"] / due
     apart = np.exp(np.abs(np.log(ratio)))
     plain = apart <= 1 + LEVEL_SPREAD
@@ -314,13 +309,12 @@ def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
         if levels := _two_levels(sold, plain, level, mixed, f"is {factor:.3g} times price × units"):
             return levels
     near = (ratio - 1).abs()
-    off = (near > CONTRADICTING) & (np.abs(sales - due) > price) & (_share(near <= AGREEING, sold) >= MOSTLY)
-    low, high = (1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE
-    far = ~ratio.between(low, high)
-    far &= (_count(sold) >= FEWEST_COMPARED) & (_share(far, sold) > LARGEST_FAR_SHARE)
+    off = (near > CONTRADICTING) & ((sold["sales"] - due).abs() > sold["price"])
+    far = ~ratio.between(*((1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE))
+    often = (_count(sold) >= FEWEST_COMPARED) & (_share(far, sold) > LARGEST_FAR_SHARE)
     found = OF_UNITS if are_units else OF_REVENUE
-    rows = _report(columns.UNITS, sold[off], f"{found}; {KEEP}")
-    patterns = _report(columns.UNITS, _firsts(sold[far]), f"{found}, {AS_OTHERS}; {KEEP}")
+    rows = _report(columns.UNITS, sold[off & (_share(near <= AGREEING, sold) >= MOSTLY)], f"{found}; {KEEP}")
+    patterns = _report(columns.UNITS, _firsts(sold[far & often]), f"{found}, {AS_OTHERS}; {KEEP}")
     return [*rows, *patterns] if rows else _one_if_most(patterns, sold)
 
 
@@ -340,16 +334,20 @@ def _two_levels(sold: pd.DataFrame, plain: BoolArray, level: BoolArray, mixed: b
     when = next((text for text, span in spans.items() if level[span].mean() >= MOSTLY), "")
     if not (mixed or when):
         return []
-    text = (
-        f"{found}{when}, but not so on line {whole['line'].iloc[0]}; "
-        f"is tax, or a discount, in the price or the sales alone on some days? {ELSE}"
-    )
-    return [Problem(int(taxed["line"].iloc[0]), columns.TOTAL_SALES, text, everywhere=True)]
+    return [
+        Problem(
+            int(taxed["line"].iloc[0]),
+            columns.TOTAL_SALES,
+            f"{found}{when}, but not so on line {whole['line'].iloc[0]}; "
+            f"is tax, or a discount, in the price or the sales alone on some days? {ELSE}",
+            everywhere=True,
+        )
+    ]
 
 
 def _taxed_rows(sold: pd.DataFrame, whole: BoolArray) -> list[Problem]:
     """Return a problem if sales fit ``whole (N,)`` units on some rows and, with or without a usual tax, on others."""
-    price, sales, _ = _amounts(sold)
+    price, sales = sold["price"].to_numpy(), sold["sales"].to_numpy()
     others = np.flatnonzero(~whole)[:SAMPLE]
     if whole.mean() < TAX_SHARE or len(others) < FEWEST_TAXED:
         return []
