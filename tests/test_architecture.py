@@ -68,7 +68,7 @@ MOST_STATEMENTS = {
     "data": 472,
     "data/cleaning": 569,
     "data/platforms": 405,
-    "data/reading": 669,
+    "data/reading": 673,
     "data/reading/sources": 369,
     "decide": 455,
     "env": 503,

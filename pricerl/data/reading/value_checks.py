@@ -290,6 +290,8 @@ def _share(flags: pd.Series | BoolArray, sold: pd.DataFrame) -> FloatArray:
 def _mostly_above(sold: pd.DataFrame, excess: pd.Series, name: str) -> list[Problem]:
     """Return a problem per product with an ``excess`` on most of its known days."""
     above = (excess > CENTS).to_numpy()
+    if not above.any():
+        return []
     days, number = (_count(sold, part) for part in (excess.notna(), above))
     mostly = above & (days >= FEWEST_COMPARED) & (2 * number > days)
     return _report(name, _firsts(sold[mostly].assign(days=days[mostly], number=number[mostly])), ABOVE[name])
@@ -372,9 +374,11 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
 
     ``whole (N,)`` are the rows that fit whole units, ``limit (N,)`` the most units on any other day of the product.
     """
+    odd = ~whole | (sold["units"].to_numpy() > FAR * limit)
+    if not odd.any():
+        return []
     least = sold["units"].where(whole).groupby(codes_of(sold["product"])).transform("min").to_numpy()
-    odd = (_count(sold) >= FEWEST_SOLD) & (_share(whole, sold) >= MOSTLY)  # days of products that show what is usual
-    odd &= ~whole | (sold["units"].to_numpy() > FAR * limit)
+    odd &= (_count(sold) >= FEWEST_SOLD) & (_share(whole, sold) >= MOSTLY)  # products that show what is usual
     rows, whole, limit, least = sold[odd], whole[odd], limit[odd], least[odd]
     price, sales, count = _amounts(rows)
     problems = []
