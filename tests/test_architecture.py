@@ -88,7 +88,7 @@ MOST_STATEMENTS = {
     "runs": 234,
     "sac": 393,
     "serve": 454,
-    "shop": 367,
+    "shop": 352,
     "simulation": 123,
     "tasks": 493,
     "training": 499,

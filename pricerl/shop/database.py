@@ -118,14 +118,10 @@ class Database:
         return [] if found.description is None else found.fetchall()
 
     def each(self, statement: str) -> Iterator[Any]:
-        """Return the rows of a statement, which are not held in memory at once."""
-        if not self.is_server:
-            return iter(self.connection.execute(statement))
-        return self._each_of_server(self._translated(statement))
-
-    def _each_of_server(self, statement: str) -> Iterator[Any]:
-        with self.connection.cursor("each") as cursor:
-            yield from cursor.execute(statement)
+        """Yield the rows of a statement, which are not held in memory at once."""
+        name = ["each"] if self.is_server else []  # a server holds the rows of a cursor with a name
+        with contextlib.closing(self.connection.cursor(*name)) as cursor:
+            yield from cursor.execute(self._translated(statement))
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""
@@ -139,8 +135,9 @@ class Database:
 
     def keep_fact(self, name: str, value: str) -> None:
         """Keep a fact about the shop, in place of an earlier one of its name."""
-        kept = "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        self.run(kept, (name, value))
+        self.run(
+            "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+        )
 
     @property
     def version(self) -> int:
@@ -185,8 +182,8 @@ def shops_of_server() -> list[str]:
     if not _address():
         return []
     with _connected(Path(FILE)) as database:
-        found = database.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE ? ORDER BY nspname", (f"{PREFIX}%",))
-    return [name.removeprefix(PREFIX) for (name,) in found]
+        named = "SELECT nspname FROM pg_namespace WHERE nspname LIKE ? ORDER BY nspname"
+        return [name.removeprefix(PREFIX) for (name,) in database.run(named, (f"{PREFIX}%",))]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -87,9 +86,8 @@ class Days:
         """Return all days, with a fresh file's; blank cells stay as they were known. Errors are as in `check`."""
         joined = self.check(fresh, accepts_changes)
         frame = joined.frame
-        days = frame[columns.REPORT_DATE].to_numpy()
+        of, days = (frame[name].to_numpy() for name in DAY)
         lost = {name: [side[name] for side in (self.lost, fresh.lost) if name in side] for name in joined.names}
-        of = frame[columns.PRODUCT]
         return replace(
             fresh,
             frame=frame,
@@ -151,10 +149,9 @@ class _Joined:
         known = ended[asked].to_numpy(dtype=np.float64)
         fresh = self._fresh.reindex(index=ended.index, columns=asked).to_numpy(dtype=np.float64)
         rows, cells = np.nonzero(np.abs(fresh - known) > SAME * np.abs(known))
-        several = len(self.names) > 1
         changed = zip(ended[DAY].iloc[rows].to_numpy(), cells, known[rows, cells], fresh[rows, cells], strict=True)
         listed = [
-            f"{day:%Y-%m-%d}{f' of {product}' if several else ''}: {asked[cell]} {was:g} → {now:g}"
+            f"{day:%Y-%m-%d}{f' of {product}' if len(self.names) > 1 else ''}: {asked[cell]} {was:g} → {now:g}"
             for (product, day), cell, was, now in changed
         ]
         days = plural(len(np.unique(rows)), "day")
@@ -178,8 +175,7 @@ class _Joined:
         cells = found.columns.intersection([*CELLS.values()])
         found[cells] = found[cells].fillna(self._known.reindex(columns=cells))
         if known := last_groups(self._known):
-            groups = found.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object)
-            found[columns.GROUP] = groups.where(groups.notna(), found[columns.PRODUCT].astype(object).map(known))
+            found = fill_groups(found, known)
         found[columns.PRODUCT] = pd.Categorical(found[columns.PRODUCT], categories=self.names)
         return found.reset_index(drop=True)
 
@@ -229,15 +225,22 @@ def last_groups(frame: pd.DataFrame) -> dict[str, str]:
     return dict(own.groupby(columns.PRODUCT, observed=True)[columns.GROUP].last().dropna().astype(str))
 
 
+def fill_groups(frame: pd.DataFrame, known: Mapping[str, str]) -> pd.DataFrame:
+    """Return rows with the ``known`` group of their product where they have none."""
+    groups = frame.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object)
+    of = frame[columns.PRODUCT].astype(object).map(known)
+    return frame.assign(**{columns.GROUP: groups.where(groups.notna(), of)})
+
+
 def find_mates(database: Database, names: Collection[str], groups: Collection[str] = ()) -> set[str]:
     """Return all products of the categories that have one of some products, or are among some groups."""
     members = grouped(database.run("SELECT category, name FROM product WHERE category <> ''"))
-    found = (
-        mates
+    return {
+        name
         for group, mates in members.items()
         if len(mates) <= LARGEST_CATEGORY and (group in groups or not {*names}.isdisjoint(mates))
-    )
-    return set(chain.from_iterable(found))
+        for name in mates
+    }
 
 
 def known_names(database: Database) -> dict[str, str]:
@@ -250,13 +253,14 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
 
     The advice on a product whose group changed stands no longer.
     """
-    config = rows.config
-    database.keep_fact(READING, json.dumps(asdict(config)))
+    database.keep_fact(READING, json.dumps(asdict(rows.config)))
     if rows.aliases:
         database.keep_fact(ALIASES, json.dumps({**known_names(database), **rows.aliases}))
     file = last_file(database) + 1
-    about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
-    database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)
+    database.run(
+        "INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (file, rows.source, today.isoformat(), *(getattr(rows.config, name) for name in MEANT), rows.currency),
+    )
     groups = last_groups(rows.frame)
     before = dict(database.run("SELECT name, category FROM product"))
     moved = [name for name, group in groups.items() if before.get(name, group) != group]
@@ -272,18 +276,18 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
         "known": "CASE WHEN excluded.known > day.known THEN excluded.known ELSE day.known END",
     }
     names = ("product", "date", "known", *CELLS, "file")
-    kept = (
+    changed = database.run_many(
         f"INSERT INTO day ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
         f" ON CONFLICT (product, date) DO UPDATE SET file = excluded.file, "
         f"{', '.join(f'{name} = {value}' for name, value in newer.items())}"
-        f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}"
+        f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}",
+        _cells(rows, numbers, file),
     )
-    changed = database.run_many(kept, _cells(rows, numbers, file))
-    marked = (
+    database.run_many(
         "UPDATE product SET file = ? WHERE id = ?"
-        " AND EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)"
+        " AND EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)",
+        [(file, numbers[name], file) for name in rows.names],
     )
-    database.run_many(marked, [(file, numbers[name], file) for name in rows.names])
     database.run_many("UPDATE product SET file = ? WHERE name = ?", [(file, name) for name in moved])
     if not (changed or moved or rows.aliases):
         database.run("DELETE FROM file WHERE id = ?", (file,))
@@ -292,8 +296,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
 
 def last_file(database: Database) -> int:
     """Return the number of the last file that had something new; 0 without any."""
-    ((number,),) = database.run("SELECT coalesce(max(id), 0) FROM file")
-    return int(number)
+    return int(database.run("SELECT coalesce(max(id), 0) FROM file")[0][0])
 
 
 def _cells(rows: Rows, numbers: Mapping[str, int], file: int) -> Iterator[tuple[Any, ...]]:

@@ -9,10 +9,9 @@ from dataclasses import replace
 from pricerl.arrays import grouped
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.history import LARGEST_CATEGORY
-from pricerl.data.reading import columns
 from pricerl.data.reading.problems import list_names
 from pricerl.shop.database import Database
-from pricerl.shop.days import MOST_LISTED, last_groups
+from pricerl.shop.days import MOST_LISTED, fill_groups, last_groups
 from pricerl.terminal import list_first, print_notes, shown
 
 GROUPED = "groups"
@@ -66,10 +65,8 @@ def _stem(name: str, kept: Collection[str] = ()) -> str:
 
 def describe_groups(proposed: Mapping[str, str], command: str = "") -> str:
     """Return which products would be put together, and how, as a sentence."""
-    members = grouped((group, shown(name)) for name, group in proposed.items())
-    listed = list_first(
-        [f"{shown(group)} ({list_names(names)})" for group, names in members.items()], MOST_LISTED, "; "
-    )
+    members = grouped((shown(group), shown(name)) for name, group in proposed.items())
+    listed = list_first([f"{group} ({list_names(names)})" for group, names in members.items()], MOST_LISTED, "; ")
     return f"{listed}: variants of one product? price them together with {command}--accept {GROUPED}"
 
 
@@ -94,9 +91,7 @@ def group_rows(
     proposed = propose_groups({**known, **{name: own.get(name) or known.get(name, "") for name in rows.names}}, related)
     found = {name: group for name, group in proposed.items() if name in rows.names}
     if GROUPED in accepted and found:
-        of = rows.frame[columns.PRODUCT].astype(object).map(found)
-        groups = rows.frame.reindex(columns=[columns.GROUP])[columns.GROUP].astype(object)
-        return replace(rows, frame=rows.frame.assign(**{columns.GROUP: groups.where(groups.notna(), of)}))
+        return replace(rows, frame=fill_groups(rows.frame, found))
     if not found.keys() <= {*products}:
         print_notes([describe_groups(found)])
     return rows

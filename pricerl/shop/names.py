@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
-from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pricerl.data.cleaning.rows import Rows
+from pricerl.data.cleaning.rows import DAY, Rows
 from pricerl.data.days import STEP_WORDS, WEEK, day_texts
 from pricerl.data.reading import columns
-from pricerl.errors import DataError, UsageError
+from pricerl.errors import DataError, refuse
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
 from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, keep_days, known_names, last_file, read_days
@@ -64,9 +63,9 @@ Alike = tuple[str, str, str]
 def read_accepted(text: str | None) -> set[str]:
     """Return the answers of ``--accept``; unknown ones, and two to one question, are a ``UsageError``."""
     found = {*(text or "").split(",")} - {""}
-    if found - {CHANGED, RENAMED, NEW, GROUPED} or {RENAMED, NEW} <= found:
-        known = f"some of {CHANGED}, {GROUPED}, and {RENAMED} or {NEW}, separated by commas"
-        raise UsageError(f"--accept: must be {known}; found {text!r}")
+    known = f"some of {CHANGED}, {GROUPED}, and {RENAMED} or {NEW}, separated by commas"
+    is_wrong = found - {CHANGED, RENAMED, NEW, GROUPED} or {RENAMED, NEW} <= found
+    refuse({f"--accept: must be {known}; found {text!r}": is_wrong})
     return found
 
 
@@ -115,7 +114,7 @@ def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted:
     rows = rows.renamed(known_names(database))
     strangers = {*rows.names}.difference(products)
     present = {*rows.names, *rows.lost, *(problem.product for problem in rows.skipped)}
-    missing = [name for name in products if name not in present]
+    missing = {name for name in products if name not in present}
     alike = _find_alike(database, rows, strangers, missing) if strangers and missing and NEW not in accepted else []
     if not alike:
         return rows
@@ -131,20 +130,21 @@ def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted:
 
 def _find_alike(database: Database, rows: Rows, strangers: Collection[str], missing: Collection[str]) -> list[Alike]:
     """Return the new products of a file that look like products of the shop that it lacks."""
-    cells = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES]
+    cells = [*DAY, columns.PRODUCT_PRICE, columns.TOTAL_SALES]
     fresh = _days_of(rows.frame[rows.frame[columns.PRODUCT].isin([*strangers])][cells].itertuples(index=False), "new")
-    dates = rows.frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
-    ends = "SELECT max((SELECT max(date) FROM day WHERE day.product = product.id)) FROM product"
-    end = np.datetime64(database.run(ends)[0][0] or "1970-01-01", "D").astype(np.int64)
-    span = Span(int(dates.min()), int(dates.max()), int(end), rows.step_days)
+    ends = database.run("SELECT max((SELECT max(date) FROM day WHERE day.product = product.id)) FROM product")
+    dates = rows.frame[columns.REPORT_DATE]
+    days = np.array([dates.min(), dates.max(), ends[0][0] or "1970-01-01"], "datetime64[D]").astype(np.int64).tolist()
+    span = Span(*days, rows.step_days)
     until = min(span.last, span.end)
-    selected = (
+    begin = until - WINDOW * span.step
+    days_known = database.run(
         "SELECT name, date, price, sales FROM product JOIN day ON day.product = product.id"
-        " WHERE date > ? AND date <= ? AND known = 1 ORDER BY product.id, date"
+        " WHERE date > ? AND date <= ? AND known = 1 ORDER BY product.id, date",
+        day_texts([begin, until]),
     )
-    known = _days_of(database.run(selected, day_texts([until - WINDOW * span.step, until])), "old")
-    known = known[known["old"].isin(missing)]
-    found = _find_equal(fresh[fresh["day"] > until - WINDOW * span.step], known, STEP_WORDS[span.step])
+    known = _days_of([row for row in days_known if row[0] in missing], "old")
+    found = _find_equal(fresh[fresh["day"] > begin], known, STEP_WORDS[span.step])
     taken = {name for new, old, _ in found for name in (new, old)}
     return found + _find_following(fresh[~fresh["new"].isin(taken)], known[~known["old"].isin(taken)], span)
 
@@ -215,10 +215,10 @@ def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> lis
     ended = old.iloc[at[rows]].reset_index()
     level = begins["sales"] / (np.minimum(span.last - begins["first"], WINDOW * span.step) + span.step)
     was = ended["sales"] / (span.end - ended["first"] + span.step)
-    listed = zip(begins["new"], ended["old"], ended["last"], begins["first"], strict=True)
     why = "same level of prices and sales; one ends on {}, the other begins on {}"
     near = (level < FAR * was) & (was < FAR * level)
-    return [(new, old, why.format(*day_texts(days))) for new, old, *days in compress(listed, near)]
+    listed = zip(begins["new"][near], ended["old"][near], ended["last"][near], begins["first"][near], strict=True)
+    return [(new, old, why.format(*day_texts(days))) for new, old, *days in listed]
 
 
 def _only_near(prices: pd.Series, others: pd.Series) -> Any:

@@ -25,25 +25,24 @@ def join_orders(database: Database, rows: Rows) -> Rows:
     dates = rows.frame[columns.REPORT_DATE]
     days = day_texts(rows.orders.lines["day"])
     ends = [min(days), max(days)]
-    selected = (
+    found = database.run(
         "SELECT product.name, edge.date, number, units, sales FROM edge JOIN product ON edge.product = product.id"
-        " WHERE edge.date BETWEEN ? AND ?"
+        " WHERE edge.date BETWEEN ? AND ?",
+        ends,
     )
-    known = pd.DataFrame(database.run(selected, ends), columns=[*DAY, "number", *AMOUNTS])
-    at_end = known[columns.REPORT_DATE].isin(ends) & ~known["number"].isin([*rows.orders.numbers])
-    known[columns.REPORT_DATE] = known[columns.REPORT_DATE].astype(dates.dtype)
+    known = pd.DataFrame(found, columns=[*DAY, "number", *AMOUNTS]).astype({columns.REPORT_DATE: dates.dtype})
+    is_other = ~known["number"].isin([*rows.orders.numbers])
+    others = known[known[columns.REPORT_DATE].isin(pd.to_datetime(ends)) & is_other]
     rows = replace(rows, orders=rows.orders._replace(parts=known[columns.REPORT_DATE].unique()))
-    others = known[at_end].groupby(DAY)[AMOUNTS].sum()
     if others.empty:
         return rows
-    keys = [rows.frame[columns.PRODUCT].astype(str), dates]
-    more = others.reindex(pd.MultiIndex.from_arrays(keys)).fillna(0).to_numpy()
-    count = known[at_end]["number"].nunique()
-    days = sorted({f"{day:%Y-%m-%d}" for _, day in others.index})
-    note = f"{plural(count, 'order')} of earlier files on {' and '.join(days)} that this one lacks: counted, too."
+    keys = pd.MultiIndex.from_arrays([rows.frame[columns.PRODUCT].astype(str), dates])
+    more = others.groupby(DAY)[AMOUNTS].sum().reindex(keys).fillna(0).to_numpy()
+    on = " and ".join(sorted({*day_texts(others[columns.REPORT_DATE])}))
+    lacking = f"{plural(others['number'].nunique(), 'order')} of earlier files on {on} that this one lacks"
     frame = rows.frame.assign(**(rows.frame[AMOUNTS] + more).round(6))
     frame.loc[more.any(axis=1), [columns.PRODUCT_PRICE, columns.COUPONS]] = np.nan  # as the part that was read first
-    return replace(rows, frame=frame, notes=(*rows.notes, note))
+    return replace(rows, frame=frame, notes=(*rows.notes, f"{lacking}: counted, too."))
 
 
 def keep_orders(database: Database, rows: Rows, numbers: Mapping[str, int]) -> None:
@@ -58,11 +57,13 @@ def keep_orders(database: Database, rows: Rows, numbers: Mapping[str, int]) -> N
     ends = [min(days), max(days)]
     database.run("DELETE FROM edge WHERE date > ? AND date < ?", ends)
     known = {number for (number,) in database.run("SELECT number FROM edge WHERE date IN (?, ?)", ends)}
-    again = [(number, *ends) for number in known.intersection(rows.orders.numbers)]
-    database.run_many("DELETE FROM edge WHERE number = ? AND date IN (?, ?)", again)
-    cells = zip(days, *(lines[name].tolist() for name in ("product", "number", "units", "revenue")), strict=True)
-    kept = (
-        "INSERT INTO edge VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (date, product, number) DO UPDATE SET units = excluded.units, sales = excluded.sales"
+    database.run_many(
+        "DELETE FROM edge WHERE number = ? AND date IN (?, ?)",
+        [(number, *ends) for number in known.intersection(rows.orders.numbers)],
     )
-    database.run_many(kept, ((day, numbers[name], *own) for day, name, *own in cells if name in numbers))
+    cells = zip(days, *(lines[name].tolist() for name in ("product", "number", "units", "revenue")), strict=True)
+    database.run_many(
+        "INSERT INTO edge VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (date, product, number) DO UPDATE SET units = excluded.units, sales = excluded.sales",
+        ((day, numbers[name], *own) for day, name, *own in cells if name in numbers),
+    )
