@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cache
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import PurePath
@@ -33,6 +32,7 @@ from pricerl.operations.log.orders import (
     PUBLISHING,
     RESUME,
     ROLL_OUT,
+    first_fault,
     judged_orders,
     open_edit,
 )
@@ -168,11 +168,9 @@ def fill_outbox(log: Log, generation: str, today: date, before: Outbox | None = 
     known = before.found if before is not None and before.state == state else {}
     found: dict[str, tuple[int, Row | str]] = {}
     for name, advice in log.newest.items():
-        own = log.own[name]
-        last = own[-1]["id"]
-        earlier = known.get(name, (0, ""))
-        same = earlier[0] == last
-        found[name] = earlier if same else (last, _find_row(advice, [*own, *shared], state))
+        last = log.own[name][-1]["id"]
+        same = name in known and known[name][0] == last
+        found[name] = known[name] if same else (last, _find_row(advice, [*log.own[name], *shared], state))
     rows = [row for _, row in found.values() if isinstance(row, Row)]
     left_out = [(product, why) for product, (_, why) in found.items() if isinstance(why, str) and why]
     kept, broken = _keep_relations(rows, newest)
@@ -185,7 +183,6 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     day = open_day(advice, state.today)
     judged = orders_on(advice, entries, day, state.typed)
     order = active_of(judged)
-    refused = [order for order in judged if order.status == "refused"]
     row: Row | str
     if order is not None and order.kind in HELD:
         row = _held(order, advice, day)
@@ -193,19 +190,16 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
         row = _scheduled(order.schedule, advice, day)
     elif order is not None and order.price is not None:
         row = Row(advice["product"], day, order.price, order.until, ordered=True)
-    elif refused:
-        row = f"{refused[-1].refusal} (entry {refused[-1].id})"
     else:
-        row = _advised(advice, entries, day, state)
+        row = _advised(advice, entries, day, state, [order for order in judged if order.status == "refused"])
     if isinstance(row, str):
         return row
     if edit := open_edit(advice, entries):
         return f"somebody else set {edit['price']:g} (entry {edit['id']}); override it, to that or {row.price:g}"
     if (own := advice["terms"]["currency"]) != state.currency and own and state.currency:
         return f"its advice is in {own}, the newest of the shop in {state.currency}"
-    now = advice["current_price"]
+    now, known = advice["current_price"], advice["known"]
     lowest = lowest_before(row.date, lows, now) if (lows := advice.get("lowest_prices")) else None
-    known = advice.get("known") or {"units": 0.0, "since": advice["history_end"]}
     days = date.fromisoformat(_row_end(advice["history_end"], advice)) - date.fromisoformat(known["since"])
     full = row._replace(lowest_30d=lowest, now=now, units=known["units"] / (days.days + 1))
     return refuse_change(row.price, advice, state.typed, row.ordered) or full
@@ -219,27 +213,32 @@ def _held(order: Order, advice: Entry, day: str) -> Row | str:
     return Row(advice["product"], day, min(max(order.price, low), high), order.until, ordered=True)
 
 
-def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State) -> Row | str:
-    """Return the row of a product without an order, as `_find_row` does.
+def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State, refused: Sequence[Order]) -> Row | str:
+    """Return the row of a product without an order but ``refused`` ones, as `_find_row` does.
 
     Until a fresh file shows that the first change was made, the path is followed only as far as one change from the
     current price may go: its later steps depend on sales that are not known yet.
     """
-    if followed := advice.get("order") or advice.get("test"):
-        return f"the order of entry {followed} has ended; run predict, and the model decides again"
-    ends = {item.get("ends") for item in entries if item["id"] > advice["id"]}
-    if any(item["kind"] == CLEAR and item["id"] in ends for item in entries):
-        return "its clearance has ended; run predict, and the model decides again"
-    if last_day_of(advice) < day:
-        ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
-        return f"{ended}; export a fresh file and run predict"
-    if state.generation and advising_generation(advice) not in (state.generation, ""):
-        return f"its advice is from {advising_generation(advice)}, which a rollback replaced; run predict"
     change = first_change(advice)
-    if change is None:
-        return ""
-    if state.publishing == "shadow":
-        return "decision.approval is shadow"
+    generation = advising_generation(advice)
+    followed = advice.get("order") or advice.get("test")
+    ends = {item.get("ends") for item in entries if item["id"] > advice["id"]}
+    reasons = {
+        **{f"{order.refusal} (entry {order.id})": True for order in refused[-1:]},
+        f"the order of entry {followed} has ended; run predict, and the model decides again": followed,
+        "its clearance has ended; run predict, and the model decides again": any(
+            item["kind"] == CLEAR and item["id"] in ends for item in entries
+        ),
+        f"its history ends on {advice['history_end']}, longer ago than the advice reaches; export a fresh file and run "
+        "predict": last_day_of(advice) < day,
+        f"its advice is from {generation}, which a rollback replaced; run predict": (
+            state.generation and generation not in (state.generation, "")
+        ),
+        "": change is None,
+        "decision.approval is shadow": state.publishing == "shadow",
+    }
+    if change is None or any(reasons.values()):
+        return first_fault(reasons)
     first = max(change["date"], day)
     price = change["price"]
     why = waits_for(advice, [*entries, *state.typed])
@@ -344,14 +343,13 @@ def last_day_of(advice: Entry) -> str:
 
 def _row_end(first: str, advice: Entry) -> str:
     """Return the last day of a row that begins on a day: the same one, or six days later for weekly rows."""
-    return _end_of(first, *(row["date"] for row in advice["days"][:2]))
+    return (date.fromisoformat(first) + timedelta(days=step_of(advice) - 1)).isoformat()
 
 
-@cache
-def _end_of(first: str, *rows: str) -> str:
-    days = [date.fromisoformat(day) for day in rows]
-    step = (days[1] - days[0]).days if len(days) > 1 else 1
-    return (date.fromisoformat(first) + timedelta(days=step - 1)).isoformat()
+def step_of(advice: Entry) -> int:
+    """Return the days from row to row of an advice."""
+    first, *later = (date.fromisoformat(row["date"]) for row in advice["days"][:2])
+    return (later[0] - first).days if later else 1
 
 
 def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[tuple[str, str]]]:

@@ -118,10 +118,14 @@ class Database:
         return [] if found.description is None else found.fetchall()
 
     def each(self, statement: str) -> Iterator[Any]:
-        """Yield the rows of a statement, which are not held in memory at once."""
-        name = ["each"] if self.is_server else []  # a server holds the rows of a cursor with a name
-        with contextlib.closing(self.connection.cursor(*name)) as cursor:
-            yield from cursor.execute(self._translated(statement))
+        """Return the rows of a statement, which are not held in memory at once."""
+        if not self.is_server:
+            return iter(self.connection.execute(statement))
+        return self._each_of_server(self._translated(statement))
+
+    def _each_of_server(self, statement: str) -> Iterator[Any]:
+        with self.connection.cursor("each") as cursor:
+            yield from cursor.execute(statement)
 
     def run_many(self, statement: str, rows: Iterable[Values]) -> int:
         """Run a statement for each row of values, and return how many rows of the database changed."""

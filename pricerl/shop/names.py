@@ -134,8 +134,9 @@ def _find_alike(database: Database, rows: Rows, strangers: Collection[str], miss
     fresh = _days_of(rows.frame[rows.frame[columns.PRODUCT].isin([*strangers])][cells].itertuples(index=False), "new")
     ends = database.run("SELECT max((SELECT max(date) FROM day WHERE day.product = product.id)) FROM product")
     dates = rows.frame[columns.REPORT_DATE]
-    days = np.array([dates.min(), dates.max(), ends[0][0] or "1970-01-01"], "datetime64[D]").astype(np.int64).tolist()
-    span = Span(*days, rows.step_days)
+    days = np.array([dates.min(), dates.max(), ends[0][0] or "1970-01-01"], "datetime64[D]").astype(np.int64)
+    first, last, end = days.tolist()
+    span = Span(first, last, end, rows.step_days)
     until = min(span.last, span.end)
     begin = until - WINDOW * span.step
     days_known = database.run(

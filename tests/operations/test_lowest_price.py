@@ -84,7 +84,13 @@ def outbox_of(history: ProductHistory, ahead: int, price: float) -> Outbox:
     limits = {"floor": 1.0, "ceiling": None, "price_step": 0.01, "lowest": None, "highest": None}
     terms = {"approval": "auto", "currency": "EUR", "price_decimals": 2, "relations": []}
     advice: dict[str, Any] = {"id": 1, "kind": "advice", "product": "mug", "days": days, "current_price": now}
-    advice |= {"history_end": str(last), "known": {}, "tried": (1.0, 99.0), "settings": {}, "checkpoint": ""}
+    advice |= {
+        "history_end": str(last),
+        "known": {"since": str(last), "units": 84.0},
+        "tried": (1.0, 99.0),
+        "settings": {},
+        "checkpoint": "",
+    }
     advice |= {"seen": 0, "limits": limits, "terms": terms, "lowest_prices": history.lowest_prices}
     return fill_outbox(NOTHING.extended([advice], Head(1, "ab" * 32)), "", last + timedelta(days=1))
 

@@ -30,7 +30,7 @@ def advice(prices: list[float], **changes: Any) -> dict[str, Any]:
     days = [{"date": str(FIRST + timedelta(days=day)), "price": price} for day, price in enumerate(prices)]
     limits = {"floor": 5.0, "ceiling": None, "price_step": 0.01, "lowest": 9.5, "highest": 10.5}
     entry = {"kind": "advice", "product": "mug", "days": days, "current_price": 10.0, "history_end": "2025-12-31"}
-    entry |= {"known": {}, "tried": (9.0, 11.0), "settings": {}}
+    entry |= {"known": {"since": "2025-12-04", "units": 84.0}, "tried": (9.0, 11.0), "settings": {}}
     return {**entry, "checkpoint": "gen-0001/best.ckpt", "seen": 0, "limits": limits, "terms": terms(), **changes}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -64,11 +64,12 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
         days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
         price = entry["regular_price"] if days else entry.get("price")
         prepared = f"approved as an agent prepared it, entry {entry['staged']}" if entry.get("staged") else ""
-        about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], entry["reason"] or prepared, status)
-        orders.append(Order(*about, schedule=days))
+        reason = entry["reason"] or prepared
+        order = Order(entry["id"], entry["kind"], price, entry["until"], entry["actor"], reason, status, schedule=days)
+        orders.append(order)
     active = [order for order in orders if order.status == "active"]
-    suspended = [order for order in active if order.kind == PRICE_TEST and len(active) > 1]
-    return [replace(order, status="suspended") if order in suspended else order for order in orders]
+    suspended = next((order for order in active if order.kind == PRICE_TEST and len(active) > 1), None)
+    return [replace(order, status="suspended") if order is suspended else order for order in orders]
 
 
 def _ended(entries: Iterable[Entry]) -> set[int]:
@@ -144,18 +145,27 @@ def judged_orders(
         return [*orders, *(item for item in held if not refuse_price(item.price or current_price, limits))]
     kind = order.kind.replace("_", " ")
     given = next(entry.get("currency") for entry in own if entry["id"] == order.id)
-    if None not in (given, currency) and given != currency:
-        refusal = f"the {kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
-    elif restarts or any(entry.get("restarts") and order.id < entry["id"] for entry in own):
-        refusal = f"the {kind} was ordered before the prices in the file changed their unit"
-    else:
-        refusals = (  # the regular price of a test may lie between two steps, as it was charged before
-            refuse_price(price, limits, "price" if order.schedule and price != order.price else kind)
-            for price in sorted({price for _, price in order.schedule} or {order.price or current_price})
-        )
-        refusal = next(filter(None, refusals), "")
+    breaks = [  # the regular price of a test may lie between two steps, as it was charged before
+        refuse_price(price, limits, "price" if order.schedule and price != order.price else kind)
+        for price in sorted({price for _, price in order.schedule} or {order.price or current_price})
+    ]
+    faults = {
+        f"the {kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}": (
+            None not in (given, currency) and given != currency
+        ),
+        f"the {kind} was ordered before the prices in the file changed their unit": (
+            restarts or any(entry.get("restarts") and order.id < entry["id"] for entry in own)
+        ),
+        **{fault: fault for fault in breaks},
+    }
+    refusal = first_fault(faults)
     refused = replace(order, status="refused", refusal=refusal) if refusal else order
     return [refused if other is order else other for other in orders]
+
+
+def first_fault(faults: Mapping[str, object]) -> str:
+    """Return the first of some faults that is the case; empty if none is."""
+    return next((fault for fault, is_so in faults.items() if is_so), "")
 
 
 def last_roll_out(entries: Sequence[Entry]) -> tuple[Entry | None, str]:
