@@ -7,7 +7,6 @@ import hashlib
 import json
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -66,10 +65,9 @@ class Publication(NamedTuple):
         files, by their names, are ``kept``. Files of earlier advice that have no successor are removed, whoever wrote
         them. One that cannot be written raises a ``UsageError``; those before it are new then.
         """
-        files = render_files(products, self.about, self.formatter, self.problems, note, work)
         written: dict[str, IO[bytes]] = {}
         with explained(folder), contextlib.ExitStack() as open_files:
-            for name, piece in files:
+            for name, piece in render_files(products, self.about, self.formatter, self.problems, note, work):
                 if name not in written:
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     refuse_folders(folder, [name])
@@ -95,8 +93,7 @@ class Publication(NamedTuple):
             rows.append((name, place, numbers[name], file, until, *texts))
         database.run_many("DELETE FROM advice WHERE product = ?", [row[:1] for row in rows])
         database.run_many("INSERT INTO advice VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        kept = {**self._asdict(), "about": self.about._asdict(), "formatter": asdict(self.formatter)}
-        database.keep_fact(PUBLICATION, json.dumps(kept))
+        database.keep_fact(PUBLICATION, msgspec.json.encode(self).decode())
 
 
 def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
@@ -220,8 +217,5 @@ def _note(database: Database, entries: Sequence[Entry]) -> str:
 
 def read_publication(database: Database) -> Publication | None:
     """Return what a database keeps about its newest advice as a whole, if anything."""
-    if not (kept := database.fact(PUBLICATION)):
-        return None
-    found = json.loads(kept)
-    problems = [Problem(*item) for item in found["problems"]]
-    return Publication(About(**found["about"]), Formatter(**found["formatter"]), problems, found["excel"])
+    kept = database.fact(PUBLICATION)
+    return msgspec.json.decode(kept, type=Publication) if kept else None

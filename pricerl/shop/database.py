@@ -92,6 +92,7 @@ MIGRATIONS = (
     CREATE INDEX advice_in_order ON advice (place, product);
     CREATE TABLE model (name TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT;
     """,
+    "DELETE FROM fact WHERE name = 'publication';",
 )
 """Statements that bring a database from one version of its schema to the next, the first from nothing."""
 
