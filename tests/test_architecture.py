@@ -82,7 +82,7 @@ MOST_STATEMENTS = {
     "market/demand": 928,
     "mcp": 159,
     "operations": 890,
-    "operations/log": 578,
+    "operations/log": 572,
     "operations/watching": 290,
     "planner": 215,
     "runs": 234,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from operator import itemgetter
 from typing import Any
@@ -45,20 +45,20 @@ MOST_DAYS = timedelta(days=366)
 CONTENT = {
     orders.ADVICE: "{advised}, grade {grade}, source {source}",
     orders.OVERRIDE: "{price} until {until}, {status}{prepared}",
-    orders.PAUSE: "{price} kept until {until}, {status}{prepared}",
+    orders.PAUSE: "{kept_price} kept until {until}, {status}{prepared}",
     orders.PRICE_TEST: "{test_price} until {until}, {status}{prepared}",
     orders.TEST_RESULT: "{question} {verdict} at {test_price} (test of entry {test})",
     orders.CLEAR: "the stock is cleared by {until}",
-    orders.RESUME: "the {what} of entry {ends} has ended",
+    orders.RESUME: "the {ended} of entry {ends} has ended",
     orders.ROLL_OUT: "roll-out of {count} over {weeks} weeks from {first_day} on, planned until {until}",
-    orders.VISITOR_TEST: "{said}",
+    orders.VISITOR_TEST: "{visitors}",
     orders.PLATFORM_PRICE: "{price} on the platform, {due:g} decided, {before:g} before",
     orders.APPROVAL: "{price} on {date} approved (entry {approves})",
     orders.STAGED: "{asks} prepared by an agent, {given}",
     orders.REJECTION: "the decision prepared in entry {staged} is rejected",
     orders.COSTS: "a unit costs {unit_cost:g}{beginning}{prepared}",
     orders.PUBLISHING: "publishing: {instead_of} → {mode}",
-    orders.LIMITS: "{limits}",
+    orders.LIMITS: "{typed}",
     orders.ROLLBACK: "{generation} instead of {instead_of}",
     orders.RETRAIN: "{generation} instead of {instead_of}, promoted: {promoted}",
     orders.REPAIR: "",
@@ -332,10 +332,9 @@ def publishing_words(entry: Entry) -> str:
 
 def content_words(entry: Entry, shop: Shop) -> str:
     """Return the content of an entry without its product."""
-    kind = entry["kind"]
     found: dict[str, Any] = {
         **entry,
-        **{name: price_words(entry[name], shop) for name in ("price", "test_price", "current_price") if name in entry},
+        **{name: price_words(entry[name], shop) for name in ("price", "test_price") if name in entry},
         "asks": entry.get("asks", "").replace("_", " "),
         "given": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry.get("given", {}).items()),
         "prepared": f", prepared in entry {entry['staged']}" if entry.get("staged") else "",
@@ -343,29 +342,53 @@ def content_words(entry: Entry, shop: Shop) -> str:
         "beginning": f" from {entry['since']} on" if entry.get("since") else "",
         "as_of": f", as of {entry['today']}" if entry.get("today") not in (None, entry["time"][:10]) else "",
     }
-    if kind == orders.LIMITS:
-        found["limits"] = ", ".join(
-            f"{name_limit(name)} {_limit(value)} instead of {_limit(entry['instead_of'][name])}"
-            for name, value in entry["limits"].items()
-        )
-    if kind == orders.VISITOR_TEST:
-        found["said"] = msgspec.convert(entry["test"], VisitorTest).words
-    if kind == orders.RESUME:
-        at = bisect_left(shop.log.entries, entry["ends"], key=itemgetter("id"))
-        found["what"] = ENDED.get(shop.log.entries[at]["kind"], "order")
-    if kind == orders.ADVICE:
-        change = first_change(entry)
-        to = change and f"{found['current_price']} to {price_words(change['price'], shop)} on {change['date']}"
-        found["advised"] = to or f"keep {found['current_price']}"
-    if kind in (orders.OVERRIDE, orders.PAUSE, orders.PRICE_TEST):
-        judged = shop.decisions[entry["product"]]["orders"]
-        found["status"] = next(order["status"] for order in judged if order["id"] == entry["id"])
-    if kind == orders.PAUSE:
-        earlier = (item for item in shop.log.entries if item["id"] < entry["id"])
-        *_, advice = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])
-        found["price"] = price_words(advice["current_price"], shop)
-    return f"{CONTENT[kind]}{{as_of}}".format(**found)
+    more = {name: say(entry, shop) for name, say in PARTS.items() if f"{{{name}}}" in CONTENT[entry["kind"]]}
+    return f"{CONTENT[entry['kind']]}{{as_of}}".format(**found | more)
+
+
+def _advised(advice: Entry, shop: Shop) -> str:
+    now = price_words(advice["current_price"], shop)
+    change = first_change(advice)
+    return f"{now} to {price_words(change['price'], shop)} on {change['date']}" if change else f"keep {now}"
+
+
+def _status(given: Entry, shop: Shop) -> str:
+    judged = shop.decisions[given["product"]]["orders"]
+    return next(str(order["status"]) for order in judged if order["id"] == given["id"])
+
+
+def _kept_price(pause: Entry, shop: Shop) -> str:
+    advised = (item for item in shop.log.own[pause["product"]] if item["kind"] == orders.ADVICE)
+    *_, price = (item["current_price"] for item in advised if item["id"] < pause["id"])
+    return price_words(price, shop)
+
+
+def _ended(end: Entry, shop: Shop) -> str:
+    at = bisect_left(shop.log.entries, end["ends"], key=itemgetter("id"))
+    return ENDED.get(shop.log.entries[at]["kind"], "order")
+
+
+def _visitors(entry: Entry, _: Shop) -> str:
+    return msgspec.convert(entry["test"], VisitorTest).words
+
+
+def _limits(typed: Entry, _: Shop) -> str:
+    return ", ".join(
+        f"{name_limit(name)} {_limit(value)} instead of {_limit(typed['instead_of'][name])}"
+        for name, value in typed["limits"].items()
+    )
 
 
 def _limit(value: float | None) -> str:
     return "none" if value is None else f"{value:g}"
+
+
+PARTS: dict[str, Callable[[Entry, Shop], str]] = {
+    "advised": _advised,
+    "status": _status,
+    "kept_price": _kept_price,
+    "ended": _ended,
+    "visitors": _visitors,
+    "typed": _limits,
+}
+"""Words of the content of entries that need more than an entry's own keys."""
