@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 480,
     "market/demand": 928,
     "mcp": 159,
-    "operations": 890,
+    "operations": 888,
     "operations/log": 572,
     "operations/watching": 290,
     "planner": 215,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pricerl.advice.sentences.earned import receipt_words
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, grouped
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY, WEEK
 from pricerl.data.history import LARGEST_CATEGORY, ProductHistory
@@ -33,6 +31,7 @@ from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.drafts import typed_stamp
 from pricerl.operations.log.orders import RESUME, ROLL_OUT, last_roll_out
 from pricerl.operations.log.staging import groups_of
+from pricerl.operations.outbox import step_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.shop.database import ask, reading, writing
@@ -52,10 +51,12 @@ def draft_roll_out(shop: Shop, weeks: int, control: bool, by: str | None, reason
     """
     newest = shop.newest
     advice = shop.advice_on(next(iter(newest), None))
-    grouped = groupby(sorted(groups_of(shop).items(), key=itemgetter(1)), itemgetter(1))
-    categories = [names for _, pairs in grouped if len(names := [name for name, _ in pairs]) <= LARGEST_CATEGORY]
-    related = [item["products"] for entry in newest.values() for item in entry["terms"]["relations"]]
-    clusters = find_clusters(newest, [newest.keys() & names for names in (*categories, *related)])
+    members = grouped(sorted((group, name) for name, group in groups_of(shop).items())).values()
+    together = [
+        *(names for names in members if len(names) <= LARGEST_CATEGORY),
+        *(item["products"] for entry in newest.values() for item in entry["terms"]["relations"]),
+    ]
+    clusters = find_clusters(newest, [newest.keys() & names for names in together])
     refuse(
         {
             "a roll-out is running; end it with --stop first": shop.today.isoformat()
@@ -64,8 +65,7 @@ def draft_roll_out(shop: Shop, weeks: int, control: bool, by: str | None, reason
             "one product or group cannot be compared with others; see price-test plan": len(clusters) < FEWEST,
         }
     )
-    day, *later = (date.fromisoformat(day["date"]) for day in advice["days"][:2])
-    step = (later[0] - day).days if later else 1
+    day, step = date.fromisoformat(advice["days"][0]["date"]), step_of(advice)
     first = day + timedelta(days=step * max(0, (shop.today - day).days // step + 1))
     plan = draw_plan(len(clusters), weeks, control, seed := int(shop.log.head.hash[:8], 16))
     costs = {name: entry["limits"].get("costs") for name, entry in newest.items()}
@@ -192,17 +192,15 @@ def lay_out(
         return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
 
     products = [entry["products"][item.product] for item in histories]
-    outcome = np.array([weekly(*pair) for pair in zip(histories, map(_earned, histories, products), strict=True)])
+    outcome = np.array([*map(weekly, histories, map(_earned, histories, products))])
     early, exists = (np.isfinite(part) for part in (outcome[:, :before], outcome))
     scale = np.abs(outcome[:, :before].sum(axis=1, where=early)) / early.sum(axis=1).clip(1)
     usual = outcome.sum(axis=0, where=exists) / np.maximum(scale @ exists, scale.max() * 1e-9)
     clusters = np.array([about["cluster"] for about in products])
     plan = plan_of(entry)
     own = [find_own_prices(log, item) for item in histories]
-    days = [
-        np.zeros(len(item.dates)) if found is None else found * 1.0 for item, found in zip(histories, own, strict=True)
-    ]
-    followed = np.nan_to_num([weekly(*pair)[before:] for pair in zip(histories, days, strict=True)])
+    days = (np.zeros(len(item.dates)) if of is None else of * 1.0 for item, of in zip(histories, own, strict=True))
+    followed = np.nan_to_num([*map(weekly, histories, days)])[:, before:]
     return Panel(
         np.where(exists, outcome, scale[:, None] * usual), scale, clusters, plan, plan[clusters, :weeks] * followed
     )
