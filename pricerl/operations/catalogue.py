@@ -147,10 +147,9 @@ class Chunk(NamedTuple):
     def run(self) -> Advised:
         """Advise on the products, subject to kill switch, orders and track record in the log's entries."""
         advisor = self.advisor
-        backtests = self.backtests
+        known, origin, discount = self.backtests, self.origin, advisor.step_discount
         settings = advisor.demand, advisor.cost, advisor.seed
-        if backtests is None:
-            backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool)
+        backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool) if known is None else known
         market = fit_market(
             self.preprocessor,
             *settings,
@@ -160,9 +159,11 @@ class Chunk(NamedTuple):
             tests=find_visitor_tests(self.entries),
         )
         dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
-        benchmark = None
-        if (discount := advisor.step_discount) is not None:
-            benchmark = PlanBenchmark(plan_dynamically(dynamics, discount), discount, catalogue=advisor.catalogue)
+        benchmark = (
+            None
+            if discount is None
+            else PlanBenchmark(plan_dynamically(dynamics, discount), discount, catalogue=advisor.catalogue)
+        )
         standings = find_standings(self.entries, dynamics, advisor.today, self.bound, advisor.formatter.currency)
         advice = advise(
             advisor.policy,
@@ -176,11 +177,11 @@ class Chunk(NamedTuple):
             standings=standings,
             current=advisor.current,
         )
-        notes = [*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings)]
-        drafts = []
-        if self.origin is not None:
-            drafts = [draft_advice(item, self.origin, Product(dynamics, row)) for row, item in enumerate(advice)]
-        return Advised(advice, drafts, backtests, tuple(notes))
+        notes = (*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings))
+        drafts = [
+            draft_advice(item, origin, Product(dynamics, row)) for row, item in enumerate(advice) if origin is not None
+        ]
+        return Advised(advice, drafts, backtests, notes)
 
     def _losing_tests(self, dynamics: Dynamics, standings: Mapping[str, Standing]) -> Iterator[str]:
         """Yield a sentence for each running price test whose rest is worth less than nothing."""
@@ -219,10 +220,16 @@ def split(
     for part in keep_together(wanted, [item.group if item.product in cross else "" for item in histories]):
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
-        related = {name: cross[name] for name in prepared.names if name in cross}
-        pool = None if tested.isdisjoint(prepared.names) else data.pool
-        priors = data.priors(prepared.names)
-        yield Chunk(advisor, prepared, priors, pool, related, known, tested=tested, origin=origin)
+        yield Chunk(
+            advisor,
+            prepared,
+            priors=data.priors(prepared.names),
+            pool=None if tested.isdisjoint(prepared.names) else data.pool,
+            cross={name: cross[name] for name in prepared.names if name in cross},
+            entries=known,
+            tested=tested,
+            origin=origin,
+        )
 
 
 def keep_together(rows: Sequence[int], groups: Sequence[str]) -> Iterator[list[int]]:
@@ -292,19 +299,21 @@ def _join(category: Sequence[ProductAdvice]) -> Substitution:
 
 def _prices_of(done: Iterable[tuple[Chunk, Advised | Exception]]) -> dict[str, AdvisedPrices]:
     """Return the advised prices by product; products without advice must keep theirs."""
-    advised = {}
+    advised: dict[str, AdvisedPrices] = {}
     for chunk, part in done:
         if isinstance(part, Exception):
             steps = steps_in(chunk.advisor.horizon, chunk.preprocessor.step_days)
-            for name, price in chunk.preprocessor.current_prices.items():
-                advised[name] = AdvisedPrices(price, (price,) * steps, fixed=True)
-            continue
-        for item in part.advice:
-            decision = item.decision
-            fixed = item.order is not None or decision.follow == "limit" or decision.source in ("limits", "manual")
-            prices = tuple(day.recommended_price for day in item.days)
-            advised[item.product] = AdvisedPrices(item.current_price, prices, fixed)
+            kept = chunk.preprocessor.current_prices.items()
+            advised |= {name: AdvisedPrices(price, (price,) * steps, fixed=True) for name, price in kept}
+        else:
+            advised |= {item.product: _prices_in(item) for item in part.advice}
     return advised
+
+
+def _prices_in(item: ProductAdvice) -> AdvisedPrices:
+    decision = item.decision
+    fixed = item.order is not None or decision.follow == "limit" or decision.source in ("limits", "manual")
+    return AdvisedPrices(item.current_price, tuple(day.recommended_price for day in item.days), fixed)
 
 
 def _run(chunks: Sequence[Chunk], engine: Engine) -> dict[str, tuple[Chunk, Advised | Exception]]:

@@ -22,7 +22,7 @@ from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
-from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
+from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError, refuse
 from pricerl.operations.exports import Fresh, Publication, are_current, write_files
 from pricerl.operations.log.decision_log import (
     LOG_FILE,
@@ -274,8 +274,7 @@ class Shop:
 
     def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return an advice as it is read today, with the decisions that people have made since."""
-        decided = [(item, self.decisions.get(item["product"])) for item in document["products"]]
-        products = [{**item, **made} if made else item for item, made in decided]
+        products = [{**item, **self.decisions.get(item["product"], {})} for item in document["products"]]
         return {**document, "today": self.today.isoformat(), "products": products}
 
     @cached_property
@@ -343,8 +342,10 @@ class Shop:
             if read is not None:
                 after._keep_files(database, read)
             if uses is not None and advice is not None:
-                kept = "INSERT INTO model VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET hash = excluded.hash"
-                database.run(kept, (uses.name, hash_file(uses.model)))
+                database.run(
+                    "INSERT INTO model VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET hash = excluded.hash",
+                    (uses.name, hash_file(uses.model)),
+                )
             if advice is not None:
                 advice.keep(database, fresh, {name: entry["id"] for name, entry in after.newest.items()})
         try:
@@ -358,25 +359,22 @@ class Shop:
 
         One that it has not is a ``UsageError`` that lists all, one whose model was changed a ``CheckpointError``.
         """
-        with writing(self.log_path) as database:  # an older shop gets the table
-            hashes: dict[str, str] = dict(database.run("SELECT name, hash FROM model"))
+        hashes: dict[str, str] = dict(ask(self.log_path, Database.run, "SELECT name, hash FROM model"))
         known = [item for item in self.folder.generations() if item.name in hashes]
         used = Generation(self.folder.path / self.generation)
         fitting = [item for item in known if item.name == name or (name is None and item.number < used.number)]
-        if not fitting:
-            listed = ", ".join(item.name for item in known) or "none"
-            wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
-            raise UsageError(f"{self.folder.path} has {wanted}; complete are {listed}")
-        model = fitting[-1].model
-        if not model.is_file() or hash_file(model) != hashes[fitting[-1].name]:
-            raise CheckpointError(f"{model} is missing or damaged; choose another generation")
-        return fitting[-1]
+        listed = ", ".join(item.name for item in known) or "none"
+        wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
+        refuse({f"{self.folder.path} has {wanted}; complete are {listed}": not fitting})
+        found = fitting[-1]
+        is_damaged = not found.model.is_file() or hash_file(found.model) != hashes[found.name]
+        refuse({f"{found.model} is missing or damaged; choose another generation": is_damaged}, CheckpointError)
+        return found
 
     def _is_exported(self) -> bool:
         """Return whether all files are as the shop has them."""
-        with reading(self.log_path) as database:
-            state = (database, self.folder.path, self.log.entries)
-            return not self.newest or (self._is_used and are_current(*state, self.outbox))
+        state = (self.folder.path, self.log.entries, self.outbox)
+        return not self.newest or (self._is_used and ask(self.log_path, are_current, *state))
 
     @property
     def _is_used(self) -> bool:

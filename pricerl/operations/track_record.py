@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, Interval, interval_of
+from pricerl.arrays import BoolArray, FloatArray, Interval, grouped, interval_of
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import WEEK, day_texts, steps_in
 from pricerl.data.history import ProductHistory
@@ -22,7 +22,7 @@ from pricerl.evaluation.valuation import gains_over
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry, by_product
-from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME, day_of
+from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME, day_of, first_fault
 from pricerl.operations.outbox import first_change, publishing_of
 
 Z90 = 1.6449
@@ -120,12 +120,9 @@ def sum_tested(tested: Sequence[Tested]) -> Check | None:
     """Return the sum of tested forecasts, None of none: errors that a product's days share add up, others do not."""
     if not tested:
         return None
-    shared = dict[str, float]()
-    own = 0.0
-    for product, check, sd, _ in tested:
-        shared[product] = shared.get(product, 0.0) + sd
-        own += max(((check.high - check.low) / (2 * Z90)) ** 2 - sd**2, 0.0)
-    spread = Z90 * math.hypot(*shared.values(), math.sqrt(own))
+    shared = grouped((item.product, item.shared_sd) for item in tested)
+    own = (max(((check.high - check.low) / (2 * Z90)) ** 2 - sd**2, 0.0) for _, check, sd, _ in tested)
+    spread = Z90 * math.hypot(*map(sum, shared.values()), math.sqrt(sum(own)))
     predicted = sum(item.check.predicted for item in tested)
     actual = sum(item.check.actual for item in tested)
     low = max(predicted - spread, sum(item.least for item in tested))
@@ -182,11 +179,12 @@ def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list
             continue
         rng = np.random.default_rng([seed, index])
         kept = min((entry for entry, _ in predictions.values()), key=lambda entry: int(entry["id"]))["current_price"]
-        parts: dict[tuple[bool, str], dict[int, TrackDay]] = {}
-        for at, day in zip(predictions, record.days, strict=True):
-            if day.outcome != "not observed":
-                parts.setdefault((day.outcome == "not followed", day.date[:7]), {})[at] = day
-        found += [_review(market, index, days, predictions, float(kept), rng) for _, days in sorted(parts.items())]
+        parts = grouped(
+            ((day.outcome == "not followed", day.date[:7]), (at, day))
+            for at, day in zip(predictions, record.days, strict=True)
+            if day.outcome != "not observed"
+        )
+        found += [_review(market, index, dict(parts[key]), predictions, float(kept), rng) for key in sorted(parts)]
     return found
 
 
@@ -249,12 +247,12 @@ def total_of(rows: Sequence[Reviewed], product: str = "") -> Reviewed:
 
 def last_advice(entries: Sequence[Entry], history: ProductHistory) -> PreviousAdvice | None:
     """Return the last advice on the product of a history among the entries of the decision log, if any."""
-    for entry in reversed(entries):
-        if entry["kind"] == ADVICE and entry["product"] == history.product:
-            now = entry["current_price"]
-            recommended = next((day["price"] for day in entry["days"] if day["price"] != now), now)
-            return PreviousAdvice(entry["id"], now, recommended, entry["grade"], find_contradiction(entry, history))
-    return None
+    own = (item for item in reversed(entries) if item["kind"] == ADVICE and item["product"] == history.product)
+    if (entry := next(own, None)) is None:
+        return None
+    now = entry["current_price"]
+    advised = (first_change(entry) or {"price": now})["price"]
+    return PreviousAdvice(entry["id"], now, advised, entry["grade"], find_contradiction(entry, history))
 
 
 def find_contradiction(entry: Entry, history: ProductHistory) -> str:
@@ -272,10 +270,15 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
         return ""
     price = float(history.price[seen].mean()) / known["price"]
     units = float(history.units[seen].sum()) / known["units"] if known["units"] >= FEWEST_COMPARED else 1.0
-    for name, ratio, most in (("prices", price, SAME_PRICES), ("units sold", units, SAME_UNITS)):
-        if not 1 / most <= ratio <= most:
-            return f"the {name} from {known['since']} to {end} are {ratio:.3g} times those that the last advice knew"
-    return ""
+    ratios = (("prices", price, SAME_PRICES), ("units sold", units, SAME_UNITS))
+    return first_fault(
+        {
+            f"the {name} from {known['since']} to {end} are {ratio:.3g} times those that the last advice knew": (
+                not 1 / most <= ratio <= most
+            )
+            for name, ratio, most in ratios
+        }
+    )
 
 
 def find_own_prices(entries: Mapping[str | None, Sequence[Entry]], history: ProductHistory) -> BoolArray | None:
@@ -318,9 +321,9 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
         if tested and day[name] is not None
         for mean, low, high in [day[name]]
     }
-    model = next((row for row in entry.get("model_days", ()) if row["date"] == day["date"]), None)
-    if model is None and outcome == "not followed" and "terms" in entry and publishing_of(entry) == "shadow":
-        model = day
+    shadow = outcome == "not followed" and "terms" in entry and publishing_of(entry) == "shadow"
+    own = (row for row in entry.get("model_days", ()) if row["date"] == day["date"])
+    model = next(own, day if shadow else None)
     return TrackDay(
         date=day["date"],
         entry=entry["id"],

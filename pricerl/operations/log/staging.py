@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.reading.problems import list_names
-from pricerl.errors import PricerlError, UsageError, refuse
+from pricerl.errors import PricerlError, refuse
 from pricerl.experiments.schedule import read_plans
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.approved_costs import check_cost
@@ -55,12 +55,12 @@ def draft_approvals(
     if group is None:
         return [draft_approval(shop, product, number, by, reason)]
     refuse({f"group {shown(group)!r}: approves all its products; leave out product": product is not None})
-    if group not in (known := {*groups_of(shop).values()}):
-        raise UsageError(f"group {shown(group)!r} is unknown; known are {list_names(sorted(known)) or 'none'}")
+    known = sorted({*groups_of(shop).values()})
+    refuse({f"group {shown(group)!r} is unknown; known are {list_names(known) or 'none'}": group not in known})
     found = [drafts.draft_approval(shop, name, None, by, reason) for name in waiting_in(shop, group)]
-    if not found or number not in (None, *(entry["approves"] for entry in found)):
-        of = "" if number is None else f" of entry {number}"
-        raise UsageError(f"group {shown(group)!r}: no change{of} waits for an approval")
+    of = "" if number is None else f" of entry {number}"
+    is_missing = not found or number not in (None, *(entry["approves"] for entry in found))
+    refuse({f"group {shown(group)!r}: no change{of} waits for an approval": is_missing})
     return found
 
 
@@ -94,8 +94,8 @@ def find_open(shop: Shop, number: int | None) -> Entry:
     """
     refuse({f"entry {number} is no prepared decision (see history)": not is_staged(shop, number)})
     staged = next(entry for entry in shop.log.entries if entry["id"] == number)
-    if why := _find_end(shop, staged):
-        raise UsageError(f"entry {number} {why}")
+    why = _find_end(shop, staged)
+    refuse({f"entry {number} {why}": why})
     return staged
 
 

@@ -50,19 +50,21 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
     """
     before = np.arange(max(0, rows[0] - steps_in(RECENT_DAYS, history.step_days)), rows[0])
     again = translate("Ask for new advice with this file.")
-    empty = np.asarray(history.units == 0)
-    if history.in_stock is not None:
-        empty |= ~history.in_stock
+    sold_out = False if history.in_stock is None else ~history.in_stock
+    empty = (history.units == 0) | sold_out
     count = int(empty[rows].sum())
     if change < 0 and count >= FEWEST_EMPTY and empty[rows].mean() > 2 * empty[before].mean():
-        days = f.say("{count} of {all:days} had no stock or no sales", {"count": count, "all": len(rows)})
-        restock = "Restock, and mark such days with 0 in a column In Stock; no price is to blame for them."
-        return Cause(days, translate(restock))
+        return Cause(
+            f.say("{count} of {all:days} had no stock or no sales", {"count": count, "all": len(rows)}),
+            translate("Restock, and mark such days with 0 in a column In Stock; no price is to blame for them."),
+        )
     own = "your price went from {old:price} to {new:price}, and buyers may react more strongly than forecast"
-    theirs = "the competitor's price went from {old:price} to {new:price}"
-    for words, prices, helps in ((own, history.price, -1), (theirs, history.competitor, 1)):
-        if prices is None:
-            continue
+    charged = [(own, history.price, -1)]
+    unexplained = "price and stock in the file do not explain it"
+    if history.competitor is not None:
+        charged.append(("the competitor's price went from {old:price} to {new:price}", history.competitor, 1))
+        unexplained = "price, stock and competitor in the file do not explain it"
+    for words, prices, helps in charged:
         old, new = (float(np.median(prices[part])) for part in (before, rows))
         if STRONGEST * (new / old - 1) * helps * np.sign(change) >= abs(change):
             return Cause(f.say(words, {"old": old, "new": new}), again)
@@ -71,8 +73,6 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
         if then > 0 and (now / then - 1) / change >= SHARE_OF_CHANGE:
             share = f.percent(now / then - 1, 0, "+")
             return Cause(f.say("the same days of last year changed by {share}, too", {"share": share}), again)
-    alone = "price and stock in the file do not explain it"
-    unexplained = alone if history.competitor is None else "price, stock and competitor in the file do not explain it"
     look = translate("Look at the listing, reviews, ads and delivery times first. ") if change < 0 else ""
     return Cause(translate(unexplained), look + again)
 
@@ -93,16 +93,17 @@ def find_stop(
     first = next((start for start, end in runs if end - start >= rule["days"]), None)
     if first is None or not moved[-1]:
         return None  # enough was sold, or the price was taken back
-    last = f.date(str(history.dates[rows[first + rule["days"] - 1]]))
-    few = "the stop rule has triggered, fewer than {units} on {days:days} running until {last}"
     words = [
         *("pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"),
         *("--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run),
         *(("--product", shown(history.product)) if named else ()),
     ]
+    last = f.date(str(history.dates[rows[first + rule["days"] - 1]]))
     known = {**rule, "units": plural(rule["units"], "unit"), "last": last, "command": shlex.join(words)}
-    step = "Charge {price:price} again in your shop, and record it: {command}"
-    return Cause(f.say(few, known), f.say(step, known))
+    return Cause(
+        f.say("the stop rule has triggered, fewer than {units} on {days:days} running until {last}", known),
+        f.say("Charge {price:price} again in your shop, and record it: {command}", known),
+    )
 
 
 def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter) -> tuple[float, Cause] | None:
