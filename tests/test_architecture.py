@@ -82,7 +82,7 @@ MOST_STATEMENTS = {
     "market/demand": 928,
     "mcp": 159,
     "operations": 865,
-    "operations/log": 572,
+    "operations/log": 561,
     "operations/watching": 285,
     "planner": 215,
     "runs": 234,

@@ -40,7 +40,6 @@ def describe_origin(run: Run, today: date) -> Entry:
     data = run.pricing
     checkpoint = run.checkpoint
     hashes = [*data.hashes.values()] if len(data.hashes) == len(list_sources(data.path)) else []
-    several = hashlib.sha256("".join(hashes).encode()).hexdigest()
     return {
         "today": today.isoformat(),
         "terms": {
@@ -61,7 +60,7 @@ def describe_origin(run: Run, today: date) -> Entry:
         "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
         "hashes": {
             "data": hash_history(data.preprocessor.products),
-            "file": several if len(hashes) > 1 else next(iter(hashes), None),
+            "file": hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes[1:] else next(iter(hashes), None),
             "config": hash_config(run),
             "model": hash_weights(run.module.state_dict()),
         },
@@ -76,38 +75,35 @@ def current_versions() -> dict[str, str]:
 
 def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of nested settings that differs from stored ones."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        other = stored.get(name)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            if inner := differing(value, other):
-                found[name] = inner
-        elif value != other or name not in stored:
-            found[name] = value
-    return found
+    nested = {name: differing(settings[name], stored[name]) for name in _groups_of_both(settings, stored)}
+    differs = {name: name not in stored or value != stored[name] for name, value in settings.items()} | nested
+    return {name: nested.get(name, value) for name, value in settings.items() if differs[name]}
 
 
 def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings with changes; the inverse of `differing`."""
-    found = dict(settings)
-    for name, value in changes.items():
-        nested = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
-        found[name] = combine(found[name], value) if nested else value
-    return found
+    nested = {name: combine(settings[name], changes[name]) for name in _groups_of_both(settings, changes)}
+    return {**settings, **changes, **nested}
+
+
+def _groups_of_both(settings: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    """Return the names under which both have nested settings."""
+    common = settings.keys() & others.keys()
+    return [name for name in common if isinstance(settings[name], Mapping) and isinstance(others[name], Mapping)]
 
 
 def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
     history = product.history
     next_ = product.today.describe()
-    named = [relation for relation in origin["terms"]["relations"] if item.product in relation["products"]]
     costs = product.today.costs
-    forced = refuse_price(item.current_price, product.hard_limits, "current price")
     terms = {
         **origin["terms"],
-        "relations": named,
+        "relations": [relation for relation in origin["terms"]["relations"] if item.product in relation["products"]],
         "guardrails": own_settings(product.dynamics.guardrails, item.product),
-        "forced": product.today.hard_rule if forced else "",
+        "forced": (
+            product.today.hard_rule if refuse_price(item.current_price, product.hard_limits, "current price") else ""
+        ),
     }
     decision = item.decision
     model = item.model
@@ -171,11 +167,13 @@ def _day(day: DayAdvice) -> dict[str, Any]:
         **{name: getattr(day, name) for name in ("units", "sales", "profit")},
         "sd": day.market_sd,
     }
-    rounded = {
-        name: values and [None if value is None else float(f"{value:.7g}") for value in values]
-        for name, values in forecasts.items()
+    return {
+        **{"date": day.date, "price": day.recommended_price},
+        **{
+            name: values and [None if value is None else float(f"{value:.7g}") for value in values]
+            for name, values in forecasts.items()
+        },
     }
-    return {"date": day.date, "price": day.recommended_price, **rounded}
 
 
 def hash_history(products: Iterable[ProductHistory]) -> str:
