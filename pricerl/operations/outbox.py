@@ -112,8 +112,8 @@ class Outbox(NamedTuple):
             "product": shown(most.product),
             "money": f"{PLAIN.number(change, plus='+')} {self.currency}".strip(),
         }
-        count = PLAIN.say("1 price changes" if len(self.rows) == 1 else "{count} prices change", given)
-        return f"{count}, {PLAIN.say(LARGEST, given)}"
+        count = "1 price changes" if len(self.rows) == 1 else "{count} prices change"
+        return f"{PLAIN.say(count, given)}, {PLAIN.say(LARGEST, given)}"
 
     def render(self) -> str:
         """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""
@@ -161,16 +161,21 @@ def fill_outbox(log: Log, generation: str, today: date, before: Outbox | None = 
     ``before`` holds for the products without further entries, unless the state of the shop has changed.
     """
     newest = [*log.newest.values()]
-    typed = [entry for entry in log.entries if entry["kind"] == LIMITS]
     terms: Entry = newest[-1]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
-    shared = [entry for entry in log.own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)]
-    state = State(today, generation, shop_publishing(log.entries), typed, terms["currency"], shared)
+    state = State(
+        today,
+        generation,
+        publishing=shop_publishing(log.entries),
+        typed=[entry for entry in log.entries if entry["kind"] == LIMITS],
+        currency=terms["currency"],
+        shared=[entry for entry in log.own.get(None, ()) if entry["kind"] in (ROLL_OUT, RESUME)],
+    )
     known = before.found if before is not None and before.state == state else {}
     found: dict[str, tuple[int, Row | str]] = {}
     for name, advice in log.newest.items():
         last = log.own[name][-1]["id"]
         same = name in known and known[name][0] == last
-        found[name] = known[name] if same else (last, _find_row(advice, [*log.own[name], *shared], state))
+        found[name] = known[name] if same else (last, _find_row(advice, [*log.own[name], *state.shared], state))
     rows = [row for _, row in found.values() if isinstance(row, Row)]
     left_out = [(product, why) for product, (_, why) in found.items() if isinstance(why, str) and why]
     kept, broken = _keep_relations(rows, newest)
@@ -183,15 +188,8 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     day = open_day(advice, state.today)
     judged = orders_on(advice, entries, day, state.typed)
     order = active_of(judged)
-    row: Row | str
-    if order is not None and order.kind in HELD:
-        row = _held(order, advice, day)
-    elif order is not None and order.schedule:
-        row = _scheduled(order.schedule, advice, day)
-    elif order is not None and order.price is not None:
-        row = Row(advice["product"], day, order.price, order.until, ordered=True)
-    else:
-        row = _advised(advice, entries, day, state, [order for order in judged if order.status == "refused"])
+    refused = [order for order in judged if order.status == "refused"]
+    row = _advised(advice, entries, day, state, refused) if order is None else _ordered(order, advice, day)
     if isinstance(row, str):
         return row
     if edit := open_edit(advice, entries):
@@ -205,9 +203,14 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     return refuse_change(row.price, advice, state.typed, row.ordered) or full
 
 
-def _held(order: Order, advice: Entry, day: str) -> Row | str:
-    """Return the way back of a control to its earlier price, within all limits, or why a product keeps its price."""
-    if order.price is None or same_price(order.price, advice["current_price"]):
+def _ordered(order: Order, advice: Entry, day: str) -> Row | str:
+    """Return the row of a product with an order, as `_find_row` does; a control walks back within all limits."""
+    now = advice["current_price"]
+    if order.schedule:
+        return _scheduled(order.schedule, advice, day)
+    if order.kind not in HELD:
+        return Row(advice["product"], day, order.price_on(day, now), order.until, ordered=True)
+    if order.price is None or same_price(order.price, now):
         return f"it {HELD[order.kind]} until {order.until} (entry {order.id})"
     low, high = (float(advice["limits"][end] or order.price) for end in ("lowest", "highest"))
     return Row(advice["product"], day, min(max(order.price, low), high), order.until, ordered=True)
@@ -280,8 +283,9 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
     if rule := terms.get("forced"):
         limit = _forcing(advice)
         own = (entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == product)
-        forced = (entry for entry in own if entry["terms"].get("forced") == rule)
-        asked = {entry["id"] for entry in forced if same_price(limit, _forcing(entry))}
+        asked = {
+            entry["id"] for entry in own if entry["terms"].get("forced") == rule and same_price(limit, _forcing(entry))
+        }
         ended = {entry.get("ends") for entry in entries}
         words = [entry["id"] not in ended for entry in entries if entry.get("approves") in asked]
         confirmed = (item["confirmed"].get(product, 0.0) for item in entries if item["kind"] == LIMITS)
@@ -324,8 +328,7 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
 
 def approved_change(advice: Entry, entries: Sequence[Entry]) -> ApprovedChange | None:
     """Return the approved change of an advice as its record has it, if an approval is in force."""
-    given = approval_of(advice, entries)
-    change = first_change(advice)
+    given, change = approval_of(advice, entries), first_change(advice)
     if given is None or change is None:
         return None
     return ApprovedChange(given["id"], change["date"], change["price"], given["actor"])

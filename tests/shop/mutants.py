@@ -40,7 +40,7 @@ DATABASE = "shop/database.py"
 
 MUTANTS = (
     Mutant(OUTBOX, "return max(today.isoformat(), str", "return min(today.isoformat(), str"),
-    Mutant(OUTBOX, "if order is not None and order.kind in HELD:", "if False and order.kind in HELD:"),
+    Mutant(OUTBOX, "if order.kind not in HELD:", "if True:"),
     Mutant(OUTBOX, 'followed = advice.get("order") or', 'followed = False and advice.get("order") or'),
     Mutant(OUTBOX, "last_day_of(advice) < day,", "last_day_of(advice) <= day,"),
     Mutant(OUTBOX, "state.generation and generation not in", "False and generation not in"),
@@ -49,7 +49,7 @@ MUTANTS = (
     Mutant(OUTBOX, 'if state.publishing == "manual" or why:', "if why:"),
     Mutant(OUTBOX, "return next(chain(decided, advised), None)", "return next(chain(advised, decided), None)"),
     Mutant(OUTBOX, "return refuse_change(row.price, advice, state.typed, row.ordered) or full", "return full"),
-    Mutant(OUTBOX, "if same_price(limit, _forcing(entry))}", "}"),
+    Mutant(OUTBOX, " and same_price(limit, _forcing(entry))", ""),
     Mutant(OUTBOX, 'if terms.get("waits") else ""', 'if False else ""'),
     Mutant(OUTBOX, '[entry["id"] not in ended for', "[True for"),
     Mutant(OUTBOX, ' or any(entry.get("ends") == given["id"] for entry in own):', ":"),

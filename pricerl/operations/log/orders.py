@@ -62,11 +62,20 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
         status: Status = "active" if entry["id"] in newest else "replaced"
         status = "expired" if entry["until"] < first_day else "ended" if entry["id"] in ended else status
         days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
-        price = entry["regular_price"] if days else entry.get("price")
+
         prepared = f"approved as an agent prepared it, entry {entry['staged']}" if entry.get("staged") else ""
-        reason = entry["reason"] or prepared
-        order = Order(entry["id"], entry["kind"], price, entry["until"], entry["actor"], reason, status, schedule=days)
-        orders.append(order)
+        orders.append(
+            Order(
+                id=entry["id"],
+                kind=entry["kind"],
+                price=entry["regular_price"] if days else entry.get("price"),
+                until=entry["until"],
+                actor=entry["actor"],
+                reason=entry["reason"] or prepared,
+                status=status,
+                schedule=days,
+            )
+        )
     active = [order for order in orders if order.status == "active"]
     suspended = next((order for order in active if order.kind == PRICE_TEST and len(active) > 1), None)
     return [replace(order, status="suspended") if order is suspended else order for order in orders]
@@ -91,8 +100,8 @@ def _returns(test: Order, own: Sequence[Entry], current_price: float, history_en
     ends later shows a price that is not the test's. ``own`` are the product's entries, oldest first.
     """
     advised = [entry for entry in own if entry["kind"] == ADVICE]
-    results = [entry for entry in own if entry["kind"] == TEST_RESULT and entry["test"] == test.id]
-    ends = [entry for entry in own if entry.get("ends") == test.id or entry in results]
+    ending = {RESUME: "ends", TEST_RESULT: "test"}
+    ends = [entry for entry in own if entry["kind"] in ending and entry[ending[entry["kind"]]] == test.id]
     over = min([test.until, *map(day_of, ends[:1])])
     for entry in ends:
         opened = [item["days"][0]["date"] for item in advised if item["id"] < entry["id"]][-1:]
