@@ -81,7 +81,7 @@ MOST_STATEMENTS = {
     "market": 480,
     "market/demand": 928,
     "mcp": 159,
-    "operations": 860,
+    "operations": 855,
     "operations/log": 558,
     "operations/watching": 285,
     "planner": 215,

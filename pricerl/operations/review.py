@@ -10,7 +10,7 @@ from pricerl import __version__
 from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.view import Cell, shorten
 from pricerl.advice.sentences.earned import review_words
-from pricerl.arrays import Interval
+from pricerl.arrays import Interval, grouped
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.formatting import UNKNOWN, Formatter, sentence, translate
@@ -46,15 +46,14 @@ def find_news(
     """
     found: list[tuple[float, Cause]] = []
     own = by_product(entries)
+    several = len(products) > 1
     for history in products:
-        several = len(products) > 1
         start = f"{shorten(history.product)}: " if several else ""
-        stop = find_stop(records(history.product), history, run, f, several)
         latest = len(history.dates) - steps_in(LATEST_DAYS, history.step_days)
-        predictions = find_predictions(own.get(history.product, ()), history)
-        recent = {at: found for at, found in predictions.items() if at >= latest}
-        miss = find_miss(keep_record(recent, history), history, f)
-        news = [*([(-1.0, stop)] if stop else []), *([miss] if miss else [])]
+        predictions = find_predictions(own.get(history.product, ()), history).items()
+        recent = keep_record({at: found for at, found in predictions if at >= latest}, history)
+        stop = find_stop(records(history.product), history, run, f, several)
+        news = filter(None, [stop and (-1.0, stop), find_miss(recent, history, f)])
         found += [(change, Cause(sentence(start + what.words), what.step)) for change, what in news]
     return [news for _, news in sorted(found, key=lambda pair: pair[0])]
 
@@ -102,15 +101,11 @@ def review_lines(page: ReviewPage) -> list[tuple[str, list[tuple[str, ...]]]]:
 
 def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]]:
     """Return the rows by product and month, then the totals of products with several months, and of all."""
-    products = list(dict.fromkeys(row.product for row in rows))
-    listed: list[Reviewed] = []
-    for product in products:
-        own = [row for row in rows if row.product == product]
-        listed += [*own, total_of(own, product)] if len(own) > 1 else own
-    found = [(shorten(row.product), _cells(row, f)) for row in listed]
-    if len(products) > 1:
-        found.append((translate("all products"), _cells(total_of(rows), f)))
-    return found
+    products = grouped((row.product, row) for row in rows)
+    totals = {name: [total_of(own, name)] if len(own) > 1 else [] for name, own in products.items()}
+    listed = [(shorten(name), row) for name, own in products.items() for row in (*own, *totals[name])]
+    everything = [(translate("all products"), total_of(rows))] if len(products) > 1 else []
+    return [(name, _cells(row, f)) for name, row in (*listed, *everything)]
 
 
 def _cells(row: Reviewed, f: Formatter) -> list[Cell]:

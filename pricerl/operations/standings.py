@@ -9,6 +9,7 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
+from pricerl.arrays import grouped
 from pricerl.data.history import ProductHistory
 from pricerl.decide.account import days_left
 from pricerl.decide.standing import MEASURED_DAYS, Account, EndedTest, MeasuredPair, Standing
@@ -43,11 +44,11 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
 
 def find_measured(entries: Iterable[Entry], history: ProductHistory, measure: str) -> MeasuredPair | None:
     """Return the pair of prices of which the last price test of a measure on a product proved the better one."""
-    found = [entry for entry in _results(entries, history.product) if entry["question"] == measure]
-    known = [entry for entry in found[-1:] if entry["proven"] and entry["verdict"] != "undecided"]
-    if not known or (history.last_day - date.fromisoformat(known[0]["last_day"])).days > MEASURED_DAYS:
+    results = reversed(_results(entries, history.product))
+    last = next((entry for entry in results if entry["question"] == measure), None)
+    earliest = (history.last_day - timedelta(days=MEASURED_DAYS)).isoformat()
+    if last is None or not _is_proven(last) or last["last_day"] < earliest:
         return None
-    (last,) = known
     pair = (last["test_price"], last["regular_price"])
     return MeasuredPair(*(pair if last["verdict"] == "higher" else pair[::-1]))
 
@@ -62,7 +63,7 @@ def find_tests(entries: Iterable[Entry], product: str, account: Account | None) 
             question=entry["question"],
             estimate=entry["estimate"],
             limits=tuple(entry["limits"]),
-            proven=entry["proven"] and entry["verdict"] != "undecided",
+            proven=_is_proven(entry),
         )
         for entry in _results(entries, product)
         if account is not None and entry["last_day"] > account.opened
@@ -71,16 +72,16 @@ def find_tests(entries: Iterable[Entry], product: str, account: Account | None) 
 
 def find_visitor_tests(entries: Iterable[Entry]) -> dict[str, list[VisitorTest]]:
     """Return the tests made elsewhere by product, oldest first; one that was added again counts once."""
-    given = [entry for entry in entries if entry["kind"] == VISITOR_TEST]
-    tests = [(entry["product"], msgspec.convert(entry["test"], VisitorTest)) for entry in given]
-    again = [
-        any(own == name and later.replaces(test) for own, later in tests[at + 1 :])
-        for at, (name, test) in enumerate(tests)
-    ]
+    given = (entry for entry in entries if entry["kind"] == VISITOR_TEST)
+    found = grouped((entry["product"], msgspec.convert(entry["test"], VisitorTest)) for entry in given)
     return {
-        name: [test for (own, test), old in zip(tests, again, strict=True) if own == name and not old]
-        for name, _ in tests
+        name: [test for at, test in enumerate(tests, 1) if not any(later.replaces(test) for later in tests[at:])]
+        for name, tests in found.items()
     }
+
+
+def _is_proven(result: Entry) -> bool:
+    return bool(result["proven"] and result["verdict"] != "undecided")
 
 
 def _results(entries: Iterable[Entry], product: str) -> list[Entry]:
