@@ -194,8 +194,8 @@ class Chunk(NamedTuple):
             passed = sum(day <= product.history.last_day.isoformat() for day, _ in order.schedule)
             worth = remaining_value(product, entries[order.id], passed, self.advisor.decision) if passed else None
             if worth is not None and worth < 0:
-                words = losing_test_words(worth, name, self.advisor.run, self.advisor.formatter)
-                yield f"the rest of the price test of {shown(name)} {' '.join(words)}"
+                words = " ".join(losing_test_words(worth, name, self.advisor.run, self.advisor.formatter))
+                yield f"the rest of the price test of {shown(name)} {words}"
 
     def split(self) -> list[Chunk]:
         """Return a chunk per product."""

@@ -294,8 +294,8 @@ class Shop:
         made: dict[str, Any] = {}
         if any(entry["kind"] in DECISIONS for entry in (*own, *shared)):
             approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
-            made = {"orders": to_plain(self.orders_on(product)), "approved": to_plain(approved)}
-            made["foreign"] = open_edit(advice, own) is not None
+            orders = to_plain(self.orders_on(product))
+            made = {"orders": orders, "approved": to_plain(approved), "foreign": open_edit(advice, own) is not None}
         return made, self._state_of(product, made)
 
     def _state_of(self, product: str, decided: Mapping[str, Any]) -> tuple[str, str]:

@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool) -> None:
     """Raise a ``UsageError`` or ``DataError`` if costs.csv cannot take a cost."""
-    _table().group(COSTS_FILE, _merge(read_costs(_path(folder)), product, given, only))
+    costs_table().group(COSTS_FILE, _merge(read_costs(_path(folder)), product, given, only))
 
 
 def with_approved(kept: Row, newest: Mapping[str, Entry], entries: Sequence[Entry]) -> dict[str, Any]:
@@ -53,11 +53,12 @@ def write_costs(database: Database, folder: Path, entries: Sequence[Entry]) -> N
     only = len({entry["product"] for entry in entries if entry["kind"] == ADVICE}) == 1
     with explained(path), locked(path.with_name(LOCK)):
         for entry in costs:
-            _table().write(path, _merge(read_costs(path), entry["product"], _given(entry), only))
+            costs_table().write(path, _merge(read_costs(path), entry["product"], _given(entry), only))
     database.keep_fact(WRITTEN, str(costs[-1]["id"]))
 
 
-def _table() -> RowTable:
+def costs_table() -> RowTable:
+    """Return the form of a table of costs."""
     from pricerl.data.row_table import TABLES  # imports pandas
 
     return TABLES["costs"]
@@ -70,7 +71,7 @@ def _path(folder: Path) -> Path:
 
 def read_costs(path: Path) -> list[dict[str, Any]]:
     """Return the rows of costs.csv; none without the file."""
-    return _table().read(str(path), {})[0] if path.is_file() else []
+    return costs_table().read(str(path), {})[0] if path.is_file() else []
 
 
 def type_costs(path: Path, known: Sequence[Row], rows: Sequence[Row]) -> None:
@@ -79,11 +80,11 @@ def type_costs(path: Path, known: Sequence[Row], rows: Sequence[Row]) -> None:
     Wrong values are a ``UsageError`` that names them all.
     """
     given = [{key: value for key, value in row.items() if value is not None} for row in rows]
-    _table().group(COSTS_FILE, given)
+    costs_table().group(COSTS_FILE, given)
     named = {row.get("product") for row in given}
     others = [row for row in known if row.get("product") not in named]
-    if kept := [*others, *(row for row in given if row.keys() & _table().keys())]:
-        _table().write(path, kept)
+    if kept := [*others, *(row for row in given if row.keys() & costs_table().keys())]:
+        costs_table().write(path, kept)
     elif given:
         path.unlink(missing_ok=True)
 

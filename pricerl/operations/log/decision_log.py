@@ -125,8 +125,8 @@ def load(database: Database, path: Path, standing: bool = False, known: Log = NO
 def _follow(added: Sequence[Entry], before: Head, after: Head) -> bool:
     """Return whether entries lead from one head to another, and are no advice, which makes older advice needless."""
     hashes = [before.hash, *(entry["hash"] for entry in added)]
-    chained = all(entry["previous"] == last for entry, last in zip(added, hashes, strict=False))
-    return chained and hashes[-1] == after.hash and all(entry["kind"] != "advice" for entry in added)
+    chained = [entry["previous"] for entry in added] == hashes[:-1] and hashes[-1] == after.hash
+    return chained and all(entry["kind"] != "advice" for entry in added)
 
 
 def find_head(database: Database) -> Head:

@@ -162,9 +162,9 @@ def draft_price_test(
     tried = (min(last["tried"][0], now / far), max(last["tried"][1], now * far))
     limits = limits_of(last, shop.log.entries)
     prices = sorted({row["price"] for row in draft["schedule"]})
-    refusals = [refuse_price(price, limits, "scheduled price" if price == regular else "price") for price in prices]
-    doubts = [orders.doubt_price(price, now, tried, tolerance) for price in prices]
-    refusal, doubt = (next(filter(None, found), "") for found in (refusals, doubts))
+    breaks = (refuse_price(price, limits, "scheduled price" if price == regular else "price") for price in prices)
+    refusal = next(filter(None, breaks), "")
+    doubt = next(filter(None, (orders.doubt_price(price, now, tried, tolerance) for price in prices)), "")
     again = "make it again with price-test plan"
     order = blocking_of(shop.orders_on(product))
     standing = order and f"{order.kind.replace('_', ' ')} of {shown(product)} until {order.until}"
@@ -215,11 +215,11 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
 def _find_newest(shop: Shop, product: str | None, number: int) -> Entry:
     """Return the newest advice on a product by its entry number; another one is a ``UsageError``."""
     entries = shop.entries()
-    if not 1 <= number <= len(entries):
-        raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
+    none = f"entry {number} does not exist; the log holds {len(entries)} entries (see history)"
+    refuse({none: not 1 <= number <= len(entries)})
     advice = entries[number - 1]
-    kind = advice["kind"]
-    refuse({f"entry {number} is not an advice, but of kind {kind} (see history)": kind != orders.ADVICE})
+    other = advice["kind"] != orders.ADVICE
+    refuse({f"entry {number} is not an advice, but of kind {advice['kind']} (see history)": other})
     newest = shop.newest[advice["product"]]
     found, instead = (
         f"entry {item['id']}, which advises {price_words((first_change(item) or {'price': now})['price'], shop)}"

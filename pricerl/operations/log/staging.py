@@ -10,7 +10,7 @@ from pricerl.data.reading.problems import list_names
 from pricerl.errors import PricerlError, refuse
 from pricerl.experiments.schedule import read_plans
 from pricerl.operations.log import drafts, orders
-from pricerl.operations.log.approved_costs import check_cost
+from pricerl.operations.log.approved_costs import check_cost, costs_table
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.shop import Shop
 from pricerl.shop.database import Database, ask
@@ -146,9 +146,7 @@ def _draft_test(shop: Shop, product: str, by: str | None, reason: str, schedule_
 
 def _draft_costs(shop: Shop, product: str, by: str | None, reason: str, **given: Any) -> Entry:
     """Draft the cost of a unit; a wrong value, or one above the current price, is a ``UsageError``."""
-    from pricerl.data.row_table import TABLES  # late, as most decisions concern no costs
-
-    TABLES["costs"].group(COSTS_FILE, [{"product": product, **given}])
+    costs_table().group(COSTS_FILE, [{"product": product, **given}])
     price = shop.advice_on(product)["current_price"]
     refuse(
         {

@@ -37,6 +37,6 @@ def take_over(path: Path) -> None:
                 str(older), [f"was cut or rewritten: it has {len(entries)} entries, unlike its head; {REMEDY}"]
             ) from error
         uses = [entry for entry in entries if entry["kind"] == ROLLBACK or entry.get("command") == "fit"]
-        generations = [entry.get("generation") or advising_generation(entry) for entry in uses]
-        database.keep_fact(MODEL, next(filter(None, reversed(generations)), ""))
+        generations = (entry.get("generation") or advising_generation(entry) for entry in reversed(uses))
+        database.keep_fact(MODEL, next(filter(None, generations), ""))
         print_notes([f"{len(entries)} entries of {older} were taken over into {path}; the old file stays"])

@@ -169,9 +169,8 @@ def broken_by(
     settings: Mapping[str, Any], before: Mapping[str, Any], newest: Sequence[Entry]
 ) -> dict[str, tuple[str, float]]:
     """Return setting and money of each new hard limit that a product's current price breaks, by product."""
-
-    def broken(given: Mapping[str, Any]) -> dict[str, tuple[str, float] | None]:
-        return {item["product"]: bounds_on(given, item).breaks(item["current_price"]) for item in newest}
-
-    known = broken(before)
-    return {name: limit for name, limit in broken(settings).items() if limit is not None and limit != known[name]}
+    known, now = (
+        {item["product"]: bounds_on(given, item).breaks(item["current_price"]) for item in newest}
+        for given in (before, settings)
+    )
+    return {name: limit for name, limit in now.items() if limit is not None and limit != known[name]}

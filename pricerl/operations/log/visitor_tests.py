@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from pricerl.arrays import grouped
 from pricerl.data.naming import choose_product
 from pricerl.data.reading.problems import Problem
 from pricerl.data.row_table import TABLES, Row
@@ -35,7 +36,7 @@ def draft_visitor_tests(shop: Shop, path: Path, product: str | None, by: str | N
     rows, notes, lines, currency = TABLES[VISITOR_TEST].read_lines(str(path), {})
     if not any("product" in row for row in rows):
         rows = [{**row, "product": choose_product([*shop.newest], product, "the shop")} for row in rows]
-    groups = {name: [row for row in rows if row["product"] == name] for name in {row["product"]: 0 for row in rows}}
+    groups = grouped((row["product"], row) for row in rows)
     found = {name: sum_up(group, str(shop.today)) for name, group in groups.items()}
     problems = [
         *(item for row, line in zip(rows, lines, strict=True) for item in _object(row, line, shop.newest)),
@@ -49,8 +50,12 @@ def draft_visitor_tests(shop: Shop, path: Path, product: str | None, by: str | N
     if problems:
         raise DataError(str(path), list(map(str, problems)))
     stamp = typed_stamp(VISITOR_TEST, by, reason) | {"file": hash_file(path)}
-    same = (entry["id"] for entry in shop.log.entries if entry.get("file") == stamp["file"])
-    refuse({f"{path} is in the log, entry {number}; nothing has changed": number for number in same})
+    refuse(
+        {
+            f"{path} is in the log, entry {entry['id']}; nothing has changed": entry.get("file") == stamp["file"]
+            for entry in shop.log.entries
+        }
+    )
     tests = {name: test for name, test in found.items() if isinstance(test, VisitorTest)}
     uneven = {name: find_mismatch(test, groups[name]) for name, test in tests.items()}
     print_notes([*notes, *(f"{shown(name)}: {words} {SHARES}" for name, words in uneven.items() if words)])

@@ -133,9 +133,11 @@ def read_alerts(path: Path) -> list[SentAlert]:
 def _is_cooling(alert: Alert, known: Sequence[SentAlert], cool_down: float, now: datetime) -> bool:
     same = (sent for sent in reversed(known) if (sent.kind, sent.product) == (alert.kind, alert.product))
     last = next((sent for sent in same if sent.sent or not sent.failed), None)
-    if last is None or SEVERITIES.index(alert.severity) > SEVERITIES.index(last.severity):
-        return False
-    return now - last.time < timedelta(days=cool_down)
+    return (
+        last is not None
+        and SEVERITIES.index(alert.severity) <= SEVERITIES.index(last.severity)
+        and now - last.time < timedelta(days=cool_down)
+    )
 
 
 def read_addresses(file: str | None) -> list[str]:
@@ -166,10 +168,10 @@ def _apprise_channel(apprise: Any, address: str, number: int) -> Channel:
     refuse({f"alert address {number} is not one that apprise knows (docs/log.md)": not sender.add(address)})
 
     def send(message: Message) -> str:
-        kinds = {"alarm": "failure", "warning": "warning"}
+        kind = {"alarm": "failure", "warning": "warning"}.get(message.severity, "info")
+        attached = None if message.page is None else str(message.page)
         try:
-            attached = None if message.page is None else str(message.page)
-            done = sender.notify(message.body, message.title, kinds.get(message.severity, "info"), attach=attached)
+            done = sender.notify(message.body, message.title, kind, attach=attached)
         except Exception as error:  # a plugin's own failure; its text may contain the address
             return f"alert address {number} failed: {type(error).__name__}"
         return "" if done else f"alert address {number} did not take the message"

@@ -18,6 +18,7 @@ SEVERITIES: tuple[Severity, ...] = ("ok", "unknown", "warning", "alarm")
 """Ascending. ``unknown`` means that too few days are there to judge."""
 
 Kind = Literal["stop rule", "drift", "data", "conversion", "other price"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,12 +70,11 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def listed(self) -> list[tuple[str, Finding]]:
         """Return all findings with their product, an empty one for those about the file, the most severe first."""
-        kinds = get_args(Kind)
         found = [
             *(("", finding) for finding in self.findings),
             *((product.product, finding) for product in self.products for finding in product.findings),
         ]
-        return sorted(found, key=lambda pair: (-SEVERITIES.index(pair[1].severity), kinds.index(pair[1].kind)))
+        return sorted(found, key=lambda pair: (-SEVERITIES.index(pair[1].severity), KINDS.index(pair[1].kind)))
 
     def urgent(self) -> list[tuple[str, Finding]]:
         """Return the warnings and alarms among `listed`."""

@@ -55,10 +55,11 @@ def watch_run(
         *(Finding("data", "warning", f"{name} is not in the model") for name in fresh.names if name not in fitted),
     ]
     with stage("checking the new days"):
-        known = [history for history in fresh.products if history.product in fitted]
         own = by_product(entries)
         products = [
-            _watch(item, market, own.get(item.product, ()), settings, run, records(item.product)) for item in known
+            _watch(item, market, own.get(item.product, ()), settings, run, records(item.product))
+            for item in fresh.products
+            if item.product in fitted
         ]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
@@ -81,8 +82,15 @@ def _watch(
     known = market.preprocessor.names.index(history.product)
     last = market.preprocessor.products[known].dates[-1]
     day = np.flatnonzero(history.dates > last)
-    record = keep_record(find_predictions(entries, history), history)
-    new = NewDays(history, market, known, day, record, settings, run.formatter)
+    new = NewDays(
+        history,
+        market,
+        known,
+        day,
+        record=keep_record(find_predictions(entries, history), history),
+        settings=settings,
+        formatter=run.formatter,
+    )
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
     several = len(run.pricing.preprocessor.products) > 1
     if (stopped := find_stop(advice, history, run.folder.name, run.formatter, several)) is not None:

@@ -89,17 +89,15 @@ class NewDays:
 def check_product(new: NewDays) -> list[Finding]:
     """Return the findings about one product."""
     expected = new.expect(new.day)
-    size = new.market.size[new.index : new.index + 1].cpu().double().numpy()
-    units = new.history.units[new.day][None]
-    due = np.maximum(expected.mean(0), 1e-6)[None]
-    shock = new.market.products[new.index].ahead.shock
-    drift = find_drift(units, due, new.counted[None], size, *doubts_of(expected), shock)
-    return [
-        check_gaps(new),
-        check_drift(new, drift),
-        *check_conversions(new),
-        *check_followed(new),
-    ]
+    drift = find_drift(
+        new.history.units[new.day][None],
+        np.maximum(expected.mean(0), 1e-6)[None],
+        new.counted[None],
+        new.market.size[new.index : new.index + 1].cpu().double().numpy(),
+        *doubts_of(expected),
+        new.market.products[new.index].ahead.shock,
+    )
+    return [check_gaps(new), check_drift(new, drift), *check_conversions(new), *check_followed(new)]
 
 
 def check_delay(last_day: str, today: date, step_days: int, settings: WatchSettings) -> Finding:
@@ -146,9 +144,8 @@ def check_drift(new: NewDays, drift: DriftDays) -> Finding:
         return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0, cause.step)
     level = float(drift.level[0, -1])
     if len(alarms) and abs(level - 1) > max(CHANGE / 2, Z90 * float(drift.level_sd[0, -1]) * level):
-        since = new.date(new.day[alarms[-1]])
-        text = f"demand is {100 * level:.0f} % of what the model expects since the change found on {since}"
-        return Finding("drift", "warning", f"{text}; retrain it", level, 1.0)
+        text = f"demand is {100 * level:.0f} % of what the model expects since the change found on "
+        return Finding("drift", "warning", f"{text}{new.date(new.day[alarms[-1]])}; retrain it", level, 1.0)
     evidence = float(drift.evidence[0, -1])
     text = f"demand is as expected; evidence of a change: {100 * evidence:.0f} % of the threshold"
     return Finding("drift", "ok", text, evidence, 1.0)
@@ -170,13 +167,13 @@ def _size_of(new: NewDays, drift: DriftDays, start: int) -> tuple[float, str]:
 def check_conversions(new: NewDays) -> Iterator[Finding]:
     """Report conversions that dropped against the weeks before, given the prices."""
     history = new.history
-    fitted = new.market.products[new.index]
     first = len(history.dates) - new.num_latest
     day = np.arange(max(0, first - steps_in(REFERENCE_DAYS, history.step_days)), len(history.dates))
     day = day[history.observed[day]]
     limit = -new.settings.conversion_drop
     for name in ("organic", "ad"):
-        if getattr(fitted, name) is None or not np.isfinite(actual := getattr(history, name)[day]).all():
+        fitted, actual = getattr(new.market.products[new.index], name), getattr(history, name)[day]
+        if fitted is None or not np.isfinite(actual).all():
             continue
         response = respond_on(new.market, new.index, history, day)
         ratio = actual / np.maximum(getattr(response, name).cpu().double().numpy().mean(0), 1e-9)
