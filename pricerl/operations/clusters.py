@@ -55,8 +55,10 @@ def connect(name: str, workers: int) -> dict[str, Any]:
     to which calls would cross a network unencrypted, is a ``UsageError``.
     """
     if name == "local":
-        following = {"initializer": _follow, "initargs": (os.getpid(),)}
-        return {"backend": "loky", "n_jobs": max(2, workers), "idle_worker_timeout": IDLE_SECONDS, **following}
+        return {
+            **{"backend": "loky", "n_jobs": max(2, workers), "idle_worker_timeout": IDLE_SECONDS},
+            **{"initializer": _follow, "initargs": (os.getpid(),)},
+        }
     kind, _, place = name.partition("://")
     if kind not in CLUSTERS:
         known = f"local, {', '.join(CLUSTERS)} or a cluster such as dask://localhost:8786"

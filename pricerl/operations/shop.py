@@ -280,14 +280,13 @@ class Shop:
     @cached_property
     def _decided(self) -> dict[str, tuple[Any, ...]]:
         """Entries of each product, the day, its decisions and its state, found anew if entries have followed."""
-        made = {}
+        shared = self.log.own.get(None, ())
         for name in self.newest:
-            own, shared = self.log.own[name], self.log.own.get(None, ())
+            own = self.log.own[name]
             known = self.found.get(name)
             if known is None or known[0] is not own or known[1] is not shared or known[2] != self.today:
-                known = self.found[name] = own, shared, self.today, *self._decided_on(name, own, shared)
-            made[name] = known
-        return made
+                self.found[name] = own, shared, self.today, *self._decided_on(name, own, shared)
+        return {name: self.found[name] for name in self.newest}
 
     def _decided_on(self, product: str, own: Sequence[Entry], shared: Sequence[Entry]) -> tuple[Any, ...]:
         advice = self.newest[product]

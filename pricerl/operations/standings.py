@@ -100,11 +100,10 @@ def find_standings(
     ``today`` is the clock's day, no earlier than the first one after each history, which it is if absent. ``bound`` has
     the prices that relations leave, ``currency`` is the file's, if known.
     """
-    histories = dynamics.market.preprocessor.products
     found = {}
     clearing = clearances_on(entries, today or date.min)
-    for product in (Product(dynamics, index) for index in range(len(histories))):
-        history = product.history
+    for index, history in enumerate(dynamics.market.preprocessor.products):
+        product = Product(dynamics, index)
         name = history.product
         day = max(today or product.first_day, product.first_day)
         predictions = find_predictions(entries, history)

@@ -64,8 +64,8 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
         elif found and entry["kind"] == PRICE_TEST:
             found.append((found[-1][0], _as_advice(entry, str(ends.get(entry["id"], entry["until"])))))
     found.sort(key=lambda pair: pair[0])  # of two made on the same day, the later entry counts
-    known = {place[day["date"]]: (entry, day) for _, entry in found for day in entry["days"] if day["date"] in place}
-    return dict(sorted(known.items()))
+    days = ((entry, day) for _, entry in found for day in entry["days"])
+    return dict(sorted({place[day["date"]]: (entry, day) for entry, day in days if day["date"] in place}.items()))
 
 
 def _as_advice(test: Entry, last: str) -> Entry:

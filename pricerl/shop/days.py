@@ -154,8 +154,8 @@ class _Joined:
             f"{day:%Y-%m-%d}{f' of {product}' if len(self.names) > 1 else ''}: {asked[cell]} {was:g} → {now:g}"
             for (product, day), cell, was, now in changed
         ]
-        days = plural(len(np.unique(rows)), "day")
-        return f"{days} read before changed: {list_first(listed, MOST_LISTED, '; ')}" if listed else ""
+        words = f"{plural(len(np.unique(rows)), 'day')} read before changed: {list_first(listed, MOST_LISTED, '; ')}"
+        return words if listed else ""
 
     def describe_jump(self) -> str:
         """Return which product's prices are far from the known ones of other days; empty if none are."""

@@ -131,11 +131,10 @@ def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: st
     Without any of them it is a ``UsageError``.
     """
     advice = shop.advice_on(product)
-    given = reversed(shop.orders_on(advice["product"]))
-    order = next((order for order in given if order.is_open or order.status == "suspended"), None)
+    given = [order for order in shop.orders_on(advice["product"]) if order.is_open or order.status == "suspended"]
     approval = approval_of(advice, shop.log.entries)
     clearing = orders.clearances_on(shop.log.entries, shop.today).get(advice["product"])
-    ends = [found for found in (order and order.id, clearing and clearing["id"], approval and approval["id"]) if found]
+    ends = [*(order.id for order in given[-1:]), *(entry["id"] for entry in (clearing, approval) if entry)]
     none = f"no override, pause, price test, clearance or approval of {shown(advice['product'])}"
     refuse({f"{none} is in force (see history)": not ends})
     return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends[0]}

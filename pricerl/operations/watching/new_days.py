@@ -190,15 +190,13 @@ def check_conversions(new: NewDays) -> Iterator[Finding]:
 
 def check_followed(new: NewDays) -> Iterator[Finding]:
     """Report latest days on which another price than the advised one was charged."""
+    f = new.formatter
     first = str(new.history.dates[-new.num_latest :][0])
     past = () if new.record is None else new.record.days
     days = [day for day in past if day.date >= first and day.outcome != "not observed"]
-    if not days:
-        return
     other = [day for day in days if day.outcome == "not followed"]
-    f = new.formatter
     text = f"{len(days) - len(other)} of the last {plural(len(days), f'advised {f.period}')} at the advised price"
-    if other:
-        last = other[-1]
+    for last in other[-1:]:
         text += f"; on {f.date(last.date)} {f.price(last.charged_price)} instead of {f.price(last.advised_price)}"
-    yield Finding("other price", "warning" if other else "ok", text, float(len(other)), 0.0)
+    if days:
+        yield Finding("other price", "warning" if other else "ok", text, float(len(other)), 0.0)

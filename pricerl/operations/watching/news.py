@@ -86,8 +86,7 @@ def find_stop(
     """
     if (rule := record.get("stop_rule")) is None:
         return None
-    after = history.dates > np.datetime64(record["data_quality"]["last_day"])
-    rows = np.flatnonzero(after & history.observed)
+    rows = np.flatnonzero((history.dates > np.datetime64(record["data_quality"]["last_day"])) & history.observed)
     moved = np.array([not same_price(history.price[row], rule["price"]) for row in rows], dtype=bool)
     runs = find_runs(moved & (history.units[rows] < rule["units"]))
     first = next((start for start, end in runs if end - start >= rule["days"]), None)
