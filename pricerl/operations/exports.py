@@ -25,6 +25,7 @@ from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.outbox import Outbox, advising_generation
 from pricerl.shop.database import FILE, MODEL, Database, ask, reading
+from pricerl.shop.files import last_file
 from pricerl.writing import explained, refuse_folders, rewriting, write_text
 
 PUBLICATION = "publication"
@@ -84,15 +85,17 @@ class Publication(NamedTuple):
 
         The ``numbers`` of the newest entries are by product. A product stays in its place in the order of all.
         """
-        places: dict[str, int] = dict(database.run("SELECT product, place FROM advice"))
-        (file,) = database.run("SELECT coalesce(max(id), 0) FROM file")[0]
-        rows = []
-        for (name, summary, days, record), until in fresh:
-            place = places.setdefault(name, len(places))
-            texts = (text.decode() for text in (msgspec.json.encode(summary), days, record))
-            rows.append((name, place, numbers[name], file, until, *texts))
-        database.run_many("DELETE FROM advice WHERE product = ?", [row[:1] for row in rows])
-        database.run_many("INSERT INTO advice VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        file = last_file(database)
+        own = ("entry", "file", "stands", "summary", "days", "record")
+        database.run_many(
+            "INSERT INTO advice SELECT ?, coalesce(max(place) + 1, 0), ?, ?, ?, ?, ?, ? FROM advice WHERE true"
+            f" ON CONFLICT (product) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in own)}",
+            (
+                (item.product, numbers[item.product], file, until, *map(bytes.decode, texts))
+                for item, until in fresh
+                for texts in [(msgspec.json.encode(item.summary), item.days, item.record)]
+            ),
+        )
         database.keep_fact(PUBLICATION, msgspec.json.encode(self).decode())
 
 

@@ -20,6 +20,7 @@ from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.shop.database import ALIASES, READING, Database
+from pricerl.shop.files import last_file
 from pricerl.shop.orders import keep_orders
 from pricerl.terminal import list_first, shown
 
@@ -263,7 +264,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     )
     groups = last_groups(rows.frame)
     before = dict(database.run("SELECT name, category FROM product"))
-    moved = [name for name, group in groups.items() if before.get(name, group) != group]
+    moved = {name for name, group in groups.items() if before.get(name, group) != group}
     database.run_many(
         "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ?, 0 FROM product WHERE true"
         " ON CONFLICT (name) DO UPDATE SET category = coalesce(nullif(excluded.category, ''), product.category)",
@@ -285,18 +286,12 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     )
     database.run_many(
         "UPDATE product SET file = ? WHERE id = ?"
-        " AND EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?)",
-        [(file, numbers[name], file) for name in rows.names],
+        " AND (? = 1 OR EXISTS (SELECT 1 FROM day WHERE day.product = product.id AND day.file = ?))",
+        [(file, numbers[name], int(name in moved), file) for name in rows.names],
     )
-    database.run_many("UPDATE product SET file = ? WHERE name = ?", [(file, name) for name in moved])
     if not (changed or moved or rows.aliases):
         database.run("DELETE FROM file WHERE id = ?", (file,))
     return changed
-
-
-def last_file(database: Database) -> int:
-    """Return the number of the last file that had something new; 0 without any."""
-    return int(database.run("SELECT coalesce(max(id), 0) FROM file")[0][0])
 
 
 def _cells(rows: Rows, numbers: Mapping[str, int], file: int) -> Iterator[tuple[Any, ...]]:

@@ -34,6 +34,11 @@ class FilesRead(NamedTuple):
     """Rows under the shop's names that it had not read by then."""
 
 
+def last_file(database: Database) -> int:
+    """Return the number of the last file that had something new; 0 without any."""
+    return int(database.run("SELECT coalesce(max(id), 0) FROM file")[0][0])
+
+
 def were_read(database: Database, sources: Sequence[str]) -> bool:
     """Return whether a shop has read some files as they are."""
     found = hash_files(sources)

@@ -16,8 +16,8 @@ from pricerl.data.reading import columns
 from pricerl.errors import DataError, refuse
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
-from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, keep_days, known_names, last_file, read_days
-from pricerl.shop.files import FilesRead, remember_files
+from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, keep_days, known_names, read_days
+from pricerl.shop.files import FilesRead, last_file, remember_files
 from pricerl.shop.groups import GROUPED, group_rows
 from pricerl.shop.orders import join_orders
 from pricerl.terminal import list_first, print_notes, shown
@@ -210,8 +210,7 @@ def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> lis
     if not 0 < len(old) <= len(new):
         return []
     at = _only_near(new["price"], old["price"])
-    others = _only_near(old["price"], new["price"])
-    rows = np.flatnonzero((at >= 0) & (others[at] == np.arange(len(at))))
+    rows = np.flatnonzero((at >= 0) & (_only_near(old["price"], new["price"])[at] == np.arange(len(at))))
     begins = new.iloc[rows].reset_index()
     ended = old.iloc[at[rows]].reset_index()
     level = begins["sales"] / (np.minimum(span.last - begins["first"], WINDOW * span.step) + span.step)
