@@ -216,8 +216,8 @@ def split(
     own = by_product(entries)
     wanted = range(len(data.preprocessor.names)) if rows is None else rows
     cross = data.cross([data.preprocessor.names[row] for row in wanted])
-    histories = data.preprocessor.products
-    for part in keep_together(wanted, [item.group if item.product in cross else "" for item in histories]):
+    groups = [item.group if item.product in cross else "" for item in data.preprocessor.products]
+    for part in keep_together(wanted, groups):
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
         yield Chunk(

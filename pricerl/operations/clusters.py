@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from pricerl.errors import UsageError, did_you_mean, import_extra, signals_handled
+from pricerl.errors import UsageError, did_you_mean, import_extra, refuse, signals_handled
 
 WORKERS = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
 """Environment of workers: they import nothing from the working folder, and leave warnings to this process."""
@@ -147,8 +147,13 @@ def _check_path(place: str, encrypted: bool, remedy: str) -> None:
     """Refuse unencrypted connections beyond this computer; a place may be several addresses, joined by commas."""
     hosts = [urlsplit(f"//{address}").hostname or "" for address in place.split(",") if place]
     here = [host for host in hosts if re.fullmatch(r"localhost|127(\.\d+){3}|::1", host)]
-    if not encrypted and here != hosts:
-        raise UsageError(f"calls would cross the network unencrypted; {remedy}, or name a cluster on this computer")
+    refuse(
+        {
+            f"calls would cross the network unencrypted; {remedy}, or name a cluster on this computer": (
+                not encrypted and here != hosts
+            )
+        }
+    )
 
 
 CLUSTERS = {

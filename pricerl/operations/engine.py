@@ -98,8 +98,8 @@ class Engine:
             if backend["backend"] == "dask":
                 report_failures(config["backend"])
             spread = Parallel(batch_size=1, max_nbytes=None, **one_by_one if backend["backend"] in ONE_BY_ONE else {})
-            works = ((rows, function, items[rows.start : rows.stop], self._prepare) for rows in group)
-            yield from spread(delayed(_work)(*work) for work in works)
+            work = delayed(_work)
+            yield from spread(work(rows, function, items[rows.start : rows.stop], self._prepare) for rows in group)
 
 
 def _work(

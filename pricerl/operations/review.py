@@ -92,11 +92,14 @@ def render_review(page: ReviewPage, source: str, f: Formatter) -> str:
 
 def review_lines(page: ReviewPage) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return title and cells of each table, its header first, for the terminal."""
+    return [
+        (title, [("", *map(translate, COLUMNS)), *((name, *map(_text, row)) for name, row in rows)])
+        for title, _, rows in page.tables
+    ]
 
-    def texts(name: str, row: Sequence[Cell]) -> tuple[str, ...]:
-        return name, *(" ".join((cell.value, *cell.notes)) for cell in row)
 
-    return [(title, [("", *map(translate, COLUMNS)), *(texts(*row) for row in rows)]) for title, _, rows in page.tables]
+def _text(cell: Cell) -> str:
+    return " ".join((cell.value, *cell.notes))
 
 
 def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]]:

@@ -206,8 +206,7 @@ def _review(
     known = [predictions[row] for row in days]
     tested = list_tested(history.product, measure, days.values(), [forecast for _, forecast in known])
     sold = float(history.units[at].sum())
-    size = float(market.size[index])
-    weight = max(sold / (1 + sold / len(at) / size), 1.0)
+    weight = max(sold / (1 + sold / len(at) / float(market.size[index])), 1.0)
     draws = gains.sum(1) * rng.gamma(weight, 1 / weight, len(gains))
     first = next(iter(days.values()))
     return Reviewed(
@@ -270,13 +269,12 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
         return ""
     price = float(history.price[seen].mean()) / known["price"]
     units = float(history.units[seen].sum()) / known["units"] if known["units"] >= FEWEST_COMPARED else 1.0
-    ratios = (("prices", price, SAME_PRICES), ("units sold", units, SAME_UNITS))
     return first_fault(
         {
             f"the {name} from {known['since']} to {end} are {ratio:.3g} times those that the last advice knew": (
                 not 1 / most <= ratio <= most
             )
-            for name, ratio, most in ratios
+            for name, ratio, most in (("prices", price, SAME_PRICES), ("units sold", units, SAME_UNITS))
         }
     )
 
@@ -292,9 +290,8 @@ def find_own_prices(entries: Mapping[str | None, Sequence[Entry]], history: Prod
     for at, (entry, day) in find_predictions(entries.get(history.product, ()), history).items():
         own[at] = history.observed[at] and _is_own(history.price[at], entry, day)
     observed = np.flatnonzero(history.observed)
-    fewest = steps_in(FEWEST_OWN, history.step_days)
     for start, end in find_runs(own[observed]):
-        own[observed[start:end]] = end - start >= fewest
+        own[observed[start:end]] = end - start >= steps_in(FEWEST_OWN, history.step_days)
     return own if own.any() else None
 
 

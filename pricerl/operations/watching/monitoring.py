@@ -43,7 +43,6 @@ def watch_run(
     with stage("fitting the market of the model's own days"):
         market = fit_market(trained, data.market_config, data.cost, data.seed, spread=data.spread)
     fitted = market.preprocessor.names
-    skipped = sorted({problem.product for problem in data.problems if problem.product})
     findings = [
         check_delay(max(str(item.dates[-1]) for item in fresh.products), today, fresh.step_days, settings),
         *(
@@ -51,7 +50,10 @@ def watch_run(
             for name in run.checkpoint.data_state(type(run.data))["preprocessor"]["names"]
             if name not in fresh.names
         ),
-        *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
+        *(
+            Finding("data", "warning", f"{name} is skipped: its rows cannot be used")
+            for name in sorted({problem.product for problem in data.problems} - {""})
+        ),
         *(Finding("data", "warning", f"{name} is not in the model") for name in fresh.names if name not in fitted),
     ]
     with stage("checking the new days"):
