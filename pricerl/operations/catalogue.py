@@ -177,11 +177,16 @@ class Chunk(NamedTuple):
             standings=standings,
             current=advisor.current,
         )
-        notes = (*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings))
-        drafts = [
-            draft_advice(item, origin, Product(dynamics, row)) for row, item in enumerate(advice) if origin is not None
-        ]
-        return Advised(advice, drafts, backtests, notes)
+        return Advised(
+            advice,
+            drafts=[
+                draft_advice(item, origin, Product(dynamics, row))
+                for row, item in enumerate(advice)
+                if origin is not None
+            ],
+            backtests=backtests,
+            notes=(*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings)),
+        )
 
     def _losing_tests(self, dynamics: Dynamics, standings: Mapping[str, Standing]) -> Iterator[str]:
         """Yield a sentence for each running price test whose rest is worth less than nothing."""

@@ -126,9 +126,14 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
         return
     now = _hash_tables(publication)
     stand = is_whole and tables == now
-    work = read_work_list(folder / FILE) if stand else None
-    kept = [name for name in names if stand and not name.endswith(".html")]
-    written = publication.write(folder, read_advice(database), outbox, _note(database, entries), work, kept)
+    written = publication.write(
+        folder,
+        read_advice(database),
+        outbox,
+        _note(database, entries),
+        work=read_work_list(folder / FILE) if stand else None,
+        kept=[name for name in names if stand and not name.endswith(".html")],
+    )
     database.keep_fact(_mark(folder), json.dumps([_hash(database, entries), written, _time_of(folder), now]))
 
 

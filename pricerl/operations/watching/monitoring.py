@@ -63,8 +63,13 @@ def watch_run(
             for item in fresh.products
             if item.product in fitted
         ]
-    generation = None if run.generation is None else run.generation.name
-    return Monitor.of(run.folder.name, generation, today, findings, products)
+    return Monitor.of(
+        run.folder.name,
+        generation=None if run.generation is None else run.generation.name,
+        today=today,
+        findings=findings,
+        products=products,
+    )
 
 
 def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) -> DataPreprocessor:

@@ -27,13 +27,13 @@ FEWEST_EMPTY = 2
 """Fewest days without sales that suggest a stock-out, if they are twice as frequent as before."""
 SHARE_OF_CHANGE = 0.5
 """Smallest part of a change that last year's same days must show to call it the season."""
-MISSED = (
-    "{share:percent.0} more units than forecast were sold in {days:days}: {actual:number.0} instead of "
+MISSED = {
+    True: "{share:percent.0} more units than forecast were sold in {days:days}: {actual:number.0} instead of "
     "{predicted:number.0} (90 %: {low:number.0} to {high:number.0})",
-    "{share:percent.0} fewer units than forecast were sold in {days:days}: {actual:number.0} instead of "
+    False: "{share:percent.0} fewer units than forecast were sold in {days:days}: {actual:number.0} instead of "
     "{predicted:number.0} (90 %: {low:number.0} to {high:number.0})",
-)
-"""Words on units beyond their forecast, and below it."""
+}
+"""Words on units by whether they are beyond their forecast."""
 
 
 class Cause(NamedTuple):
@@ -115,6 +115,5 @@ def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter)
     change = found.actual / found.predicted - 1
     first = np.datetime64(next(day.date for day in record.days if day.outcome == "followed"))
     cause = find_cause(history, np.flatnonzero(history.dates >= first), change, f)
-    more, fewer = MISSED
-    words = f.say(more if change > 0 else fewer, {**asdict(found), "days": record.followed, "share": abs(change)})
-    return change, Cause(words, f"{sentence(cause.words)} {cause.step}")
+    known = {**asdict(found), "days": record.followed, "share": abs(change)}
+    return change, Cause(f.say(MISSED[change > 0], known), f"{sentence(cause.words)} {cause.step}")
