@@ -179,8 +179,15 @@ def fill_outbox(log: Log, generation: str, today: date, before: Outbox | None = 
     rows = [row for _, row in found.values() if isinstance(row, Row)]
     left_out = [(product, why) for product, (_, why) in found.items() if isinstance(why, str) and why]
     kept, broken = _keep_relations(rows, newest)
-    decimals = max(PLAIN_DIGITS, terms["price_decimals"])
-    return Outbox(tuple(kept), (*left_out, *broken), log.head, terms["currency"], decimals, state, found)
+    return Outbox(
+        rows=tuple(kept),
+        left_out=(*left_out, *broken),
+        head=log.head,
+        currency=terms["currency"],
+        decimals=max(PLAIN_DIGITS, terms["price_decimals"]),
+        state=state,
+        found=found,
+    )
 
 
 def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | str:
@@ -188,8 +195,7 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
     day = open_day(advice, state.today)
     judged = orders_on(advice, entries, day, state.typed)
     order = active_of(judged)
-    refused = [order for order in judged if order.status == "refused"]
-    row = _advised(advice, entries, day, state, refused) if order is None else _ordered(order, advice, day)
+    row = _advised(advice, entries, day, state, judged) if order is None else _ordered(order, advice, day)
     if isinstance(row, str):
         return row
     if edit := open_edit(advice, entries):
@@ -216,8 +222,8 @@ def _ordered(order: Order, advice: Entry, day: str) -> Row | str:
     return Row(advice["product"], day, min(max(order.price, low), high), order.until, ordered=True)
 
 
-def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State, refused: Sequence[Order]) -> Row | str:
-    """Return the row of a product without an order but ``refused`` ones, as `_find_row` does.
+def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State, judged: Sequence[Order]) -> Row | str:
+    """Return the row of a product without an order in force, as `_find_row` does; one that is refused is the reason.
 
     Until a fresh file shows that the first change was made, the path is followed only as far as one change from the
     current price may go: its later steps depend on sales that are not known yet.
@@ -227,7 +233,7 @@ def _advised(advice: Entry, entries: Sequence[Entry], day: str, state: State, re
     followed = advice.get("order") or advice.get("test")
     ends = {item.get("ends") for item in entries if item["id"] > advice["id"]}
     reasons = {
-        **{f"{order.refusal} (entry {order.id})": True for order in refused[-1:]},
+        **{f"{order.refusal} (entry {order.id})": order.status == "refused" for order in judged},
         f"the order of entry {followed} has ended; run predict, and the model decides again": followed,
         "its clearance has ended; run predict, and the model decides again": any(
             item["kind"] == CLEAR and item["id"] in ends for item in entries
@@ -361,8 +367,6 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     Lines go out whole or not at all; a person's order stays, and the products related to it wait.
     """
     relations = read_relations([item for advice in newest for item in advice["terms"]["relations"]])
-    if not relations:
-        return [*rows], []
     current = {advice["product"]: float(advice["current_price"]) for advice in newest}
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}

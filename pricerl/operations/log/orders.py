@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from pricerl.data.reading.columns import LARGEST_NUMBER
 from pricerl.decide.standing import Order, Status, active_of
-from pricerl.errors import UsageError
+from pricerl.errors import refuse
 from pricerl.experiments.roll_out import find_hold
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
@@ -231,6 +231,11 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
 
 def positive_price(price: float) -> float:
     """Return the value of ``--price``; refuse one that is not positive, or larger than a number of a file may be."""
-    if not 0 < price <= LARGEST_NUMBER:
-        raise UsageError(f"--price: must be a positive number up to {LARGEST_NUMBER:g}, found {price:g}")
+    refuse(
+        {
+            f"--price: must be a positive number up to {LARGEST_NUMBER:g}, found {price:g}": (
+                not 0 < price <= LARGEST_NUMBER
+            )
+        }
+    )
     return price

@@ -58,9 +58,9 @@ def draft_approvals(
     known = sorted({*groups_of(shop).values()})
     refuse({f"group {shown(group)!r} is unknown; known are {list_names(known) or 'none'}": group not in known})
     found = [drafts.draft_approval(shop, name, None, by, reason) for name in waiting_in(shop, group)]
-    of = "" if number is None else f" of entry {number}"
-    is_missing = not found or number not in (None, *(entry["approves"] for entry in found))
-    refuse({f"group {shown(group)!r}: no change{of} waits for an approval": is_missing})
+    none = f"no change{'' if number is None else f' of entry {number}'} waits for an approval"
+    is_any = found and number in (None, *(entry["approves"] for entry in found))
+    refuse({f"group {shown(group)!r}: {none}": not is_any})
     return found
 
 
