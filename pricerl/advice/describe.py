@@ -174,7 +174,8 @@ def _describe(
 
 def _prior_part(case: Case) -> PriorPart | None:
     """Return the prior's part in the estimate, if a prior is stated."""
-    share, prior = case.prior_share, case.product.fitted.prior
+    share = case.prior_share
+    prior = case.product.fitted.prior
     alone = any(line.question == PRIOR_QUESTION and line.verdict == "FAIL" for line in case.card)
     return None if share is None or prior is None else PriorPart(share, alone, prior.pooled)
 

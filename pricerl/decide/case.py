@@ -123,8 +123,10 @@ class Case:
     @cached_property
     def card(self) -> tuple[CardLine, ...]:
         """Card of evidence: what a sceptic would ask of the history."""
-        product, tested = self.product, self.standing.measured is not None
-        return draw_card(self.fit, self.prior_share, product.history, product.fitted, tested)
+        product = self.product
+        return draw_card(
+            self.fit, self.prior_share, product.history, product.fitted, tested=self.standing.measured is not None
+        )
 
     def settle(self, prices: Sequence[float]) -> tuple[float, ...]:
         """Return prices, in money, with the current one in place of those that differ from it by rounding alone."""

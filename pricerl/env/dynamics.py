@@ -138,7 +138,9 @@ class Dynamics:
         lifted = lift(week.log() - reference[:-1], rows.market.memory_gain, rows.market.memory_loss)
         shown = days[-history.window :]
         window = self.with_description(rows, history.scaled[shown].transpose(1, 2), history.price[shown])
-        trail = history.price[days[-steps_in(RECENT_DAYS, history.step_days) :]]
+        trail = None
+        if self.limits.max_above_median is not None:
+            trail = history.price[days[-steps_in(RECENT_DAYS, history.step_days) :]]
         return State(
             product=product,
             draw=draw,
@@ -149,7 +151,7 @@ class Dynamics:
             sales=history.sales[days[-LOOK_BACK_DAYS:]],
             ratios=level.sales * lifted / rows.references.sales,
             log_reference_price=reference[-1],
-            trail=None if self.limits.max_above_median is None else trail,
+            trail=trail,
         )
 
     def band(self, state: State) -> PriceBand:

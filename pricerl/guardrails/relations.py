@@ -47,7 +47,8 @@ class Relation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return why prices of the products, in money in their order, break the relation; empty if they do not."""
         for (one, first), (other, second) in pairwise(zip(self.products, prices, strict=True)):
             slack = FLOAT32_SLACK * max(abs(first), abs(second)) * self.count
-            low, high = f"{one} at {first:.10g}", f"{other} at {second:.10g}"
+            low = f"{one} at {first:.10g}"
+            high = f"{other} at {second:.10g}"
             holds, broken = {
                 "size_order": (first <= second + slack, f"{low} would cost more than the larger {high}"),
                 "multipack": (
@@ -160,7 +161,8 @@ def broken_by(
 
 def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
     """Return the lowest and highest price, in money, that relations leave to one product; crossed if there is none."""
-    lows, highs = [0.0], [math.inf]
+    lows = [0.0]
+    highs = [math.inf]
     for item in _of_product(relations, product, current):
         at = item.products.index(product)
         before = [current[name] for name in item.products[:at]]

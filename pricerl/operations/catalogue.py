@@ -147,9 +147,10 @@ class Chunk(NamedTuple):
     def run(self) -> Advised:
         """Advise on the products, subject to kill switch, orders and track record in the log's entries."""
         advisor = self.advisor
-        known, origin, discount = self.backtests, self.origin, advisor.step_discount
         settings = advisor.demand, advisor.cost, advisor.seed
-        backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool) if known is None else known
+        backtests = self.backtests
+        if backtests is None:
+            backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool)
         market = fit_market(
             self.preprocessor,
             *settings,
@@ -159,11 +160,9 @@ class Chunk(NamedTuple):
             tests=find_visitor_tests(self.entries),
         )
         dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
-        benchmark = (
-            None
-            if discount is None
-            else PlanBenchmark(plan_dynamically(dynamics, discount), discount, catalogue=advisor.catalogue)
-        )
+        benchmark = None
+        if (discount := advisor.step_discount) is not None:
+            benchmark = PlanBenchmark(plan_dynamically(dynamics, discount), discount, catalogue=advisor.catalogue)
         standings = find_standings(self.entries, dynamics, advisor.today, self.bound, advisor.formatter.currency)
         advice = advise(
             advisor.policy,
@@ -177,16 +176,11 @@ class Chunk(NamedTuple):
             standings=standings,
             current=advisor.current,
         )
-        return Advised(
-            advice,
-            drafts=[
-                draft_advice(item, origin, Product(dynamics, row))
-                for row, item in enumerate(advice)
-                if origin is not None
-            ],
-            backtests=backtests,
-            notes=(*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings)),
-        )
+        notes = [*(() if benchmark is None else benchmark.plan.notes), *self._losing_tests(dynamics, standings)]
+        drafts = []
+        if self.origin is not None:
+            drafts = [draft_advice(item, self.origin, Product(dynamics, row)) for row, item in enumerate(advice)]
+        return Advised(advice, drafts, backtests, tuple(notes))
 
     def _losing_tests(self, dynamics: Dynamics, standings: Mapping[str, Standing]) -> Iterator[str]:
         """Yield a sentence for each running price test whose rest is worth less than nothing."""

@@ -56,8 +56,11 @@ def connect(name: str, workers: int) -> dict[str, Any]:
     """
     if name == "local":
         return {
-            **{"backend": "loky", "n_jobs": max(2, workers), "idle_worker_timeout": IDLE_SECONDS},
-            **{"initializer": _follow, "initargs": (os.getpid(),)},
+            "backend": "loky",
+            "n_jobs": max(2, workers),
+            "idle_worker_timeout": IDLE_SECONDS,
+            "initializer": _follow,
+            "initargs": (os.getpid(),),
         }
     kind, _, place = name.partition("://")
     if kind not in CLUSTERS:
@@ -147,13 +150,8 @@ def _check_path(place: str, encrypted: bool, remedy: str) -> None:
     """Refuse unencrypted connections beyond this computer; a place may be several addresses, joined by commas."""
     hosts = [urlsplit(f"//{address}").hostname or "" for address in place.split(",") if place]
     here = [host for host in hosts if re.fullmatch(r"localhost|127(\.\d+){3}|::1", host)]
-    refuse(
-        {
-            f"calls would cross the network unencrypted; {remedy}, or name a cluster on this computer": (
-                not encrypted and here != hosts
-            )
-        }
-    )
+    is_open = not encrypted and here != hosts
+    refuse({f"calls would cross the network unencrypted; {remedy}, or name a cluster on this computer": is_open})
 
 
 CLUSTERS = {

@@ -202,7 +202,8 @@ def _find_row(advice: Entry, entries: Sequence[Entry], state: State) -> Row | st
         return f"somebody else set {edit['price']:g} (entry {edit['id']}); override it, to that or {row.price:g}"
     if (own := advice["terms"]["currency"]) != state.currency and own and state.currency:
         return f"its advice is in {own}, the newest of the shop in {state.currency}"
-    now, known = advice["current_price"], advice["known"]
+    now = advice["current_price"]
+    known = advice["known"]
     lowest = lowest_before(row.date, lows, now) if (lows := advice.get("lowest_prices")) else None
     days = date.fromisoformat(_row_end(advice["history_end"], advice)) - date.fromisoformat(known["since"])
     full = row._replace(lowest_30d=lowest, now=now, units=known["units"] / (days.days + 1))
@@ -367,6 +368,8 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     Lines go out whole or not at all; a person's order stays, and the products related to it wait.
     """
     relations = read_relations([item for advice in newest for item in advice["terms"]["relations"]])
+    if not relations:
+        return [*rows], []
     current = {advice["product"]: float(advice["current_price"]) for advice in newest}
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}

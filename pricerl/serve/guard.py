@@ -222,14 +222,14 @@ class Guard:
         writes = request.method not in SAFE
         host = headers.get("host", "").lower()
         origin = headers.get("origin")
-        name, port = request.scope["server"]
-        known = URL("http://h/").replace(hostname=name, port=port)
-        foreign = self.own and {host, host.rpartition(":")[0]}.isdisjoint((*LOOPBACK, "[::1]"))
+        if self.own and {host, host.rpartition(":")[0]}.isdisjoint((*LOOPBACK, "[::1]")):
+            name, port = request.scope["server"]
+            known = URL("http://h/").replace(hostname=name, port=port)
+            return refusal(path, 400, f"{host!r} is no name of this computer's own server; open {known} instead")
         outside = origin not in (None, f"http://{host}", f"https://{host}")
         cross = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
         strange = _first_refusal(
             path,
-            (400, f"{host!r} is no name of this computer's own server; open {known} instead", foreign),
             (403, f"a page of another origin sent this: {origin!r}", writes and outside),
             (403, "a page of another site sent this", writes and cross),
         )

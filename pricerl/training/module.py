@@ -69,7 +69,8 @@ class SACModule(OffPolicyModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return three Adam optimizers: critics, actor, temperature."""
-        agent, config = self.agent, self.algorithm
+        agent = self.agent
+        config = self.algorithm
         return [
             agent.critic_optimizer(agent.critic.parameters(), config.critic_lr, config.max_grad_norm),
             Adam(agent.actor.parameters(), config.actor_lr, config.max_grad_norm),

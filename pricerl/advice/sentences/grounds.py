@@ -248,7 +248,8 @@ def _overruled_words(found: Record, f: Formatter) -> list[str]:
     )
     if found["model_profit"] is None or found["actual_profit"] is None:
         return [charged]
-    profit, expected = found["actual_profit"], found["model_profit"]
+    profit = found["actual_profit"]
+    expected = found["model_profit"]
     against = f"{f.money(expected)} ({f.money(profit - expected, plus='+')})"
     return [charged, f"Profit per {f.period} was {f.money(profit)}; the model expected {against}."]
 

@@ -293,7 +293,8 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
 def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
     """Return profit, sales and units per day over keeping at a price of the curves; None beyond them."""
     curves = product["details"]["curves"]
-    prices, gains = curves["price"], curves.get("gain")
+    prices = curves["price"]
+    gains = curves.get("gain")
     if not gains or not prices[0] <= price <= prices[-1]:
         return None
     return {

@@ -66,9 +66,11 @@ def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | No
     advised = (product["model"] if followed else product)["recommended_price"]
     day = today or product["days"][0]["date"]
     price = scheduled_price(order["schedule"], day, order["price"]) or product["current_price"]
-    verb, time = VERBS[order["kind"]], TODAY if order["schedule"] else UNTIL
+    verb = VERBS[order["kind"]]
+    time = TODAY if order["schedule"] else UNTIL
     if order["status"] == "returning":
-        verb, time = "You charge ", " again, as the price test has ended"
+        verb = "You charge "
+        time = " again, as the price test has ended"
     said = ", as advised" if f.price(advised) == f.price(price) else "; the advice was {price:price}"
     words = translate(verb), f.price(price), f.say(time, order), f.say(said, {"price": advised})
     return Decided(order["kind"], price, order["until"], advised, followed, words)

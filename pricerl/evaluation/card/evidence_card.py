@@ -144,7 +144,8 @@ def _judge_place(fit: WorkingFit, fitted: ProductMarket) -> Finding:
         return UNTESTED_EITHER
     mean, sd = fitted.bias if fitted.follows and fitted.bias is not None else (0.0, 0.0)
     slope, slope_error = fit.slope
-    elasticity, error = slope - mean, float(np.hypot(slope_error, sd))
+    elasticity = slope - mean
+    error = float(np.hypot(slope_error, sd))
     place = (elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, error))
     words = f"your history alone gives an elasticity of {elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
     level, _, remedy = _judge(ndtr(-elasticity / error), words, words, f"Check prices and units, or {TEST}")

@@ -191,13 +191,9 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     name = f"entry {advice['id']}"
     if change is None:
         raise UsageError(f"{name} keeps the price at {price_words(advice['current_price'], shop)}: nothing to approve")
-    refuse(
-        {
-            f"{name} covers the days until {last_day_of(advice)}; run predict with a fresh file first": (
-                last_day_of(advice) < shop.today.isoformat()
-            )
-        }
-    )
+    last = last_day_of(advice)
+    is_over = last < shop.today.isoformat()
+    refuse({f"{name} covers the days until {last}; run predict with a fresh file first": is_over})
     given = approval_of(advice, shop.log.entries)
     if given is not None and given["approves"] == advice["id"]:
         raise UsageError(f"{name} was approved before, by {shown(given['actor'])} ({given['time']})")

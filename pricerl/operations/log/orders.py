@@ -62,7 +62,6 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
         status: Status = "active" if entry["id"] in newest else "replaced"
         status = "expired" if entry["until"] < first_day else "ended" if entry["id"] in ended else status
         days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
-
         prepared = f"approved as an agent prepared it, entry {entry['staged']}" if entry.get("staged") else ""
         orders.append(
             Order(
@@ -231,11 +230,6 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
 
 def positive_price(price: float) -> float:
     """Return the value of ``--price``; refuse one that is not positive, or larger than a number of a file may be."""
-    refuse(
-        {
-            f"--price: must be a positive number up to {LARGEST_NUMBER:g}, found {price:g}": (
-                not 0 < price <= LARGEST_NUMBER
-            )
-        }
-    )
+    is_wrong = not 0 < price <= LARGEST_NUMBER
+    refuse({f"--price: must be a positive number up to {LARGEST_NUMBER:g}, found {price:g}": is_wrong})
     return price

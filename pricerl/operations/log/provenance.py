@@ -168,7 +168,8 @@ def _day(day: DayAdvice) -> dict[str, Any]:
         "sd": day.market_sd,
     }
     return {
-        **{"date": day.date, "price": day.recommended_price},
+        "date": day.date,
+        "price": day.recommended_price,
         **{
             name: values and [None if value is None else float(f"{value:.7g}") for value in values]
             for name, values in forecasts.items()
