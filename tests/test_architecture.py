@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "experiments": 381,
     "guardrails": 436,
     "market": 480,
-    "market/demand": 928,
+    "market/demand": 926,
     "mcp": 159,
     "operations": 844,
     "operations/log": 554,

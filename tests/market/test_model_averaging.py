@@ -139,22 +139,6 @@ def test_the_bias_of_a_history_moves_and_widens_its_elasticity(make_product):
     assert variances[1] - variances[0] == pytest.approx(sd**2, rel=0.1)
 
 
-@pytest.mark.parametrize("days", [60, 130, 365])
-def test_another_prior_of_the_bias_gives_the_posterior_of_another_fit(make_product, days):
-    rng = np.random.default_rng(days)
-    price = np.round(20 * np.exp(np.repeat(rng.normal(0, 0.1, 73), 5)[:days]), 2)
-    units, own = rng.poisson(20 * (price / 20) ** -2.0).astype(float), np.arange(days) > days * 2 // 3
-    settings = DemandSettings()
-    product = make_product(price, units, own_price=own)
-    before, after = (gather_covariates(product, Terms(bias=bias)) for bias in (BIASES["plain"], (0.4, 0.5)))
-    first = regress(before, settings)
-    again = regress(after, settings, first)
-    same = first.with_prior(before.places("bias"), price_prior(before, settings), price_prior(after, settings))
-    errors = np.sqrt(np.diag(again.covariance))
-    assert np.abs((same.mode - again.mode) / errors).max() < 0.1 < np.abs((first.mode - again.mode) / errors).max()
-    np.testing.assert_allclose(np.sqrt(np.diag(same.covariance)), errors, rtol=0.05)
-
-
 def test_weekly_prices_that_change_on_most_rows_have_the_bias_of_rounded_averages():
     rng = np.random.default_rng(5)
     changing = np.round(3 * np.exp(rng.normal(0, 0.05, 60)), 2)

@@ -141,12 +141,9 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     fitted: list[Part] = []
     for terms in candidates:
         if terms != first:
-            everything, before = gather_covariates(product, terms), price_prior(data, settings)
+            everything = gather_covariates(product, terms)
             data = everything.keep(observed).keep(inliers)
-            if candidates == [first._replace(bias=terms.bias)]:  # another prior of one coefficient needs no other fit
-                posterior = posterior.with_prior(data.places(BIAS), before, price_prior(data, settings))
-            else:
-                posterior = regress(data, settings, posterior)
+            posterior = regress(data, settings, posterior)
         whole = Part(posterior.log_evidence, data, everything, posterior, terms.window)
         for part in _split(whole, SEASON, no_season):
             split = _split(part, REFERENCE, NO_MEMORY)

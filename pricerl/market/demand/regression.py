@@ -111,18 +111,18 @@ class RegressionPosterior:
         """``(R,)`` log level of each row, over that after the last row without a shock."""
         return self.shock + self.walk
 
-    def with_prior(self, columns: IntArray, old: Prior, new: Prior) -> RegressionPosterior:
-        """Return the posterior with another prior of some coefficients. Levels stay as they are."""
-        before, after = (prior.sd[columns] ** -2.0 for prior in (old, new))
-        joint = self.covariance[:, columns]
-        changed = (after - before)[:, None] * joint.T
-        covariance = self.covariance - joint @ np.linalg.solve(np.eye(len(columns)) + changed[:, columns], changed)
-        pull = after * new.mean[columns] - before * old.mean[columns] - (after - before) * self.mode[columns]
-        return replace(self, mode=self.mode + covariance[:, columns] @ pull, covariance=covariance)
-
     def without_prior(self, columns: Sequence[int] | IntArray, prior: Prior) -> RegressionPosterior:
-        """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean."""
-        return self.with_prior(np.asarray(columns), prior, Prior(prior.mean, np.full_like(prior.sd, LOOSE_SD)))
+        """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean.
+
+        Levels stay as they are.
+        """
+        chosen = list(columns)
+        change = 1 / LOOSE_SD**2 - 1 / prior.sd[chosen] ** 2
+        joint = self.covariance[:, chosen]
+        kept = np.eye(len(chosen)) + change[:, None] * joint[chosen]
+        covariance = self.covariance - joint @ np.linalg.solve(kept, change[:, None] * joint.T)
+        mode = self.mode + covariance[:, chosen] @ (change * (prior.mean[chosen] - self.mode[chosen]))
+        return replace(self, mode=mode, covariance=covariance)
 
     def given_zero(self, out: IntArray) -> RegressionPosterior:
         """Return the posterior given that the coefficients ``out`` are 0, without these columns; levels follow."""
