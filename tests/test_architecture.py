@@ -78,7 +78,7 @@ MOST_STATEMENTS = {
     "evaluation/stock": 221,
     "experiments": 381,
     "guardrails": 436,
-    "market": 480,
+    "market": 481,
     "market/demand": 926,
     "mcp": 159,
     "operations": 844,

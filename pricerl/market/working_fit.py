@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -103,9 +103,13 @@ class WorkingFit:
 
 
 def fit_demand(history: ProductHistory, known: WorkingFit | None = None) -> WorkingFit:
-    """Return the regression that a product's market knows, or else fit one to the observed days of its history."""
-    observed = history.observed
-    return known or WorkingFit.of(*fit_demand_regression(gather_covariates(history).keep(observed), DemandSettings()))
+    """Return the regression that a product's market knows, or else fit one to the observed days of its history.
+
+    It is a copy, as a fit keeps its ``(D, D)`` matrices, and a market the fits of all its products.
+    """
+    if known is not None:
+        return replace(known)
+    return WorkingFit.of(*fit_demand_regression(gather_covariates(history).keep(history.observed), DemandSettings()))
 
 
 def find_price_shares(fit: WorkingFit) -> dict[str, float]:
