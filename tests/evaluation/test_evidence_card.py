@@ -54,6 +54,14 @@ def test_a_history_without_faults_passes_every_placebo(make_product):
     assert fit.slope[0] == pytest.approx(-2, abs=3 * fit.slope[1]) and fit.slope[1] < 0.5
 
 
+def test_the_matrices_of_a_fit_stay_out_of_the_market(make_product, prepare):
+    rng = np.random.default_rng(0)
+    product = make_product(prices(rng), rng.poisson(40.0, DAYS))
+    known = fitted_to(prepare, product).fit
+    assert find_placebos(fit_demand(product, known)) == find_placebos(fit_demand(product, known))
+    assert not {"levels", "_factor"} & vars(known).keys()
+
+
 def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(make_product, prepare):
     product = led(make_product)
     found = find_placebos(fit_demand(product))
