@@ -41,7 +41,7 @@ TABLE: dict[str, tuple[frozenset[str], int]] = {
     "fitt": (NOTHING, 2),
     "--help": (NOTHING, 0),
     "--version": (NOTHING, 0),
-    f"predict {TODAY}": (ARRAYS, 0),
+    f"predict {TODAY}": (ARRAYS, 4),
     f"what-if 10.4 {TODAY}": (ARRAYS, 0),
     f"history {TODAY}": (ARRAYS, 0),
     f"prices {TODAY}": (ARRAYS, 0),

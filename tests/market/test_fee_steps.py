@@ -164,11 +164,11 @@ def _seen_whole(market: Market) -> Market:
 
 
 def test_plans_and_constant_prices_take_the_edge_itself_where_a_rise_would_pay_but_for_the_fee(shop: Build) -> None:
-    dynamics = Dynamics(_seen_whole(shop(9.8, -1.5)), guardrails=GuardrailConfig(ceiling=11.0))
+    dynamics = Dynamics(_seen_whole(shop(9.8, -0.9)), guardrails=GuardrailConfig(ceiling=11.0))
     candidates = candidate_prices(Product(dynamics, 0))
     assert not ((candidates > 10.0) & (candidates < 10.82)).any() and (candidates == 10.0).any()
     plain = Dynamics(
-        _seen_whole(shop(9.8, -1.5, unit_cost=COST, share_kept=0.92)), guardrails=GuardrailConfig(ceiling=11.0)
+        _seen_whole(shop(9.8, -0.9, unit_cost=COST, share_kept=0.92)), guardrails=GuardrailConfig(ceiling=11.0)
     )
     assert best_constant_price(plain).price.item() > 10.1  # it would rise further
     assert best_constant_price(dynamics).price.item() == 10.0
