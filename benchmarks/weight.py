@@ -103,7 +103,9 @@ PARTS = {
         ("threshold", "slight_threshold"),
     ),
     "endings": Part("", {DEMAND + "families.MOST_OVERLOOKED": NEVER}, ("endings", "slight_endings")),
-    "the price as evidence": Part("", {"pricerl.market.fitting.find_own_price": lambda *given: None}, ("optimal",)),
+    "the price as evidence": Part(
+        "", {"pricerl.market.fitting.find_own_price": lambda *given: None}, ("optimal", "thin")
+    ),
     "conversions": Part("market/similar_prices.py", {"pricerl.market.fitting.MIN_CONVERSION_DAYS": 10**6}),
     "advertising": Part("", {DEMAND + "covariates._advertising": lambda *given: []}, ("ads",)),
     "closed days": Part("data/cleaning/zero_sales.py", {DECIDE + "case.Case.zeros": None}, ("closed", "stockouts")),
@@ -120,6 +122,11 @@ PARTS = {
     ),
     "claims of a whole path": Part("", {"pricebench.DecisionConfig": partial(DecisionConfig, claim_chance=1.0)}),
     "gate of a change": Part("", {"pricebench.DecisionConfig": partial(DecisionConfig, min_chance=0.0)}, ("optimal",)),
+    "half of the scenarios, not 80 %": Part(
+        "",
+        {"pricebench.DecisionConfig": partial(DecisionConfig, min_chance=0.8)},
+        ("optimal", "endings", "two_competitors", "late_stockouts", "ads"),
+    ),
     "steps to charm prices": Part("", {DECIDE + "evidence.charms_between": lambda low, high: []}, ("endings",)),
     "smallest worth of a change": Part("", {DECIDE + "decision.SMALLEST_WORTH": 0.0}, ("optimal",)),
 }
