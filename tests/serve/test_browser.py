@@ -5,6 +5,7 @@ With ``PICTURES=docs/images`` the same tests write the pictures of the documents
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -291,7 +292,8 @@ def test_a_price_is_tried_on_the_curve_approved_taken_and_undone(size: str, chro
 def test_the_fresh_export_of_the_next_week_shows_what_happened_and_what_to_do(
     size: str, chromium: Any, shop: Path, export: list[str]
 ) -> None:
-    charged = [f"2025-12-{day},31.88,,,,63.76," for day in range(27, 32)]
+    days = json.loads((shop / "checkpoints/garlic/advice.json").read_text(encoding="utf-8"))["products"][0]["days"][1:6]
+    charged = [f"{day['date']},{day['recommended_price']:.2f},,,,{2 * day['recommended_price']:.2f}," for day in days]
     with visiting(chromium, shop, size, "2026-01-01") as visit:
         visit.look("data until")
         visit.click(visit.page.get_by_role("link", name="garlic", exact=True))
