@@ -122,7 +122,7 @@ PARTS = {
     ),
     "claims of a whole path": Part("", {"pricebench.DecisionConfig": partial(DecisionConfig, claim_chance=1.0)}),
     "gate of a change": Part("", {"pricebench.DecisionConfig": partial(DecisionConfig, min_chance=0.0)}, ("optimal",)),
-    "half of the scenarios, not 80 %": Part(
+    "bar at half of the scenarios": Part(  # off: at 80 %
         "",
         {"pricebench.DecisionConfig": partial(DecisionConfig, min_chance=0.8)},
         ("optimal", "endings", "two_competitors", "late_stockouts", "ads"),
